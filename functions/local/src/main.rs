@@ -1,0 +1,2 @@
+//! Spanlake in one process.
+fn main() {}

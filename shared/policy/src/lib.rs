@@ -1,0 +1,1 @@
+//! Rules: the Collector's configuration, sampling, redaction, explanations. Pure.

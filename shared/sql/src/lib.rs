@@ -1,0 +1,1 @@
+//! The embedded SQL engine over a lake folder, saved queries, result formats.

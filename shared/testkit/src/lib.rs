@@ -1,0 +1,1 @@
+//! Memory twins of the ports, faults, the seeded executor, OTLP builders.
