@@ -1,0 +1,20 @@
+//! `spanlake demo`: a web shop whose every figure is known before it is sent.
+//!
+//! [`shop`] makes the requests and the truth about them, [`sender`] sends them to a URL and knows nothing else, and
+//! [`report`] asks the lake and compares. Nothing here reaches into the process under demonstration.
+
+mod export;
+mod flows;
+mod layout;
+mod logs;
+mod metrics;
+mod rng;
+mod secrets;
+mod sender;
+mod shop;
+mod spans;
+mod truth;
+mod values;
+
+pub(crate) use sender::{Sent, Target, send};
+pub(crate) use shop::{Shop, Size, build};
