@@ -96,7 +96,8 @@ impl Exporter {
     pub(crate) fn logs(&mut self, service: &'static str, due_nanos: u64, log_records: Vec<LogRecord>) -> anyhow::Result<Request> {
         let items = log_records.len() as u64;
         let scope_logs = vec![ScopeLogs { scope: Some(scope(service, true)), log_records, schema_url: String::new() }];
-        let resource_logs = vec![ResourceLogs { resource: self.resource(service), scope_logs, schema_url: SCHEMA_URL.to_owned() }];
+        let resource_logs =
+            vec![ResourceLogs { resource: self.resource(service), scope_logs, schema_url: SCHEMA_URL.to_owned() }];
         let message = ExportLogsServiceRequest { resource_logs };
         let coding = self.coding();
         let json = coding.is_json().then(|| serde_json::to_vec(&message)).transpose().context("write JSON")?;

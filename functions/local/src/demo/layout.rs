@@ -105,19 +105,19 @@ struct Layout<'a> {
 impl Layout<'_> {
     /// Lays one operation out over a stretch of time, below `parent` (a position and its service).
     fn step(&mut self, step: &'static Step, parent: Option<(usize, &'static Service)>, start: u64, end: u64) {
-        let (callee, outgoing, incoming) = match step.op {
+        let (other, outgoing, incoming) = match step.op {
             Op::Http(service, ..) | Op::Rpc(service, ..) => (Some(service), Side::Client, Side::Server),
             Op::Queue(service, ..) => (Some(service), Side::Producer, Side::Consumer),
             Op::Sql(..) | Op::Cache(..) => (None, Side::Client, Side::Client),
             Op::Work(..) => (None, Side::Internal, Side::Internal),
         };
-        let (Some(callee), caller) = (callee, parent) else {
+        let Some(callee) = other else {
             if let Some((position, service)) = parent {
                 self.push(step, service, None, outgoing, Some(position), start, end);
             }
             return;
         };
-        let Some((position, service)) = caller else {
+        let Some((position, service)) = parent else {
             let root = self.push(step, callee, None, incoming, None, start, end);
             self.children(step.children, (root, callee), start, end);
             return;
@@ -232,7 +232,10 @@ mod tests {
                 for draft in &trace.drafts {
                     assert!(draft.end_nanos > draft.start_nanos);
                     if let Some(parent) = draft.parent {
-                        assert_eq!(trace.drafts[parent].service.name != draft.service.name, matches!(draft.side, Side::Server | Side::Consumer));
+                        assert_eq!(
+                            trace.drafts[parent].service.name != draft.service.name,
+                            matches!(draft.side, Side::Server | Side::Consumer)
+                        );
                     }
                 }
             }

@@ -51,7 +51,7 @@ pub(crate) fn of_span(rng: &mut Rng, planter: &mut Planter, trace: &Trace, draft
             super::values::attribute("client", details),
             int("user", trace.user),
         ]));
-        made.event_name = "session.opened".to_owned();
+        made.event_name.push_str("session.opened");
     }
     Some(made)
 }
@@ -75,5 +75,5 @@ pub(crate) fn of_nothing(rng: &mut Rng, planter: &mut Planter, at_nanos: u64) ->
 
 fn set_severity(record: &mut LogRecord, severity: SeverityNumber) {
     record.severity_number = severity.into();
-    record.severity_text = severity.as_str_name().trim_start_matches("SEVERITY_NUMBER_").to_owned();
+    record.severity_text.push_str(severity.as_str_name().trim_start_matches("SEVERITY_NUMBER_"));
 }

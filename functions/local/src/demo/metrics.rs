@@ -53,7 +53,8 @@ impl Export<'_> {
     fn cpu(&mut self) -> Metric {
         let points = (0..16).map(|core| {
             let used = ratio(self.rng.below(1_000), 1_000);
-            let attributes = vec![int("cpu.logical_number", core / 2), string("cpu.mode", if core % 2 == 0 { "user" } else { "system" })];
+            let attributes =
+                vec![int("cpu.logical_number", core / 2), string("cpu.mode", if core % 2 == 0 { "user" } else { "system" })];
             self.number(attributes, Value::AsDouble(used))
         });
         let data_points: Vec<_> = points.collect();
@@ -181,7 +182,13 @@ impl Export<'_> {
 }
 
 fn metric(name: &str, unit: &str, description: &str, data: Data) -> Metric {
-    Metric { name: name.to_owned(), unit: unit.to_owned(), description: description.to_owned(), data: Some(data), ..Metric::default() }
+    Metric {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        description: description.to_owned(),
+        data: Some(data),
+        ..Metric::default()
+    }
 }
 
 /// A quotient of small numbers, exact enough for a demonstration.

@@ -4,10 +4,12 @@
 //! [`report`] asks the lake and compares. Nothing here reaches into the process under demonstration.
 
 mod export;
+mod figures;
 mod flows;
 mod layout;
 mod logs;
 mod metrics;
+mod report;
 mod rng;
 mod secrets;
 mod sender;
@@ -16,5 +18,6 @@ mod spans;
 mod truth;
 mod values;
 
+pub(crate) use report::{Lake, LedgerLine, State, TableSize, print};
 pub(crate) use sender::{Sent, Target, send};
 pub(crate) use shop::{Shop, Size, build};

@@ -83,21 +83,14 @@ impl Planter {
             self.examples.push(example);
         }
     }
-
-    /// How many secrets were planted.
-    pub(crate) fn count(&self) -> u64 {
-        u64::from(self.next)
-    }
 }
 
 /// Whether a text contains a planted secret.
 pub(crate) fn leaks(text: &str) -> bool {
     let [first, second, third] = CARD_PREFIX;
-    // Every mark has either an "N" followed by "g" or a test card's digits, so most texts are done after two scans.
     text.contains(MARK)
         || text.contains(MARK_CAPITALS)
-        || (text.contains(first)
-            && ["", " ", "-"].iter().any(|gap| text.contains(&format!("{first}{gap}{second}{gap}{third}"))))
+        || (text.contains(first) && ["", " ", "-"].iter().any(|gap| text.contains(&format!("{first}{gap}{second}{gap}{third}"))))
 }
 
 /// A card number with a valid check digit, written plainly, in groups, or with dashes.
@@ -130,8 +123,7 @@ fn card(serial: u32) -> String {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 7] =
-        [Kind::Card, Kind::Bearer, Kind::Password, Kind::Token, Kind::Jwt, Kind::CloudKey, Kind::ApiKey];
+    const KINDS: [Kind; 7] = [Kind::Card, Kind::Bearer, Kind::Password, Kind::Token, Kind::Jwt, Kind::CloudKey, Kind::ApiKey];
 
     #[test]
     fn every_planted_secret_is_recognised_and_none_is_planted_twice() {
@@ -142,7 +134,7 @@ mod tests {
             assert!(leaks(&format!("before {secret} after")), "{secret}");
             assert!(seen.insert(secret));
         }
-        assert_eq!(planter.count(), 90);
+        assert_eq!(planter.planted.values().sum::<u64>(), 90);
         assert!(!leaks("4111 **** and Leak and AKIA****"));
     }
 
@@ -151,7 +143,12 @@ mod tests {
         for serial in 0..300 {
             let digits: Vec<u32> = card(serial).chars().filter_map(|c| c.to_digit(10)).collect();
             assert_eq!(digits.len(), 16);
-            let sum: u32 = digits.iter().rev().enumerate().map(|(place, digit)| if place % 2 == 1 { digit * 2 / 10 + digit * 2 % 10 } else { *digit }).sum();
+            let sum: u32 = digits
+                .iter()
+                .rev()
+                .enumerate()
+                .map(|(place, digit)| if place % 2 == 1 { digit * 2 / 10 + digit * 2 % 10 } else { *digit })
+                .sum();
             assert_eq!(sum % 10, 0);
         }
     }

@@ -54,8 +54,7 @@ pub(crate) struct Sent {
 /// # Errors
 /// When the URL is out of reach, or an answer is neither an acknowledgement nor worth a retry.
 pub(crate) fn send(target: &Target, requests: &[Request], progress: &(dyn Fn(&Sent) + Sync)) -> anyhow::Result<Sent> {
-    let agent: Agent =
-        Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_TIMEOUT)).build().into();
+    let agent: Agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_TIMEOUT)).build().into();
     let begun = Instant::now();
     let next = AtomicUsize::new(0);
     let sent = Mutex::new(Sent::default());

@@ -11,11 +11,11 @@ use spanlake_model::{Signal, SpanId, TraceId};
 use super::export::{Exporter, Request};
 use super::flows::{FLOWS, Flow, Op, SERVICES};
 use super::layout::{Trace, draw_flow, draw_trace};
+use super::logs;
 use super::metrics::Export;
 use super::rng::Rng;
 use super::spans::Writer;
-use super::truth::{Truth, TraceTruth};
-use super::logs;
+use super::truth::{TraceTruth, Truth};
 
 const NANOS_PER_MS: u64 = 1_000_000;
 /// A batch processor's limits: items, and time since the first item.
@@ -60,8 +60,14 @@ type Outbox<T> = BTreeMap<&'static str, Vec<Waiting<T>>>;
 /// # Errors
 /// Only when a message cannot be encoded or compressed.
 pub(crate) fn build(seed: u64, start_nanos: u64, size: Size) -> anyhow::Result<Shop> {
-    let mut builder =
-        Builder { rng: Rng::new(seed), truth: Truth::default(), start_nanos, spans: Outbox::new(), logs: Outbox::new(), recent: Vec::new() };
+    let mut builder = Builder {
+        rng: Rng::new(seed),
+        truth: Truth::default(),
+        start_nanos,
+        spans: Outbox::new(),
+        logs: Outbox::new(),
+        recent: Vec::new(),
+    };
     builder.visits(size);
     builder.lone_logs(size);
     let mut exporter = Exporter::new(seed, start_nanos, &mut builder.truth.planter);

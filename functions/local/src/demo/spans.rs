@@ -50,7 +50,7 @@ impl Writer<'_> {
             ..Span::default()
         };
         if parent.is_none() && self.rng.chance(100) {
-            made.trace_state = "shop=a1".to_owned();
+            made.trace_state.push_str("shop=a1");
         }
         if draft.failed {
             self.fail(&mut made, draft);
@@ -78,7 +78,7 @@ impl Writer<'_> {
             Op::Work(name) => self.work(trace, name),
         };
         if draft.failed {
-            let (_, _, kind) = self.fault(draft);
+            let (_, _, kind) = fault(draft);
             made.push(string("error.type", kind));
         }
         made
@@ -217,14 +217,9 @@ impl Writer<'_> {
         made
     }
 
-    fn fault(&self, draft: &Draft) -> (&'static str, &'static str, &'static str) {
-        let at = usize::from(draft.id.0.last().copied().unwrap_or(0)) % FAULTS.len();
-        FAULTS.get(at).copied().unwrap_or_default()
-    }
-
     /// Status and exception of a span that failed.
     fn fail(&mut self, made: &mut Span, draft: &Draft) {
-        let (kind, what, _) = self.fault(draft);
+        let (kind, what, _) = fault(draft);
         let mut message = what.to_owned();
         if self.rng.chance(200) {
             let password = self.planter.plant(Kind::Password, "an exception's message");
@@ -275,6 +270,12 @@ impl Writer<'_> {
     }
 }
 
+/// What goes wrong in this span, if anything does.
+fn fault(draft: &Draft) -> (&'static str, &'static str, &'static str) {
+    let at = usize::from(draft.id.0.last().copied().unwrap_or(0)) % FAULTS.len();
+    FAULTS.get(at).copied().unwrap_or_default()
+}
+
 fn rpc(draft: &Draft, method: &str) -> Vec<KeyValue> {
     let mut made = vec![
         string("rpc.system.name", "grpc"),
@@ -290,8 +291,8 @@ fn rpc(draft: &Draft, method: &str) -> Vec<KeyValue> {
 fn stack_trace(kind: &str, message: &str) -> String {
     let frames = ["Pool.acquire", "Orders.write", "Handler.invoke", "Server.serve"];
     let mut out = format!("shop.{kind}: {message}");
-    for (frame, line) in frames.iter().zip([88, 214, 41, 19]) {
-        out.push_str(&format!("\n\tat shop.core.{frame}(Core.java:{line})"));
+    for (frame, line) in frames.iter().zip(["88", "214", "41", "19"]) {
+        out.extend(["\n\tat shop.core.", frame, "(Core.java:", line, ")"]);
     }
     out
 }

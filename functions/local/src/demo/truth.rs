@@ -29,6 +29,7 @@ pub(crate) struct SpanTruth {
 }
 
 /// A trace as it was sent.
+#[expect(clippy::struct_excessive_bools, reason = "a trace can be any of these at once")]
 #[derive(Debug)]
 pub(crate) struct TraceTruth {
     pub(crate) spans: u64,
@@ -142,8 +143,7 @@ impl Truth {
         let mut items = PerSignal::default();
         items[Signal::Traces] = self.spans.len() as u64;
         items[Signal::Logs] = self.logs.total;
-        items[Signal::Metrics] =
-            self.points.number + self.points.histogram + self.points.exp_histogram + self.points.summary;
+        items[Signal::Metrics] = self.points.number + self.points.histogram + self.points.exp_histogram + self.points.summary;
         items
     }
 
@@ -173,7 +173,10 @@ mod tests {
     #[test]
     fn quantiles_are_of_the_nearest_rank() {
         let operation = Operation { durations_nanos: (1..=200).rev().collect(), ..Operation::default() };
-        assert_eq!((operation.quantile_nanos(500), operation.quantile_nanos(990), operation.quantile_nanos(1_000)), (100, 198, 200));
+        assert_eq!(
+            (operation.quantile_nanos(500), operation.quantile_nanos(990), operation.quantile_nanos(1_000)),
+            (100, 198, 200)
+        );
         assert_eq!(Operation::default().quantile_nanos(500), 0);
     }
 }
