@@ -76,7 +76,7 @@ pub trait DiskFile: Send + Sync + 'static {
     fn read_at(&self, offset: u64, bytes: usize) -> io::Result<Vec<u8>>;
 
     /// The file's length.
-    fn len(&self) -> io::Result<u64>;
+    fn len_bytes(&self) -> io::Result<u64>;
 }
 
 /// The computer's own file system.
@@ -159,13 +159,13 @@ impl DiskFile for RealFile {
     }
 
     fn read_at(&self, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
-        let left = self.len()?.saturating_sub(offset);
+        let left = self.len_bytes()?.saturating_sub(offset);
         let mut buffer = vec![0; bytes.min(usize::try_from(left).unwrap_or(usize::MAX))];
         self.0.read_exact_at(&mut buffer, offset)?;
         Ok(buffer)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn len_bytes(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 }
@@ -211,7 +211,7 @@ mod tests {
         file.append(b"!").unwrap();
         file.sync().unwrap();
         disk.sync_dir(&root.join("a/b")).unwrap();
-        assert_eq!(file.len().unwrap(), 9);
+        assert_eq!(file.len_bytes().unwrap(), 9);
 
         let read = disk.open(&path).unwrap();
         assert_eq!(read.read_at(6, 100).unwrap(), b"wo!");

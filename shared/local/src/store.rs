@@ -107,7 +107,7 @@ impl<D: Disk> ObjectStore for DiskStore<D> {
         self.run(move |inner| {
             let mut found = Vec::new();
             let wanted = Wanted { prefix: &prefix, after: after.as_deref().unwrap_or_default(), most };
-            inner.walk(&wanted, String::new(), &mut found).map_err(|error| unavailable("list", &prefix, &error))?;
+            inner.walk(&wanted, "", &mut found).map_err(|error| unavailable("list", &prefix, &error))?;
             Ok(found)
         })
         .await
@@ -254,18 +254,18 @@ impl<D: Disk> Inner<D> {
     }
 
     /// Adds the wanted objects below a folder, which is given as the beginning of keys: `""`, or with its slash.
-    fn walk(&self, wanted: &Wanted<'_>, folder: String, found: &mut Vec<Listed>) -> io::Result<()> {
-        let entries = match self.disk.list(&self.root.join(&folder)) {
+    fn walk(&self, wanted: &Wanted<'_>, folder: &str, found: &mut Vec<Listed>) -> io::Result<()> {
+        let entries = match self.disk.list(&self.root.join(folder)) {
             Err(error) if is_missing(&error) => return Ok(()),
             result => result?,
         };
-        for (key, is_folder) in in_key_order(&folder, entries) {
+        for (key, is_folder) in in_key_order(folder, entries) {
             if found.len() >= wanted.most {
                 break;
             }
             if is_folder {
                 if wanted.enters(&key) {
-                    self.walk(wanted, key, found)?;
+                    self.walk(wanted, &key, found)?;
                 }
             } else if wanted.takes(&key)
                 && let Some(stat) = self.disk.stat(&self.root.join(&key))?

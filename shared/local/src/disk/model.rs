@@ -391,7 +391,7 @@ impl DiskFile for ModelFile {
         Ok(machine.file(self.node)?.live.iter().copied().skip(offset).take(bytes).collect())
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn len_bytes(&self) -> io::Result<u64> {
         Ok(self.disk.machine().file(self.node)?.live.len() as u64)
     }
 }
