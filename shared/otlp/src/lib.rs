@@ -2,4 +2,15 @@
 //!
 //! Not for decisions. Nothing here decodes protobuf into objects, does I/O, or panics on any input.
 
+mod check;
+pub mod cut;
+pub mod inflate;
+pub mod json;
+pub mod limits;
+pub mod payload;
+pub mod reply;
+pub mod schema;
 pub mod wire;
+
+#[cfg(test)]
+mod arbitrary;

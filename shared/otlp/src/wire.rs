@@ -44,6 +44,19 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The protobuf wire type.
+    #[must_use]
+    #[inline]
+    pub const fn wire_type(self) -> u8 {
+        match self {
+            Self::Varint(_) => 0,
+            Self::Fixed64(_) => 1,
+            Self::Len(_) => 2,
+            Self::Group => 3,
+            Self::Fixed32(_) => 5,
+        }
+    }
+
     /// A varint's value.
     #[must_use]
     pub const fn varint(self) -> Option<u64> {
@@ -106,7 +119,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// A [`WireError`] for anything that is not a well-formed field. The reader is of no use after it.
     #[inline]
-    #[allow(clippy::should_implement_trait, reason = "a fallible reader is not an iterator; `while let Some(f) = r.next()?` reads best")]
+    #[expect(clippy::should_implement_trait, reason = "a fallible reader is not an iterator; `while let Some(f) = r.next()?` reads best")]
     pub fn next(&mut self) -> Result<Option<Field<'a>>, WireError> {
         let start = self.at;
         if start >= self.all.len() {
@@ -152,18 +165,11 @@ impl<'a> Reader<'a> {
             self.at = start + 1;
             return Ok(u64::from(*first));
         }
-        let mut value = 0_u64;
-        for (index, byte) in rest.iter().take(10).enumerate() {
-            if index == 9 && *byte > 1 {
-                break;
-            }
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if *byte < 0x80 {
-                self.at = start + index + 1;
-                return Ok(value);
-            }
-        }
-        Err(self.error(start, if rest.len() < 10 { "truncated varint" } else { "over-long varint" }))
+        let Some((value, after)) = split_varint(rest) else {
+            return Err(self.error(start, if rest.len() < 10 { "truncated varint" } else { "over-long varint" }));
+        };
+        self.at = self.all.len() - after.len();
+        Ok(value)
     }
 
     #[inline]
@@ -214,6 +220,24 @@ impl<'a> Reader<'a> {
     const fn error(&self, at: usize, what: &'static str) -> WireError {
         WireError { offset: self.base + at, what }
     }
+}
+
+/// The varint at the start of `bytes`, of at most ten bytes of which the tenth may only be 0 or 1, and what follows it.
+/// `None` if there is none.
+#[must_use]
+#[inline]
+pub fn split_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0_u64;
+    for (index, byte) in bytes.iter().take(10).enumerate() {
+        if index == 9 && *byte > 1 {
+            return None;
+        }
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if *byte < 0x80 {
+            return Some((value, bytes.get(index + 1..).unwrap_or_default()));
+        }
+    }
+    None
 }
 
 /// Appends a varint.

@@ -1,0 +1,96 @@
+//! gzip members around raw deflate streams.
+
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+
+use super::{InflateError, check_size, make_room};
+
+const FLAG_HEADER_CRC: u8 = 2;
+const FLAG_EXTRA: u8 = 4;
+const FLAG_NAME: u8 = 8;
+const FLAG_COMMENT: u8 = 16;
+const FLAGS_RESERVED: u8 = 0xe0;
+
+const fn invalid(what: &'static str) -> InflateError {
+    InflateError::Invalid { coding: "gzip", what }
+}
+
+/// Inflates all members of `body` to the end of `out`.
+pub(super) fn inflate(
+    context: &mut Decompress,
+    body: &[u8],
+    max_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), InflateError> {
+    let mut rest = body;
+    loop {
+        rest = skip_header(rest)?;
+        let begin = out.len();
+        rest = member(context, rest, max_bytes, out)?;
+        let (trailer, after) = rest.split_first_chunk::<8>().ok_or(invalid("truncated"))?;
+        let [c0, c1, c2, c3, l0, l1, l2, l3] = *trailer;
+        let data = out.get(begin..).unwrap_or_default();
+        let mut crc = Crc::new();
+        crc.update(data);
+        if crc.sum() != u32::from_le_bytes([c0, c1, c2, c3]) {
+            return Err(invalid("wrong checksum"));
+        }
+        if data.len() as u64 & 0xffff_ffff != u64::from(u32::from_le_bytes([l0, l1, l2, l3])) {
+            return Err(invalid("wrong length"));
+        }
+        if after.is_empty() {
+            return Ok(());
+        }
+        rest = after;
+    }
+}
+
+/// One deflate stream; answers what follows it.
+fn member<'a>(
+    context: &mut Decompress,
+    body: &'a [u8],
+    max_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<&'a [u8], InflateError> {
+    context.reset(false);
+    let mut rest = body;
+    loop {
+        make_room(out, max_bytes);
+        let before = (context.total_in(), out.len());
+        let status =
+            context.decompress_vec(rest, out, FlushDecompress::None).map_err(|_| invalid("malformed deflate data"))?;
+        check_size(out, max_bytes)?;
+        let read = usize::try_from(context.total_in() - before.0).unwrap_or(usize::MAX);
+        rest = rest.get(read..).unwrap_or_default();
+        if status == Status::StreamEnd {
+            return Ok(rest);
+        }
+        if read == 0 && before.1 == out.len() {
+            return Err(invalid("truncated"));
+        }
+    }
+}
+
+/// RFC 1952, section 2.3. The checksum of the header alone, which hardly any writer sets, is skipped.
+fn skip_header(body: &[u8]) -> Result<&[u8], InflateError> {
+    let (head, mut rest) = body.split_first_chunk::<10>().ok_or(invalid("truncated"))?;
+    let [0x1f, 0x8b, 8, flags, ..] = *head else {
+        return Err(invalid("not a gzip header"));
+    };
+    if flags & FLAGS_RESERVED != 0 {
+        return Err(invalid("reserved flags"));
+    }
+    if flags & FLAG_EXTRA != 0 {
+        let (length, after) = rest.split_first_chunk::<2>().ok_or(invalid("truncated"))?;
+        rest = after.get(usize::from(u16::from_le_bytes(*length))..).ok_or(invalid("truncated"))?;
+    }
+    for flag in [FLAG_NAME, FLAG_COMMENT] {
+        if flags & flag != 0 {
+            let end = rest.iter().position(|byte| *byte == 0).ok_or(invalid("truncated"))?;
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+    }
+    if flags & FLAG_HEADER_CRC != 0 {
+        rest = rest.get(2..).ok_or(invalid("truncated"))?;
+    }
+    Ok(rest)
+}
