@@ -1,0 +1,158 @@
+//! The way of one request through the front: admitted by its header, read within its limits, handled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, EXPECT, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::{Handler, ServerLimits, grpc};
+
+/// How long, and how many times its limit, a refused body is read on and thrown away: a client that still writes would
+/// see a broken connection instead of the answer, and try again.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+const DISCARD_FACTOR: usize = 4;
+
+/// What all connections share.
+pub(super) struct Front<H> {
+    handler: Arc<H>,
+    limits: ServerLimits,
+    secure: bool,
+    /// One permit for each byte of a body in memory.
+    in_flight: Arc<Semaphore>,
+}
+
+/// Why the front refuses a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    TooLarge,
+    TooSlow,
+    Broken,
+    Overload,
+}
+
+impl<H: Handler> Front<H> {
+    pub(super) fn new(handler: Arc<H>, limits: ServerLimits, secure: bool) -> Self {
+        let in_flight = limits.in_flight_bytes_max.max(limits.body_bytes_max).min(Semaphore::MAX_PERMITS);
+        Self { handler, limits, secure, in_flight: Arc::new(Semaphore::new(in_flight)) }
+    }
+
+    pub(super) const fn limits(&self) -> &ServerLimits {
+        &self.limits
+    }
+
+    /// How much of the budget is taken.
+    #[cfg(test)]
+    pub(super) fn in_flight_bytes(&self) -> usize {
+        self.limits.in_flight_bytes_max - self.in_flight.available_permits()
+    }
+
+    /// Answers a request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, mut body) = request.into_parts();
+        if grpc::asked(&parts) {
+            return grpc::advice(&parts, self.secure).map(Full::new);
+        }
+        if let Err(refused) = self.handler.admit(&parts) {
+            self.discard(&parts, body);
+            return refused.map(Full::new);
+        }
+        let read = timeout(self.limits.body_timeout, self.read(&mut body)).await;
+        let answer = match read.unwrap_or(Err(Refusal::TooSlow)) {
+            // The share of the budget is held until the body has been handled.
+            Ok((bytes, _share)) => self.handler.handle(Request::from_parts(parts, bytes)).await,
+            Err(refusal) => {
+                let answer = self.refuse(&parts, refusal);
+                if matches!(refusal, Refusal::TooLarge | Refusal::Overload) {
+                    self.discard(&parts, body);
+                }
+                answer
+            }
+        };
+        answer.map(Full::new)
+    }
+
+    /// The whole body, and its share of the budget.
+    async fn read(&self, body: &mut Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+        let announced = body.size_hint();
+        let least = usize::try_from(announced.lower()).unwrap_or(usize::MAX);
+        if least > self.limits.body_bytes_max {
+            return Err(Refusal::TooLarge);
+        }
+        // What was announced is taken at once: two half-read bodies must not wait for each other.
+        let mut share = self.share(least).await?;
+        let mut whole = BytesMut::with_capacity(least);
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
+            if whole.is_empty() && announced.exact() == Some(data.len() as u64) {
+                return Ok((data, share));
+            }
+            let bytes = whole.len() + data.len();
+            if bytes > self.limits.body_bytes_max {
+                return Err(Refusal::TooLarge);
+            }
+            if bytes > share.num_permits() {
+                share.merge(self.share(bytes - share.num_permits()).await?);
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok((whole.freeze(), share))
+    }
+
+    async fn share(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+        let permits = u32::try_from(bytes).map_err(|_| Refusal::TooLarge)?;
+        let share = timeout(self.limits.in_flight_wait, Arc::clone(&self.in_flight).acquire_many_owned(permits)).await;
+        share.ok().and_then(Result::ok).ok_or(Refusal::Overload)
+    }
+
+    fn refuse(&self, parts: &Parts, refusal: Refusal) -> Response<Bytes> {
+        let (status, message) = match refusal {
+            Refusal::TooLarge => {
+                let limit = self.limits.body_bytes_max;
+                (
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    format!("the body is over the limit of {limit} bytes as sent: send smaller batches"),
+                )
+            }
+            Refusal::TooSlow => {
+                let limit = self.limits.body_timeout.as_secs();
+                (StatusCode::REQUEST_TIMEOUT, format!("the body did not arrive within {limit} s"))
+            }
+            Refusal::Broken => (StatusCode::BAD_REQUEST, "the body ended before its announced end".to_owned()),
+            Refusal::Overload => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way, try again".to_owned()),
+        };
+        let mut answer = self.handler.fault(parts, status, &message);
+        if refusal == Refusal::Overload {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        // The rest of the body would be read as the next request.
+        if refusal == Refusal::TooSlow && parts.version < Version::HTTP_2 {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    /// Reads on what a client still writes, unless it waits to be asked for it. HTTP/2 has a message for that.
+    fn discard(&self, parts: &Parts, mut body: Incoming) {
+        if body.is_end_stream() || parts.headers.contains_key(EXPECT) || parts.version >= Version::HTTP_2 {
+            return;
+        }
+        let mut left = self.limits.body_bytes_max.saturating_mul(DISCARD_FACTOR);
+        let read_on = async move {
+            while let Some(Ok(frame)) = body.frame().await {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                if bytes > left {
+                    break;
+                }
+                left -= bytes;
+            }
+        };
+        tokio::spawn(timeout(DISCARD_TIMEOUT, read_on));
+    }
+}
