@@ -1,1 +1,12 @@
 //! Rules: the Collector's configuration, sampling, redaction, explanations. Pure.
+
+mod finding;
+mod regex;
+mod rewrite;
+mod rules;
+mod sampling;
+
+pub use finding::{Finding, Severity};
+pub use rewrite::{Context, ContextFacts, ItemOutcome, MaskedContext, Scratch};
+pub use rules::Rules;
+pub use sampling::{Decision, SpanFacts, TraceFacts, Verdict, Vote, Votes};

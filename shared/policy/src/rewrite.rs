@@ -1,0 +1,164 @@
+//! Items as wire bytes, with everything masked that a rule matches.
+//!
+//! An item is walked once along the schema's tables. At each string position the stages of its signal's pipeline run in
+//! their order (facts for sampling are taken at the place of `tail_sampling`); what changes is noted as an edit. An item
+//! without edits is copied whole; otherwise it is written again with its edits. Unknown fields are removed: they reach
+//! no table and could hide text.
+//!
+//! It fails closed: a text that is not UTF-8 is masked whole, and an item that can't be walked is dropped.
+
+mod builtin;
+mod edits;
+mod keys;
+mod scratch;
+mod values;
+mod walk;
+
+use spanlake_model::Signal;
+use spanlake_otlp::schema::{self, RESOURCE, SCOPE};
+use spanlake_otlp::wire::{Reader, Value};
+
+pub(crate) use builtin::RULE_NAMES as BUILTIN_RULES;
+pub use scratch::Scratch;
+use walk::Walk;
+
+use crate::rules::{Owner, Rules};
+use crate::sampling::SpanFacts;
+
+/// What replaces a secret.
+pub(crate) const MASK: &str = "****";
+
+/// The ledger's reason for items that can't be walked.
+const MALFORMED: &str = "malformed";
+
+/// What a group of items has in common, as wire bytes; empty where the message or text is absent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Context<'a> {
+    /// The `Resource` message.
+    pub resource: &'a [u8],
+    /// `Resource*.schema_url`.
+    pub resource_schema_url: &'a [u8],
+    /// The `InstrumentationScope` message.
+    pub scope: &'a [u8],
+    /// `Scope*.schema_url`.
+    pub scope_schema_url: &'a [u8],
+}
+
+/// What a context contributes to the facts of its spans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ContextFacts {
+    /// Bits that hold for every span of the context.
+    pub bits: u64,
+}
+
+/// A context after the rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MaskedContext {
+    /// The `Resource` message.
+    pub resource: Vec<u8>,
+    /// `Resource*.schema_url`.
+    pub resource_schema_url: Vec<u8>,
+    /// The `InstrumentationScope` message.
+    pub scope: Vec<u8>,
+    /// `Scope*.schema_url`.
+    pub scope_schema_url: Vec<u8>,
+    /// What every span of the context inherits.
+    pub facts: ContextFacts,
+    /// The masked `service.name`; empty where there is none.
+    pub service_name: String,
+    /// The masked `deployment.environment.name` (or the older `deployment.environment`); empty where there is none.
+    pub deployment_environment: String,
+    /// Set where the resource or scope could not be read; every item of the context is then dropped for this reason.
+    pub dropped: Option<&'static str>,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ItemOutcome {
+    /// Facts of a span; all zero for other signals.
+    pub facts: SpanFacts,
+    /// Why the item was dropped, as a ledger reason; then nothing was appended.
+    pub dropped: Option<&'static str>,
+}
+
+impl Rules {
+    /// Applies the rules to what a group of items has in common.
+    #[must_use]
+    pub fn context(&self, signal: Signal, context: Context<'_>, scratch: &mut Scratch) -> MaskedContext {
+        let mut masked = MaskedContext::default();
+        let mut walk = Walk::new(self, signal, scratch);
+        let resource = walk.message(&RESOURCE, Owner::Resource, context.resource, &mut masked.resource);
+        masked.facts.bits = walk.bits();
+        let scope = walk.message(&SCOPE, Owner::Scope, context.scope, &mut masked.scope);
+        if resource.is_err() || scope.is_err() {
+            return MaskedContext { dropped: Some(MALFORMED), ..MaskedContext::default() };
+        }
+        walk.plain_text(context.resource_schema_url, &mut masked.resource_schema_url);
+        walk.plain_text(context.scope_schema_url, &mut masked.scope_schema_url);
+        masked.service_name = attribute(&masked.resource, "service.name").unwrap_or_default();
+        masked.deployment_environment = attribute(&masked.resource, "deployment.environment.name")
+            .or_else(|| attribute(&masked.resource, "deployment.environment"))
+            .unwrap_or_default();
+        masked
+    }
+
+    /// Applies the rules to an item (`Span`, `LogRecord` or `Metric`) of a context that [`Rules::context`] made with
+    /// the same rules, and appends its final bytes to `out`.
+    pub fn item(
+        &self,
+        signal: Signal,
+        context: &MaskedContext,
+        item: &[u8],
+        out: &mut Vec<u8>,
+        scratch: &mut Scratch,
+    ) -> ItemOutcome {
+        if let Some(reason) = context.dropped {
+            return ItemOutcome { facts: SpanFacts::default(), dropped: Some(reason) };
+        }
+        let owner = match signal {
+            Signal::Traces => Owner::Span,
+            Signal::Logs => Owner::Log,
+            Signal::Metrics => Owner::Metric,
+        };
+        let length = out.len();
+        let mut walk = Walk::new(self, signal, scratch);
+        if walk.message(schema::item(signal), owner, item, out).is_err() {
+            out.truncate(length);
+            return ItemOutcome { facts: SpanFacts::default(), dropped: Some(MALFORMED) };
+        }
+        if signal != Signal::Traces {
+            return ItemOutcome::default();
+        }
+        let mut facts = walk.facts();
+        facts.bits |= context.facts.bits;
+        facts.bytes = u32::try_from(item.len()).unwrap_or(u32::MAX);
+        ItemOutcome { facts, dropped: None }
+    }
+}
+
+/// The string value of a resource attribute; of several of one name the first.
+fn attribute(resource: &[u8], name: &str) -> Option<String> {
+    let mut fields = Reader::new(resource);
+    while let Ok(Some(field)) = fields.next() {
+        let (1, Value::Len(pair)) = (field.number, field.value) else { continue };
+        let (mut key, mut value) = (None, None);
+        let mut inner = Reader::new(pair);
+        while let Ok(Some(field)) = inner.next() {
+            match field.number {
+                1 => key = field.value.bytes(),
+                2 => value = field.value.bytes(),
+                _ => {}
+            }
+        }
+        if key != Some(name.as_bytes()) {
+            continue;
+        }
+        let mut text = None;
+        let mut inner = Reader::new(value.unwrap_or_default());
+        while let Ok(Some(field)) = inner.next() {
+            text = if field.number == 1 { field.value.bytes() } else { None };
+        }
+        return text.and_then(|text| String::from_utf8(text.to_vec()).ok());
+    }
+    None
+}

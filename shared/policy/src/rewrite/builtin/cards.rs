@@ -1,0 +1,129 @@
+//! Payment card numbers.
+
+use super::{Hit, Rule};
+
+const DIGITS_MIN: usize = 13;
+const DIGITS_MAX: usize = 19;
+
+/// Notes the card numbers of `text`.
+pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
+        let start = at + offset;
+        let run = Run::new(bytes, start);
+        if let Some(end) = run.card_end(bytes, start) {
+            hits.push(Hit { start, end, rule: Rule::PaymentCard });
+            at = end;
+        } else {
+            at = run.first_group_end;
+        }
+    }
+}
+
+/// Digits from a place on, with at most one separator between two of them.
+struct Run {
+    digits: [u8; DIGITS_MAX],
+    /// How many digits there are, counted up to one more than a card has.
+    count: usize,
+    end: usize,
+    first_group_end: usize,
+    /// Lengths of the groups are those of a card's print.
+    grouped: bool,
+    groups: usize,
+}
+
+impl Run {
+    fn new(bytes: &[u8], start: usize) -> Self {
+        let mut run = Self { digits: [0; DIGITS_MAX], count: 0, end: start, first_group_end: 0, grouped: true, groups: 1 };
+        let (mut at, mut group) = (start, 0);
+        let mut separator = None;
+        while run.count <= DIGITS_MAX {
+            match bytes.get(at).copied() {
+                Some(digit) if digit.is_ascii_digit() => {
+                    if let Some(slot) = run.digits.get_mut(run.count) {
+                        *slot = digit - b'0';
+                    }
+                    run.count += 1;
+                    group += 1;
+                    run.end = at + 1;
+                }
+                Some(mark @ (b' ' | b'-' | b'+'))
+                    if bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && separator.is_none_or(|known| known == mark) =>
+                {
+                    separator = Some(mark);
+                    run.close_group(group, at);
+                    run.groups += 1;
+                    group = 0;
+                }
+                _ => break,
+            }
+            at += 1;
+        }
+        run.close_group(group, run.end);
+        run
+    }
+
+    fn close_group(&mut self, length: usize, end: usize) {
+        if self.groups == 1 {
+            self.first_group_end = end;
+            self.grouped &= length == 4;
+        } else {
+            self.grouped &= (2..=6).contains(&length);
+        }
+    }
+
+    /// Where the card number ends that begins at `start`, if it is one.
+    fn card_end(&self, bytes: &[u8], start: usize) -> Option<usize> {
+        let before = start.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b' ');
+        let earlier = start.checked_sub(2).and_then(|at| bytes.get(at)).copied().unwrap_or(b' ');
+        let after = bytes.get(self.end).copied().unwrap_or(b' ');
+        let later = bytes.get(self.end + 1).copied().unwrap_or(b' ');
+        let joined = before.is_ascii_alphanumeric()
+            || (before == b'.' && earlier.is_ascii_digit())
+            || after.is_ascii_alphanumeric()
+            || (after == b'.' && later.is_ascii_digit());
+        let uuid = self.groups > 1 && matches!(before, b'-' | b'_') && earlier.is_ascii_alphanumeric();
+        let shape = self.groups == 1 || (self.grouped && self.groups <= 5);
+        let card = !joined && !uuid && shape && is_card(self.digits.get(..self.count)?);
+        card.then_some(self.end)
+    }
+}
+
+/// Whether these digits have an issuer's prefix and length and a right check digit.
+fn is_card(digits: &[u8]) -> bool {
+    let length = digits.len();
+    if !(DIGITS_MIN..=DIGITS_MAX).contains(&length) {
+        return false;
+    }
+    let prefix = |count: usize| digits.iter().take(count).fold(0_u32, |number, digit| number * 10 + u32::from(*digit));
+    let issued = match prefix(2) {
+        34 | 37 => length == 15,
+        36 | 38 => length == 14,
+        30 => length == 14 && prefix(3) <= 305,
+        35 => (3528..=3589).contains(&prefix(4)) && length >= 16,
+        40..=49 => matches!(length, 13 | 16 | 19),
+        51..=55 => length == 16,
+        22..=27 => length == 16 && (2221..=2720).contains(&prefix(4)),
+        62 | 65 => length >= 16,
+        64 => length == 16 && prefix(3) >= 644,
+        60 => length >= 16 && prefix(4) == 6011,
+        50 | 56..=58 | 61 | 63 | 66..=69 => length >= 16,
+        _ => false,
+    };
+    issued && luhn(digits)
+}
+
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match (place % 2, u32::from(*digit)) {
+            (0, digit) => digit,
+            (_, digit) if digit > 4 => digit * 2 - 9,
+            (_, digit) => digit * 2,
+        })
+        .sum();
+    sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0)
+}

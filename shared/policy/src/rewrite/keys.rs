@@ -1,0 +1,136 @@
+//! What the rules say about an attribute's key, worked out once for each key.
+
+use spanlake_model::Signal;
+
+use super::builtin;
+use crate::rules::{Redact, Rules, Stage, Target};
+
+/// How many keys are remembered; a power of two.
+const SLOTS: usize = 1024;
+/// Longer keys are worked out each time.
+const KEY_BYTES_MAX: usize = 128;
+
+/// What one `redaction` stage does with an attribute because of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyAction {
+    /// Its value is searched.
+    Search,
+    /// It passes.
+    Ignore,
+    /// Its value is masked whole.
+    Mask,
+    /// It goes.
+    Delete,
+}
+
+/// What is known about a key within a signal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct KeyPlan {
+    /// Bits of the `string_attribute` conditions on this key.
+    pub(crate) leaves: u64,
+    /// Two bits for each stage.
+    actions: u64,
+    /// Some `transform` statement rewrites an attribute of this key.
+    pub(crate) transformed: bool,
+    /// The built-in masking masks its value whole.
+    pub(crate) sensitive: bool,
+    /// The key's own text holds something to mask.
+    pub(crate) dirty: bool,
+    /// None of the above: only the value's own text matters.
+    pub(crate) plain: bool,
+}
+
+impl KeyPlan {
+    pub(crate) fn action(&self, stage: usize) -> KeyAction {
+        match (self.actions >> (2 * stage % 64)) & 3 {
+            1 => KeyAction::Ignore,
+            2 => KeyAction::Mask,
+            3 => KeyAction::Delete,
+            _ => KeyAction::Search,
+        }
+    }
+
+    /// Whether any stage deletes attributes of this key.
+    pub(crate) fn deletes(&self) -> bool {
+        self.actions & (self.actions >> 1) & 0x5555_5555_5555_5555 != 0
+    }
+
+    pub(crate) fn new(rules: &Rules, signal: Signal, key: &str) -> Self {
+        let plan = rules.plan(signal);
+        let mut this = Self { sensitive: plan.builtin && builtin::is_secret_name(key), ..Self::default() };
+        this.dirty = plan.builtin && builtin::suspect(key.as_bytes()) && builtin::finds(key);
+        for (place, stage) in plan.stages.iter().enumerate() {
+            match stage {
+                Stage::Sample => {
+                    let leaves = rules.string_leaves.iter().filter(|leaf| leaf.key == key);
+                    this.leaves = leaves.fold(0, |bits, leaf| bits | leaf.mask);
+                }
+                Stage::Transform(statements) => {
+                    let hit = |target: &Target| matches!(target, Target::Attribute { key: named, .. } if named == key);
+                    this.transformed |= statements.iter().any(|statement| hit(&statement.target));
+                }
+                Stage::Redact(redact) => {
+                    this.actions |= (action(redact, key) as u64) << (2 * place % 64);
+                    this.dirty |= redact.any_value.as_ref().is_some_and(|any| any.is_match(key));
+                }
+            }
+        }
+        this.plain = this.leaves == 0 && this.actions == 0 && !this.transformed && !this.sensitive && !this.dirty;
+        this
+    }
+}
+
+fn action(redact: &Redact, key: &str) -> KeyAction {
+    if redact.ignored_keys.contains(key) || redact.ignored_key_patterns.iter().any(|pattern| pattern.is_match(key)) {
+        KeyAction::Ignore
+    } else if redact.allowed_keys.as_ref().is_some_and(|allowed| !allowed.contains(key)) {
+        KeyAction::Delete
+    } else if redact.blocked_key_patterns.iter().any(|pattern| pattern.is_match(key)) {
+        KeyAction::Mask
+    } else {
+        KeyAction::Search
+    }
+}
+
+/// Remembers the plans of recent keys: a table of fixed size, so that hostile keys cost time but no memory.
+#[derive(Debug, Default)]
+pub(crate) struct KeyCache {
+    slots: Vec<Option<(Signal, Box<[u8]>, KeyPlan)>>,
+}
+
+impl KeyCache {
+    pub(crate) fn get(&mut self, rules: &Rules, signal: Signal, key: &[u8]) -> KeyPlan {
+        if self.slots.is_empty() {
+            self.slots.resize(SLOTS, None);
+        }
+        let fresh = || KeyPlan::new(rules, signal, &String::from_utf8_lossy(key));
+        let Some(slot) = self.slots.get_mut(place(signal, key)) else { return fresh() };
+        if let Some((of, known, plan)) = slot
+            && *of == signal
+            && **known == *key
+        {
+            return *plan;
+        }
+        let plan = fresh();
+        if key.len() <= KEY_BYTES_MAX {
+            *slot = Some((signal, key.into(), plan));
+        }
+        plan
+    }
+}
+
+/// A key's slot: eight bytes at a time.
+fn place(signal: Signal, key: &[u8]) -> usize {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, rest) = key.as_chunks::<8>();
+    let mut tail = [0; 8];
+    for (to, from) in tail.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    let seed = (key.len() as u64) << 2 | u64::from(signal.code());
+    let hash = words.iter().chain([&tail]).fold(seed, |hash, word| {
+        let mixed = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+        mixed ^ (mixed >> 29)
+    });
+    usize::try_from(hash.wrapping_mul(FACTOR) >> 54).unwrap_or(0) % SLOTS
+}
