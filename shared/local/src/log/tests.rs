@@ -246,6 +246,23 @@ fn a_torn_tail_of_the_newest_segment_is_cut_and_counted() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_durable_before_it_is_read() {
+    let disk = ModelDisk::new();
+    let log = open(&disk, options(1));
+    append(&log, 0, "one").unwrap();
+    let mut entry = Vec::new();
+    let header = Header { record_bytes: 3, shard: 0, sequence: 2, arrival_nanos: 9, record_crc: crc32fast::hash(b"two") };
+    header.encode(log.shared.marker, &mut entry);
+    drop(log);
+    entry.extend(b"two");
+    disk.open(&segment_files(&disk)[0]).unwrap().append(&entry).unwrap();
+    assert_eq!(texts(&open(&disk, options(1)), 0), ["one", "two"]);
+    for seed in 0..20 {
+        assert_eq!(texts(&open(&disk.crash(seed), options(1)), 0), ["one", "two"]);
+    }
+}
+
+#[test]
 fn an_older_segment_without_its_end_is_damaged_not_torn() {
     let disk = ModelDisk::new();
     let log = open(&disk, LogOptions { segment_bytes: 1, ..options(1) });
