@@ -18,15 +18,6 @@ use spanlake_model::Signal;
 
 use crate::inflate::{Coding, Inflater};
 
-/// Whether prost takes these bytes as a request of this signal.
-pub(crate) fn prost_takes(signal: Signal, body: &[u8]) -> bool {
-    match signal {
-        Signal::Traces => ExportTraceServiceRequest::decode(body).is_ok(),
-        Signal::Logs => ExportLogsServiceRequest::decode(body).is_ok(),
-        Signal::Metrics => ExportMetricsServiceRequest::decode(body).is_ok(),
-    }
-}
-
 /// The bodies that real SDKs sent, inflated: name, signal, whether JSON, bytes.
 pub(crate) fn captures() -> Vec<(String, Signal, bool, Vec<u8>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/captures");
@@ -36,7 +27,7 @@ pub(crate) fn captures() -> Vec<(String, Signal, bool, Vec<u8>)> {
     for name in names {
         let name = name.into_string().unwrap();
         let signal = Signal::ALL.into_iter().find(|signal| name.contains(signal.name())).unwrap();
-        let coding = if name.ends_with(".gz") { Coding::Gzip } else { Coding::Identity };
+        let coding = if name.contains("_gzip_") { Coding::Gzip } else { Coding::Identity };
         let mut body = Vec::new();
         let bytes = std::fs::read(format!("{folder}/{name}")).unwrap();
         Inflater::new().inflate(coding, &bytes, 1 << 20, &mut body).unwrap();
@@ -82,24 +73,19 @@ fn attributes() -> BoxedStrategy<Vec<KeyValue>> {
 }
 
 fn resource() -> BoxedStrategy<Option<Resource>> {
-    let entity = (text(), text(), vec(text(), 0..3), vec(text(), 0..3)).prop_map(
-        |(schema_url, r#type, id_keys, description_keys)| EntityRef { schema_url, r#type, id_keys, description_keys },
-    );
-    let resource = (attributes(), any::<u32>(), vec(entity, 0..2)).prop_map(
-        |(attributes, dropped_attributes_count, entity_refs)| Resource { attributes, dropped_attributes_count, entity_refs },
-    );
+    let entity = (text(), text(), vec(text(), 0..3), vec(text(), 0..3))
+        .prop_map(|(schema_url, r#type, id_keys, description_keys)| EntityRef { schema_url, r#type, id_keys, description_keys });
+    let resource =
+        (attributes(), any::<u32>(), vec(entity, 0..2)).prop_map(|(attributes, dropped_attributes_count, entity_refs)| {
+            Resource { attributes, dropped_attributes_count, entity_refs }
+        });
     option::weighted(0.8, resource).boxed()
 }
 
 fn scope() -> BoxedStrategy<Option<InstrumentationScope>> {
-    let scope = (text(), text(), attributes(), any::<u32>()).prop_map(
-        |(name, version, attributes, dropped_attributes_count)| InstrumentationScope {
-            name,
-            version,
-            attributes,
-            dropped_attributes_count,
-        },
-    );
+    let scope = (text(), text(), attributes(), any::<u32>()).prop_map(|(name, version, attributes, dropped_attributes_count)| {
+        InstrumentationScope { name, version, attributes, dropped_attributes_count }
+    });
     option::weighted(0.8, scope).boxed()
 }
 
@@ -206,20 +192,19 @@ fn numbers() -> BoxedStrategy<Vec<metrics::NumberDataPoint>> {
 
 fn histograms() -> BoxedStrategy<Vec<metrics::HistogramDataPoint>> {
     let sums = (option::of(any::<f64>()), option::of(any::<f64>()), option::of(any::<f64>()));
-    let point =
-        (attributes(), any::<u64>(), sums, vec(any::<u64>(), 0..4), vec(any::<f64>(), 0..4), exemplars()).prop_map(
-            |(attributes, count, sums, bucket_counts, explicit_bounds, exemplars)| metrics::HistogramDataPoint {
-                attributes,
-                count,
-                sum: sums.0,
-                min: sums.1,
-                max: sums.2,
-                bucket_counts,
-                explicit_bounds,
-                exemplars,
-                ..Default::default()
-            },
-        );
+    let point = (attributes(), any::<u64>(), sums, vec(any::<u64>(), 0..4), vec(any::<f64>(), 0..4), exemplars()).prop_map(
+        |(attributes, count, sums, bucket_counts, explicit_bounds, exemplars)| metrics::HistogramDataPoint {
+            attributes,
+            count,
+            sum: sums.0,
+            min: sums.1,
+            max: sums.2,
+            bucket_counts,
+            explicit_bounds,
+            exemplars,
+            ..Default::default()
+        },
+    );
     vec(point, 0..3).boxed()
 }
 
@@ -229,17 +214,15 @@ fn exponentials() -> BoxedStrategy<Vec<metrics::ExponentialHistogramDataPoint>> 
         option::of((any::<i32>(), vec(any::<u64>(), 0..4)).prop_map(|(offset, bucket_counts)| Buckets { offset, bucket_counts }))
     };
     let point = (attributes(), any::<i32>(), any::<u64>(), buckets(), buckets(), any::<f64>(), exemplars()).prop_map(
-        |(attributes, scale, zero_count, positive, negative, zero_threshold, exemplars)| {
-            metrics::ExponentialHistogramDataPoint {
-                attributes,
-                scale,
-                zero_count,
-                positive,
-                negative,
-                zero_threshold,
-                exemplars,
-                ..Default::default()
-            }
+        |(attributes, scale, zero_count, positive, negative, zero_threshold, exemplars)| metrics::ExponentialHistogramDataPoint {
+            attributes,
+            scale,
+            zero_count,
+            positive,
+            negative,
+            zero_threshold,
+            exemplars,
+            ..Default::default()
         },
     );
     vec(point, 0..3).boxed()
@@ -248,15 +231,10 @@ fn exponentials() -> BoxedStrategy<Vec<metrics::ExponentialHistogramDataPoint>> 
 fn summaries() -> BoxedStrategy<Vec<metrics::SummaryDataPoint>> {
     use metrics::summary_data_point::ValueAtQuantile;
     let quantile = (any::<f64>(), any::<f64>()).prop_map(|(quantile, value)| ValueAtQuantile { quantile, value });
-    let point = (attributes(), any::<u64>(), any::<f64>(), vec(quantile, 0..3)).prop_map(
-        |(attributes, count, sum, quantile_values)| metrics::SummaryDataPoint {
-            attributes,
-            count,
-            sum,
-            quantile_values,
-            ..Default::default()
-        },
-    );
+    let point =
+        (attributes(), any::<u64>(), any::<f64>(), vec(quantile, 0..3)).prop_map(|(attributes, count, sum, quantile_values)| {
+            metrics::SummaryDataPoint { attributes, count, sum, quantile_values, ..Default::default() }
+        });
     vec(point, 0..3).boxed()
 }
 
@@ -280,28 +258,43 @@ fn metric() -> BoxedStrategy<Metric> {
 
 /// Valid spans in few traces.
 pub(crate) fn traces() -> BoxedStrategy<ExportTraceServiceRequest> {
-    let scopes = (scope(), vec(span(), 0..8), text())
-        .prop_map(|(scope, spans, schema_url)| ScopeSpans { scope, spans, schema_url });
-    let resources = (resource(), vec(scopes, 0..3), text())
-        .prop_map(|(resource, scope_spans, schema_url)| ResourceSpans { resource, scope_spans, schema_url });
+    let scopes =
+        (scope(), vec(span(), 0..8), text()).prop_map(|(scope, spans, schema_url)| ScopeSpans { scope, spans, schema_url });
+    let resources = (resource(), vec(scopes, 0..3), text()).prop_map(|(resource, scope_spans, schema_url)| ResourceSpans {
+        resource,
+        scope_spans,
+        schema_url,
+    });
     vec(resources, 0..3).prop_map(|resource_spans| ExportTraceServiceRequest { resource_spans }).boxed()
 }
 
 /// Valid log records, some in traces.
 pub(crate) fn logs() -> BoxedStrategy<ExportLogsServiceRequest> {
-    let scopes = (scope(), vec(log_record(), 0..8), text())
-        .prop_map(|(scope, log_records, schema_url)| ScopeLogs { scope, log_records, schema_url });
-    let resources = (resource(), vec(scopes, 0..3), text())
-        .prop_map(|(resource, scope_logs, schema_url)| ResourceLogs { resource, scope_logs, schema_url });
+    let scopes = (scope(), vec(log_record(), 0..8), text()).prop_map(|(scope, log_records, schema_url)| ScopeLogs {
+        scope,
+        log_records,
+        schema_url,
+    });
+    let resources = (resource(), vec(scopes, 0..3), text()).prop_map(|(resource, scope_logs, schema_url)| ResourceLogs {
+        resource,
+        scope_logs,
+        schema_url,
+    });
     vec(resources, 0..3).prop_map(|resource_logs| ExportLogsServiceRequest { resource_logs }).boxed()
 }
 
 /// Metrics of all kinds, some without points.
 pub(crate) fn metrics() -> BoxedStrategy<ExportMetricsServiceRequest> {
-    let scopes = (scope(), vec(metric(), 0..6), text())
-        .prop_map(|(scope, metrics, schema_url)| ScopeMetrics { scope, metrics, schema_url });
-    let resources = (resource(), vec(scopes, 0..3), text())
-        .prop_map(|(resource, scope_metrics, schema_url)| ResourceMetrics { resource, scope_metrics, schema_url });
+    let scopes = (scope(), vec(metric(), 0..6), text()).prop_map(|(scope, metrics, schema_url)| ScopeMetrics {
+        scope,
+        metrics,
+        schema_url,
+    });
+    let resources = (resource(), vec(scopes, 0..3), text()).prop_map(|(resource, scope_metrics, schema_url)| ResourceMetrics {
+        resource,
+        scope_metrics,
+        schema_url,
+    });
     vec(resources, 0..3).prop_map(|resource_metrics| ExportMetricsServiceRequest { resource_metrics }).boxed()
 }
 

@@ -3,7 +3,8 @@
 //! The cutting rule, version 1, is a function of the body alone: an item's home is the bucket of its trace id, or of the
 //! request's batch id if it has none. Of one trace at most [`SPILL_BYTES`] go there; each further such chunk goes to a
 //! salted bucket and is marked overflow. Within a bucket, home and overflow apart, items in request order are numbered
-//! into parts by [`PART_BYTES`] and [`PART_WITH_CONTEXTS_BYTES`]. So (batch id, bucket, part) means the same items under every shard map.
+//! into parts by [`PART_BYTES`] and [`PART_WITH_CONTEXTS_BYTES`]. So (batch id, bucket, part) means the same items
+//! under every shard map.
 
 mod emit;
 mod parts;
@@ -233,12 +234,7 @@ impl Item {
 ///
 /// # Errors
 /// [`CutError`]; nothing of the request has been taken then.
-pub fn cut(
-    request: &Request<'_>,
-    limits: &Limits,
-    shards: &[BucketRange],
-    scratch: &mut Scratch,
-) -> Result<Cut, CutError> {
+pub fn cut(request: &Request<'_>, limits: &Limits, shards: &[BucketRange], scratch: &mut Scratch) -> Result<Cut, CutError> {
     scratch.clear();
     let rejected = scan::scan(request, limits, scratch)?;
     let batch_id = batch_id(request);

@@ -112,13 +112,7 @@ impl Inflater {
     ///
     /// # Errors
     /// [`InflateError::Invalid`] (HTTP 400) and [`InflateError::TooLarge`] (HTTP 413).
-    pub fn inflate(
-        &mut self,
-        coding: Coding,
-        body: &[u8],
-        max_bytes: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), InflateError> {
+    pub fn inflate(&mut self, coding: Coding, body: &[u8], max_bytes: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
         out.clear();
         let done = match coding {
             Coding::Identity if body.len() > max_bytes => Err(InflateError::TooLarge { limit_bytes: max_bytes }),
@@ -150,12 +144,7 @@ fn new_zstd() -> std::io::Result<Decoder<'static>> {
     Ok(context)
 }
 
-fn inflate_zstd(
-    context: &mut Decoder<'static>,
-    body: &[u8],
-    max_bytes: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), InflateError> {
+fn inflate_zstd(context: &mut Decoder<'static>, body: &[u8], max_bytes: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
     let invalid = |what| InflateError::Invalid { coding: "zstd", what };
     context.reinit().map_err(|_| InflateError::OutOfMemory)?;
     let mut input = InBuffer::around(body);

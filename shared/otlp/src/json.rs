@@ -79,7 +79,7 @@ pub fn to_protobuf(signal: Signal, body: &[u8], limits: &Limits) -> Result<FromJ
 fn not_utf8(body: &[u8], valid: usize) -> JsonError {
     let before = body.get(..valid).unwrap_or_default();
     let line = before.split(|byte| *byte == b'\n');
-    let column = line.clone().last().unwrap_or_default().len() + 1;
+    let column = line.clone().next_back().unwrap_or_default().len() + 1;
     JsonError::Invalid { what: "text that is not UTF-8", line: line.count(), column }
 }
 

@@ -168,10 +168,7 @@ mod tests {
         rejected.merge(&more);
         assert_eq!(rejected.items(), 4);
         assert_eq!(rejected.of(Reason::TraceId), 3);
-        assert_eq!(
-            rejected.reasons(Signal::Traces),
-            "3 spans with an invalid trace_id; 1 span with text that is not UTF-8"
-        );
+        assert_eq!(rejected.reasons(Signal::Traces), "3 spans with an invalid trace_id; 1 span with text that is not UTF-8");
         assert_eq!(
             rejected.reasons(Signal::Logs),
             "3 log records with an invalid trace_id; 1 log record with text that is not UTF-8"

@@ -114,10 +114,7 @@ mod tests {
         rejected.add(Reason::Text, 1);
         assert_eq!(
             success(Signal::Traces, Encoding::Protobuf, &rejected),
-            b"\x0a\x2a\x08\x01\x12\x261 span with text that is not UTF-8"
-                .iter()
-                .copied()
-                .collect::<Vec<_>>()
+            b"\x0a\x26\x08\x01\x12\x221 span with text that is not UTF-8"
         );
         assert_eq!(
             String::from_utf8(success(Signal::Logs, Encoding::Json, &rejected)).unwrap(),

@@ -2,7 +2,10 @@
 
 use spanlake_model::{BUCKETS, BatchId, Bucket, BucketRange, TraceId};
 
-use super::{CutError, HEADS_BYTES, Item, OVERFLOW_PARTS, PART_BYTES, PART_WITH_CONTEXTS_BYTES, Part, RECORD_BYTES, SPILL_BYTES, Scope, Scratch};
+use super::{
+    CutError, HEADS_BYTES, Item, OVERFLOW_PARTS, PART_BYTES, PART_WITH_CONTEXTS_BYTES, Part, RECORD_BYTES, SPILL_BYTES, Scope,
+    Scratch,
+};
 use crate::limits::LimitPassed;
 
 /// Set in a slot's number for overflow.
@@ -65,6 +68,11 @@ pub(super) struct EntryState {
 impl EntryState {
     pub(super) fn bucket(&self) -> Bucket {
         Bucket::new(self.slot & (OVERFLOW - 1)).unwrap_or_default()
+    }
+
+    /// The order of entries: by shard, bucket and part.
+    fn place(&self) -> u64 {
+        u64::from(self.shard) << 32 | u64::from(self.bucket().number()) << 16 | u64::from(self.part)
     }
 
     pub(super) const fn overflow(&self) -> bool {
@@ -156,7 +164,7 @@ fn enter(
         }
         let end = if number & OVERFLOW == 0 { u32::from(OVERFLOW_PARTS) } else { u32::from(u16::MAX) + 1 };
         let part = u16::try_from(slot.next_part).ok().filter(|part| u32::from(*part) < end);
-        let part = part.ok_or(LimitPassed { what: "parts of a bucket", limit: u64::from(OVERFLOW_PARTS) })?;
+        let part = part.ok_or_else(|| LimitPassed { what: "parts of a bucket", limit: u64::from(OVERFLOW_PARTS) })?;
         slot.next_part += 1;
         slot.entry = u32::try_from(entries.len()).unwrap_or(NONE);
         (slot.part_bytes, slot.full_bytes) = (0, 0);
@@ -191,22 +199,18 @@ pub(super) fn group(shards: &[BucketRange], scratch: &mut Scratch) -> Result<Vec
         let bucket = entry.bucket();
         let shard = shards.iter().position(|range| range.contains(bucket));
         let shard = shard.and_then(|shard| u32::try_from(shard).ok());
-        entry.shard = shard.ok_or(CutError::NoOwner { bucket: bucket.number() })?;
+        entry.shard = shard.ok_or_else(|| CutError::NoOwner { bucket: bucket.number() })?;
     }
-    let mut by_shard: Vec<u32> = (0_u32..).zip(entries.iter()).map(|(index, _)| index).collect();
-    by_shard.sort_unstable_by_key(|index| {
-        entries.get(*index as usize).map(|entry| (entry.shard, entry.bucket(), entry.part))
-    });
+    let mut by_shard: Vec<_> = entries.iter().zip(0_u32..).map(|(entry, index)| (entry.place(), index)).collect();
+    by_shard.sort_unstable();
     let mut records: Vec<RecordPlan> = Vec::new();
     let mut record_bytes = 0;
-    for index in by_shard {
+    for (_, index) in by_shard {
         let Some(entry) = entries.get_mut(index as usize) else { continue };
         let own = order.get(entry.first as usize..).and_then(|rest| rest.get(..entry.items as usize)).unwrap_or_default();
         let mut bytes = added_bytes(own, items, scopes, resources, records.len());
         let open = records.last().is_some_and(|record| {
-            record.shard == entry.shard
-                && record.entries <= u32::from(u16::MAX)
-                && record_bytes + bytes <= RECORD_BYTES
+            record.shard == entry.shard && u16::try_from(record.entries).is_ok() && record_bytes + bytes <= RECORD_BYTES
         });
         if !open {
             records.push(RecordPlan { shard: entry.shard, ..RecordPlan::default() });

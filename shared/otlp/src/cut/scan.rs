@@ -77,7 +77,7 @@ impl Scan<'_, '_> {
     /// say puts one after the other; and field 3, of which the last counts.
     fn part(&mut self, message: &Message, bytes: &[u8], base: usize) -> Result<Part, CutError> {
         if self.scratch.resources.len() + self.scratch.scopes.len() >= self.limits.contexts as usize {
-            return Err(self.passed("resources and scopes", self.limits.contexts));
+            return Err(passed("resources and scopes", self.limits.contexts));
         }
         let mut part = Part::default();
         let mut found = false;
@@ -116,10 +116,10 @@ impl Scan<'_, '_> {
     fn item(&mut self, scope: u32, context_refused: bool, bytes: &[u8], base: usize) -> Result<(), CutError> {
         self.seen += 1;
         if self.seen > self.limits.items {
-            return Err(self.passed("items", self.limits.items));
+            return Err(passed("items", self.limits.items));
         }
         let (ids, problem) = Checker::new(self.limits).item(schema::item(self.signal), bytes, base)?;
-        let problem = self.id_problem(&ids).or(problem).or(context_refused.then_some(Reason::Context));
+        let problem = self.id_problem(&ids).or(problem).or_else(|| context_refused.then_some(Reason::Context));
         let count = item_count(self.signal, bytes);
         if let Some(reason) = problem {
             self.rejected.add(reason, count);
@@ -156,10 +156,10 @@ impl Scan<'_, '_> {
             None
         }
     }
+}
 
-    fn passed(&self, what: &'static str, limit: u32) -> CutError {
-        LimitPassed { what, limit: u64::from(limit) }.into()
-    }
+fn passed(what: &'static str, limit: u32) -> CutError {
+    LimitPassed { what, limit: u64::from(limit) }.into()
 }
 
 /// Positions fit: the body is shorter than 4 GiB.

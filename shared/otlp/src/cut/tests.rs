@@ -163,7 +163,7 @@ fn an_empty_request_makes_no_record() {
 fn a_replayed_request_has_the_same_batch_id_and_another_has_not() {
     let id = |tenant, signal, body| batch_id(&Request { signal, tenant, body });
     let one = id("a", Signal::Traces, b"b");
-    assert_eq!(one.to_string(), "b9ef07b8e6f0a8aecd8c4d5a5c7d5b5c".get(..0).map_or_else(String::new, |_| one.to_string()));
+    assert_eq!(one.to_string(), "c6b98c06f5d05c6159093e955b5afde8");
     assert_eq!(one, id("a", Signal::Traces, b"b"));
     for other in [id("ab", Signal::Traces, b""), id("a", Signal::Logs, b"b"), id("a", Signal::Traces, b"c")] {
         assert_ne!(one, other);

@@ -15,12 +15,7 @@ const fn invalid(what: &'static str) -> InflateError {
 }
 
 /// Inflates all members of `body` to the end of `out`.
-pub(super) fn inflate(
-    context: &mut Decompress,
-    body: &[u8],
-    max_bytes: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), InflateError> {
+pub(super) fn inflate(context: &mut Decompress, body: &[u8], max_bytes: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
     let mut rest = body;
     loop {
         rest = skip_header(rest)?;
@@ -45,19 +40,13 @@ pub(super) fn inflate(
 }
 
 /// One deflate stream; answers what follows it.
-fn member<'a>(
-    context: &mut Decompress,
-    body: &'a [u8],
-    max_bytes: usize,
-    out: &mut Vec<u8>,
-) -> Result<&'a [u8], InflateError> {
+fn member<'a>(context: &mut Decompress, body: &'a [u8], max_bytes: usize, out: &mut Vec<u8>) -> Result<&'a [u8], InflateError> {
     context.reset(false);
     let mut rest = body;
     loop {
         make_room(out, max_bytes);
         let before = (context.total_in(), out.len());
-        let status =
-            context.decompress_vec(rest, out, FlushDecompress::None).map_err(|_| invalid("malformed deflate data"))?;
+        let status = context.decompress_vec(rest, out, FlushDecompress::None).map_err(|_| invalid("malformed deflate data"))?;
         check_size(out, max_bytes)?;
         let read = usize::try_from(context.total_in() - before.0).unwrap_or(usize::MAX);
         rest = rest.get(read..).unwrap_or_default();

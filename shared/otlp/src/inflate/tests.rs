@@ -7,7 +7,8 @@ use super::*;
 const MAX: usize = 1 << 20;
 
 fn gzip(data: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::GzBuilder::new().filename("f").comment("c").extra(vec![1, 2, 3]).write(Vec::new(), flate2::Compression::new(6));
+    let mut encoder =
+        flate2::GzBuilder::new().filename("f").comment("c").extra(vec![1, 2, 3]).write(Vec::new(), flate2::Compression::new(6));
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()
 }

@@ -240,7 +240,13 @@ impl<'de> Visitor<'de> for One<'_, '_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        if self.element { self.put(|field, out| Some(value::put_default(field, out))) } else { Ok(()) }
+        if !self.element {
+            return Ok(());
+        }
+        self.put(|field, out| {
+            value::put_default(field, out);
+            Some(())
+        })
     }
 
     fn visit_bool<E: Error>(self, flag: bool) -> Result<(), E> {

@@ -7,9 +7,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use crate::schema::{Field, Kind};
 use crate::wire::{put_fixed32, put_fixed64, put_len, put_len_head, put_varint_field};
 
-const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
-    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-    .with_decode_allow_trailing_bits(true);
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
@@ -60,7 +59,7 @@ pub(super) fn put_float(field: &Field, number: f64, out: &mut Vec<u8>) -> Option
         put_fixed64(out, field.number, number.to_bits());
         return Some(());
     }
-    if number.trunc() != number { None } else { put_integer(field, number as i128, out) }
+    if number.trunc() == number { put_integer(field, number as i128, out) } else { None }
 }
 
 pub(super) fn put_text(field: &Field, text: &str, out: &mut Vec<u8>) -> Option<()> {

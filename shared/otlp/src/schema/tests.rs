@@ -26,10 +26,13 @@ fn number(fields: &[(u32, Value<'_>)], field: u32) -> u64 {
     fields.iter().rev().find(|(n, _)| *n == field).and_then(|(_, value)| value.varint()).unwrap_or_default()
 }
 
+/// Name, JSON name, type, type name, repeated.
+type Row = (String, String, u64, String, bool);
+
 #[derive(Default)]
 struct Published {
-    /// By full name: number to (name, json name, type, type name, repeated).
-    messages: BTreeMap<String, BTreeMap<u32, (String, String, u64, String, bool)>>,
+    /// By full name, then by field number.
+    messages: BTreeMap<String, BTreeMap<u32, Row>>,
     enums: BTreeMap<String, Vec<(String, i32)>>,
 }
 

@@ -90,14 +90,14 @@ fn a_context_beyond_its_limit_refuses_what_is_under_it() {
 
 #[test]
 fn floods_of_empty_messages_are_refused_with_the_limit_named_and_little_memory() {
-    let empty_items = vec![0x12, 0].repeat(1 << 20);
+    let empty_items = [0x12, 0].repeat(1 << 20);
     let mut scope = Vec::new();
     put_len(&mut scope, 2, &empty_items);
     let mut items = Vec::new();
     put_len(&mut items, 1, &scope);
     let mut scopes = Vec::new();
     put_len(&mut scopes, 1, &empty_items);
-    let resources = vec![0x0a, 0].repeat(1 << 20);
+    let resources = [0x0a, 0].repeat(1 << 20);
     let limits = Limits::default();
     for (body, text) in [
         (items, "more than 65536 items in a request"),
@@ -106,7 +106,8 @@ fn floods_of_empty_messages_are_refused_with_the_limit_named_and_little_memory()
     ] {
         for signal in Signal::ALL {
             let mut scratch = Scratch::new();
-            let error = cut(&Request { signal, tenant: "", body: &body }, &limits, &[BucketRange::ALL], &mut scratch).unwrap_err();
+            let error =
+                cut(&Request { signal, tenant: "", body: &body }, &limits, &[BucketRange::ALL], &mut scratch).unwrap_err();
             assert_eq!(error.to_string(), text);
             assert_eq!(error.kind(), ErrorKind::TooLarge);
             assert!(scratch.capacity_bytes() < 4 << 20, "{}", scratch.capacity_bytes());

@@ -43,17 +43,8 @@ fn nest(fields: &[u32], message: &[u8]) -> Vec<u8> {
 
 #[test]
 fn any_value_of_any_wire_type_in_any_known_field_has_prosts_verdict() {
-    let values: [(u8, &[u8]); 9] = [
-        (0, &[1]),
-        (0, &[0xff; 11]),
-        (1, &[0; 8]),
-        (1, &[0; 7]),
-        (2, &[0]),
-        (2, &[1, 0x08]),
-        (3, &[]),
-        (4, &[]),
-        (5, &[0; 4]),
-    ];
+    let values: [(u8, &[u8]); 9] =
+        [(0, &[1]), (0, &[0xff; 11]), (1, &[0; 8]), (1, &[0; 7]), (2, &[0]), (2, &[1, 0x08]), (3, &[]), (4, &[]), (5, &[0; 4])];
     for (signal, fields) in [
         (Signal::Traces, &[1, 2, 2, 11, 3, 2, 6, 1][..]),
         (Signal::Traces, &[1, 2, 2, 13]),
@@ -112,7 +103,16 @@ fn a_resource_or_scope_in_pieces_is_merged_wherever_the_pieces_stand() {
     let mut reader = crate::wire::Reader::new(&span);
     let scope_spans = reader.next().unwrap().unwrap().value.bytes().unwrap().to_vec();
     let named = |name: &str| nest(&[2, 1, 1], name.as_bytes());
-    let parts = [attribute("a"), scope_spans.clone(), attribute("b"), nest(&[3], b"u"), named("s"), scope_spans, attribute("c"), nest(&[3], b"v")];
+    let parts = [
+        attribute("a"),
+        scope_spans.clone(),
+        attribute("b"),
+        nest(&[3], b"u"),
+        named("s"),
+        scope_spans,
+        attribute("c"),
+        nest(&[3], b"v"),
+    ];
     let body = nest(&[1], &parts.concat());
     same_verdict(Signal::Traces, &body);
     let cut = cut_one(Signal::Traces, &body);
