@@ -33,7 +33,7 @@ pub(crate) fn captures() -> Vec<(String, Signal, bool, Vec<u8>)> {
         Inflater::new().inflate(coding, &bytes, 1 << 20, &mut body).unwrap();
         all.push((name.clone(), signal, name.contains(".json"), body));
     }
-    assert_eq!(all.len(), 30);
+    assert!(all.len() >= 30);
     all
 }
 

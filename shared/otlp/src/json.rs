@@ -90,6 +90,7 @@ struct State<'l> {
     /// The messages around the items: `Resource*` and `Scope*`.
     groups: [Option<&'static Message>; 2],
     out: Vec<u8>,
+    in_item: bool,
     contexts: u32,
     items: u32,
     /// Counts of the item, resource or scope that is being read.
@@ -97,6 +98,7 @@ struct State<'l> {
     elements: u32,
     /// Why the item that is being read is refused, if a better reason is known than [`Reason::Json`].
     problem: Option<Reason>,
+    /// The limit for which the request is refused.
     passed: Option<LimitPassed>,
     rejected: Rejected,
 }
@@ -117,6 +119,7 @@ impl<'l> State<'l> {
             limits,
             groups: [resources, resources.and_then(|message| inner(message, 2))],
             out: Vec::new(),
+            in_item: false,
             contexts: 0,
             items: 0,
             attributes: 0,
@@ -132,11 +135,10 @@ impl<'l> State<'l> {
         if let Some(passed) = self.passed {
             return passed.into();
         }
-        let what = match (error.classify(), self.problem) {
-            (Category::Data, Some(_)) => "a resource or scope beyond the limits",
-            (Category::Data, None) => "a value that does not fit its field",
-            (Category::Eof, _) => "an early end",
-            _ => "malformed text",
+        let what = match error.classify() {
+            Category::Data => "a value that does not fit its field",
+            Category::Eof => "an early end",
+            Category::Syntax | Category::Io => "malformed text",
         };
         JsonError::Invalid { what, line: error.line(), column: error.column() }
     }
@@ -170,14 +172,15 @@ impl<'l> State<'l> {
             self.passed = Some(passed);
             return Err(passed);
         }
-        (self.attributes, self.elements, self.problem) = (0, 0, None);
+        (self.attributes, self.elements, self.problem, self.in_item) = (0, 0, None, true);
         let before = self.out.len();
         let mark = self.begin(number);
         let mut deserializer = serde_json::Deserializer::from_str(raw.get());
         deserializer.disable_recursion_limit();
         let message = schema::item(self.signal);
-        let item = seeds::Object { state: self, message, depth: 0 };
-        if item.deserialize(&mut deserializer).is_ok() {
+        let read = seeds::Object { state: self, message, depth: 0 }.deserialize(&mut deserializer);
+        self.in_item = false;
+        if read.is_ok() {
             self.end(mark);
         } else {
             self.out.truncate(before);

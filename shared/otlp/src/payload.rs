@@ -147,3 +147,72 @@ fn data_points(metric: &[u8]) -> u64 {
     }
     points
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::put_len;
+
+    fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (number, bytes) in fields {
+            put_len(&mut out, *number, bytes);
+        }
+        out
+    }
+
+    #[test]
+    fn each_item_comes_with_its_own_context() {
+        let scope = message(&[(1, b"s"), (3, b"su"), (2, b"i1"), (2, b"i2")]);
+        let bare = message(&[(2, b"i3")]);
+        let one = message(&[(1, b"r"), (3, b"ru"), (2, &scope), (2, b""), (2, &bare)]);
+        let two = message(&[(2, &bare)]);
+        let payload = message(&[(1, &one), (1, b""), (1, &two)]);
+        let mut items = Items::new(&payload);
+        let mut seen = Vec::new();
+        while let Some(item) = items.next().unwrap() {
+            let Context { resource, resource_schema_url, scope, scope_schema_url } = items.context();
+            seen.push((item.context, [item.bytes, resource, resource_schema_url, scope, scope_schema_url]));
+        }
+        let expected: [(u32, [&[u8]; 5]); 4] = [
+            (0, [b"i1", b"r", b"ru", b"s", b"su"]),
+            (0, [b"i2", b"r", b"ru", b"s", b"su"]),
+            (2, [b"i3", b"r", b"ru", b"", b""]),
+            (3, [b"i3", b"", b"", b"", b""]),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(items.next(), Ok(None));
+    }
+
+    #[test]
+    fn a_truncated_payload_is_an_error_and_never_a_shorter_one() {
+        let payload = message(&[(1, &message(&[(2, &message(&[(2, b"item")]))]))]);
+        for length in 1..payload.len() {
+            assert!(Items::new(&payload[..length]).next().is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn the_last_trace_id_counts_and_a_zero_one_is_none() {
+        let (zero, one, two) = ([0; 16], [1; 16], [2; 16]);
+        let id = |signal, fields: &[(u32, &[u8])]| item_trace_id(signal, &message(fields));
+        assert_eq!(id(Signal::Traces, &[(1, &one), (5, b"n"), (1, &two)]), Some(TraceId(two)));
+        assert_eq!(id(Signal::Logs, &[(9, &one), (1, &two)]), Some(TraceId(one)));
+        assert_eq!(id(Signal::Traces, &[(1, &zero)]), None);
+        assert_eq!(id(Signal::Traces, &[(1, &one[..15])]), None);
+        assert_eq!(id(Signal::Metrics, &[(1, &one)]), None);
+        assert_eq!(item_trace_id(Signal::Traces, b"\x0a\x7f"), None);
+    }
+
+    #[test]
+    fn a_metric_counts_the_points_of_its_last_kind_of_data() {
+        let points = |n: usize| message(&vec![(1, &b""[..]); n]);
+        let (one, two) = (points(1), points(2));
+        let count = |fields: &[(u32, &[u8])]| item_count(Signal::Metrics, &message(fields));
+        assert_eq!(count(&[(1, b"name")]), 0);
+        assert_eq!(count(&[(5, &one), (5, &two)]), 3);
+        assert_eq!(count(&[(5, &two), (7, &one)]), 1);
+        assert_eq!(count(&[(5, &two), (7, &one), (5, &one)]), 1);
+        assert_eq!(item_count(Signal::Traces, b""), 1);
+    }
+}

@@ -4,6 +4,10 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::{InflateError, check_size, make_room};
 
+/// How many members a body may have. Each costs a microsecond even if it is empty; a writer of blocks of 64 KiB stays
+/// below it up to 256 MiB.
+const MEMBERS_MAX: u32 = 4096;
+
 const FLAG_HEADER_CRC: u8 = 2;
 const FLAG_EXTRA: u8 = 4;
 const FLAG_NAME: u8 = 8;
@@ -17,7 +21,7 @@ const fn invalid(what: &'static str) -> InflateError {
 /// Inflates all members of `body` to the end of `out`.
 pub(super) fn inflate(context: &mut Decompress, body: &[u8], max_bytes: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
     let mut rest = body;
-    loop {
+    for _ in 0..MEMBERS_MAX {
         rest = skip_header(rest)?;
         let begin = out.len();
         rest = member(context, rest, max_bytes, out)?;
@@ -37,6 +41,7 @@ pub(super) fn inflate(context: &mut Decompress, body: &[u8], max_bytes: usize, o
         }
         rest = after;
     }
+    Err(invalid("more than 4096 members"))
 }
 
 /// One deflate stream; answers what follows it.

@@ -226,8 +226,18 @@ impl One<'_, '_> {
 }
 
 impl State<'_> {
+    /// Refuses the item that is being read, or the request if it is a resource or scope.
     fn refuse(&mut self, reason: Reason) -> Result<(), ()> {
-        self.problem.get_or_insert(reason);
+        if self.in_item {
+            self.problem = Some(reason);
+            return Err(());
+        }
+        let (what, limit) = match reason {
+            Reason::Attributes => ("attributes of a resource or scope", self.limits.attributes),
+            Reason::Depth => ("levels of values in a resource or scope", self.limits.depth),
+            _ => ("elements of a resource or scope", self.limits.elements),
+        };
+        self.passed = Some(LimitPassed { what, limit: u64::from(limit) });
         Err(())
     }
 }

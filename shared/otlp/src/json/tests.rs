@@ -245,6 +245,10 @@ fn floods_are_refused_with_the_limit_named_and_little_memory() {
             format!(r#"{{"resourceSpans":[{{"scopeSpans":[{}]}}]}}"#, vec!["null"; 4096].join(",")),
             "more than 4096 resources and scopes in a request",
         ),
+        (
+            format!(r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}}}}]}}"#, vec!["{}"; 16_385].join(",")),
+            "more than 16384 attributes of a resource or scope in a request",
+        ),
     ] {
         let error = convert(Signal::Traces, &json).unwrap_err();
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::TooLarge, text.to_owned()));
@@ -252,7 +256,7 @@ fn floods_are_refused_with_the_limit_named_and_little_memory() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn what_the_published_types_write_is_read_equal(request in arbitrary::traces()) {

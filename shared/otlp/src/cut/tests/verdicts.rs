@@ -131,7 +131,7 @@ fn an_error_names_its_place_in_the_body() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(800))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn a_damaged_request_has_prosts_verdict(
