@@ -138,7 +138,7 @@ impl Plan {
 }
 
 /// A step of a pipeline.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Stage {
     /// The place of `tail_sampling`: facts are taken from the texts as they are here.
     Sample,
@@ -147,7 +147,7 @@ pub(crate) enum Stage {
 }
 
 /// One `replace_pattern`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Statement {
     pub(crate) target: Target,
     pub(crate) regex: Regex,
@@ -180,7 +180,7 @@ pub(crate) enum Owner {
 }
 
 /// A `redaction` processor.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Redact {
     /// Index into [`Rules::rule_names`].
     pub(crate) rule: usize,

@@ -8,7 +8,7 @@ mod decide;
 mod facts;
 mod hash;
 
-pub(crate) use decide::{Chance, Condition, Latency, Part, Policy, Sampler};
+pub(crate) use decide::{Chance, Condition, Latency, POLICIES_MAX, Part, Policy, Sampler};
 pub use decide::{Decision, Verdict, Vote, Votes};
 pub use facts::{SpanFacts, TraceFacts};
 pub(crate) use hash::{salted, threshold};

@@ -41,6 +41,11 @@ pub(crate) struct KeyPlan {
 }
 
 impl KeyPlan {
+    /// Nothing is known of the key, or there is none.
+    pub(crate) fn plain() -> Self {
+        Self { plain: true, ..Self::default() }
+    }
+
     pub(crate) fn action(&self, stage: usize) -> KeyAction {
         match (self.actions >> (2 * stage % 64)) & 3 {
             1 => KeyAction::Ignore,

@@ -36,7 +36,7 @@ pub(super) struct Place<'a> {
 
 impl<'a> Place<'a> {
     pub(super) fn of(subject: Subject<'a>) -> Self {
-        Self { subject, key: KeyPlan { plain: true, ..KeyPlan::default() }, body: false, string: true }
+        Self { subject, key: KeyPlan::plain(), body: false, string: true }
     }
 
     fn deletable(&self) -> bool {

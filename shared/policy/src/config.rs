@@ -1,0 +1,208 @@
+//! The Collector's configuration file, read strictly: every fault at once, each with its line.
+
+mod expand;
+mod inert;
+mod own;
+mod reader;
+mod redaction;
+mod service;
+mod tail_sampling;
+mod transform;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use reader::{Fields, Findings};
+use yaml::Tree;
+
+use crate::finding::{Finding, Severity};
+use crate::rewrite::BUILTIN_RULES;
+use crate::rules::{Redact, Rules};
+
+/// The configuration that holds where none is given.
+pub const DEFAULT_CONFIG: &str = include_str!("config/default.yaml");
+
+/// A configuration that has been read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The rules; `None` if and only if a finding is an error.
+    pub rules: Option<Rules>,
+    /// Everything there is to say, by line.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads a Collector configuration. `env` looks up environment variables; unset ones are empty, as in the Collector.
+#[must_use]
+pub fn load(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
+    let mut findings = Findings::default();
+    let rules = read(text, env, &mut findings);
+    let failed = findings.has_errors();
+    let mut list = findings.list;
+    list.sort_by(|one, two| one.line.cmp(&two.line));
+    list.dedup();
+    Loaded { rules: if failed { None } else { rules }, findings: list }
+}
+
+fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Findings) -> Option<Rules> {
+    let mut tree = match yaml::parse(text) {
+        Ok(tree) => tree,
+        Err(error) => {
+            findings.error(error.line, "", error.message);
+            return None;
+        }
+    };
+    let mut errors = Vec::new();
+    expand::expand(&mut tree, env, &mut errors);
+    errors.into_iter().for_each(|error| findings.error(error.line, "", error.message));
+    let mut root = Fields::new(&tree, "", findings);
+    let own = root.get("spanlake").map_or_else(own::Own::default, |tree| own::read(tree, findings));
+    let mut components = Components::default();
+    for section in ["receivers", "exporters", "extensions", "connectors"] {
+        components.others.insert(section, ids(&mut root, section, findings));
+    }
+    receivers(&mut root, findings);
+    let mut rule_names: Vec<String> = BUILTIN_RULES.iter().map(|name| (*name).to_owned()).collect();
+    if let Some(mut section) = root.map("processors", findings) {
+        for entry in section.all() {
+            let path = format!("processors.{}", entry.key);
+            let processor = processor(&entry.key, &entry.value, &path, &own, &mut rule_names, findings);
+            components.processors.insert(entry.key.clone(), Defined { line: entry.line, processor, used: false });
+        }
+    }
+    let service = root.get("service");
+    let line = root.line_of("service");
+    root.finish(findings);
+    Some(service::assemble(service, line, components, own, rule_names, findings))
+}
+
+/// What the file defines.
+#[derive(Default)]
+struct Components {
+    processors: BTreeMap<String, Defined>,
+    others: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// A processor of the file.
+struct Defined {
+    line: u32,
+    processor: Processor,
+    used: bool,
+}
+
+/// What a processor is here.
+enum Processor {
+    TailSampling(Box<tail_sampling::TailSampling>),
+    Transform(Box<transform::Statements>),
+    Redaction(Box<Redact>),
+    /// On the published list.
+    Inert(&'static str, &'static str),
+    /// Not known, or not supported yet: an error where it is used.
+    Missing(String),
+}
+
+fn processor(
+    id: &str,
+    tree: &Tree,
+    path: &str,
+    own: &own::Own,
+    rule_names: &mut Vec<String>,
+    findings: &mut Findings,
+) -> Processor {
+    let kind = id.split('/').next().unwrap_or_default();
+    match kind {
+        "tail_sampling" => {
+            Processor::TailSampling(Box::new(tail_sampling::read(tree, path, own.latency_inclusive, findings)))
+        }
+        "transform" => {
+            rule_names.push(id.to_owned());
+            Processor::Transform(Box::new(transform::read(tree, path, rule_names.len() - 1, findings)))
+        }
+        "redaction" => {
+            rule_names.push(id.to_owned());
+            Processor::Redaction(Box::new(redaction::read(tree, path, rule_names.len() - 1, findings)))
+        }
+        _ => match inert::processor(kind) {
+            Some((why, instead)) => {
+                inert::validate(kind, tree, path, findings);
+                node_filter(tree, path, findings);
+                Processor::Inert(why, instead)
+            }
+            None if inert::is_later(kind) => Processor::Missing(format!("the processor {kind} is not supported yet")),
+            None => Processor::Missing(format!("unknown processor type `{kind}`: it might have masked or dropped something")),
+        },
+    }
+}
+
+/// The sign of a Collector on every node, where a trace's spans land on different nodes.
+fn node_filter(tree: &Tree, path: &str, findings: &mut Findings) {
+    let yaml::Node::Map(entries) = &tree.node else { return };
+    let Some(filter) = entries.iter().find(|entry| entry.key == "filter") else { return };
+    let yaml::Node::Map(keys) = &filter.value.node else { return };
+    if let Some(node) = keys.iter().find(|entry| entry.key == "node_from_env_var") {
+        let message = "node_from_env_var is for a Collector on every node: tail sampling there decides on fragments of traces";
+        let path = format!("{path}.filter.node_from_env_var");
+        findings.note(node.line, &path, message, "harmless here: the stream is partitioned by trace id");
+    }
+}
+
+/// The ids of a section, for the pipelines' references.
+fn ids(root: &mut Fields<'_>, section: &'static str, findings: &mut Findings) -> Vec<String> {
+    let line = root.line_of(section);
+    let Some(mut fields) = root.map(section, findings) else { return Vec::new() };
+    let ids: Vec<String> = fields.all().iter().map(|entry| entry.key.clone()).collect();
+    if section != "receivers" && !ids.is_empty() {
+        let names = ids.join(", ");
+        let advice = match section {
+            "exporters" => "what they would get is in the lake's tables: query it with SQL",
+            "connectors" => "request, error and duration metrics are in the table red_1m, callers in service_edges_1m",
+            _ => "nothing to do",
+        };
+        findings.note(line, section, format!("{section} do nothing here ({names})"), advice);
+    }
+    ids
+}
+
+fn receivers(root: &mut Fields<'_>, findings: &mut Findings) {
+    let Some(mut section) = root.map("receivers", findings) else { return };
+    for entry in section.all() {
+        let path = section.path_of(&entry.key);
+        if entry.key.split('/').next() == Some("otlp") {
+            let mut otlp = Fields::new(&entry.value, path, findings);
+            let Some(mut protocols) = otlp.map("protocols", findings) else { continue };
+            if protocols.entry("grpc").is_some() {
+                let line = protocols.line_of("grpc");
+                let advice = "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf in your services";
+                findings.note(line, &protocols.path_of("grpc"), "OTLP over gRPC is not served", advice);
+            }
+        } else {
+            let message = format!("the receiver {} does nothing here", entry.key);
+            findings.note(entry.line, &path, message, "let a Collector or an agent receive and send OTLP/HTTP");
+        }
+    }
+}
+
+/// The findings as text, a line each (`config.yaml:33: warning: ...`), then what is used and in which order.
+#[must_use]
+pub fn render(loaded: &Loaded, file_name: &str) -> String {
+    let mut out = String::new();
+    for finding in &loaded.findings {
+        let line = finding.line.map_or_else(String::new, |line| format!("{line}:"));
+        let path = if finding.path.is_empty() { String::new() } else { format!("{}: ", finding.path) };
+        out.push_str(&format!("{file_name}:{line} {}: {path}{}\n", finding.severity, finding.message));
+        if let Some(advice) = &finding.advice {
+            out.push_str(&format!("    {advice}\n"));
+        }
+    }
+    let count = |severity: Severity| loaded.findings.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
+    out.push_str(&format!("{errors} errors, {warnings} warnings, {notes} notes\n"));
+    match &loaded.rules {
+        Some(rules) => {
+            out.push_str("\nUsed, in this order:\n");
+            rules.summary.iter().for_each(|line| out.push_str(&format!("  {line}\n")));
+            out.push_str(&format!("  rules version: {}\n", rules.version()));
+        }
+        None => out.push_str("\nThe configuration can't be used.\n"),
+    }
+    out
+}

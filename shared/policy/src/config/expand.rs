@@ -1,0 +1,62 @@
+//! The Collector's variables: `${env:X}`, `${X}`, `${X:-default}`, and `$$` for a `$`.
+
+use super::yaml::{Node, Scalar, Tree, YamlError};
+
+/// Looks up an environment variable.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Expands the variables in all values of a tree (not in keys), collecting every fault.
+pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, errors: &mut Vec<YamlError>) {
+    match &mut tree.node {
+        Node::Scalar(scalar) => match expand_text(&scalar.text, env) {
+            Ok(None) => {}
+            // A value that is only a variable takes the type of the variable's text.
+            Ok(Some((text, only))) => *scalar = Scalar { plain: scalar.plain || only, text },
+            Err(message) => errors.push(YamlError { line: tree.line, message }),
+        },
+        Node::List(items) => items.iter_mut().for_each(|item| expand(item, env, errors)),
+        Node::Map(entries) => entries.iter_mut().for_each(|entry| expand(&mut entry.value, env, errors)),
+    }
+}
+
+/// The expanded text, and whether it was nothing but one variable; `None` without a `$`.
+fn expand_text(text: &str, env: Environment<'_>) -> Result<Option<(String, bool)>, String> {
+    if !text.contains('$') {
+        return Ok(None);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut only = false;
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+        } else if let Some(inner) = after.strip_prefix('{') {
+            let (name, after) = inner.split_once('}').ok_or_else(|| format!("`${{{inner}` has no closing brace"))?;
+            out.push_str(&variable(name, env)?);
+            only = rest.len() == text.len() && before.is_empty() && after.is_empty();
+            rest = after;
+        } else {
+            out.push('$');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    Ok(Some((out, only)))
+}
+
+fn variable(reference: &str, env: Environment<'_>) -> Result<String, String> {
+    let (name, default) = reference.split_once(":-").map_or((reference, None), |(name, default)| (name, Some(default)));
+    let name = match name.split_once(':') {
+        None => name,
+        Some(("env", name)) => name,
+        Some((scheme, _)) => return Err(format!("`${{{scheme}:...}}` is not supported: only variables of the environment are")),
+    };
+    let valid = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !valid {
+        return Err(format!("`${{{reference}}}` names no variable; write `$${{{reference}}}` for the text itself"));
+    }
+    Ok(env(name).unwrap_or_else(|| default.unwrap_or_default().to_owned()))
+}

@@ -1,0 +1,241 @@
+//! `service.pipelines`: which processors run for which signal, and the rules that come of it.
+
+use std::sync::Arc;
+
+use spanlake_model::{PerSignal, Signal};
+
+use super::own::Own;
+use super::reader::{Fields, Findings};
+use super::tail_sampling::TailSampling;
+use super::yaml::Tree;
+use super::{Components, Processor};
+use crate::rules::{Plan, Rules, Stage, Target};
+use crate::sampling::Sampler;
+
+/// Bumped when the same configuration means something else in a new release.
+const RULES_FORMAT: u32 = 1;
+/// Two bits of an attribute's key for each stage.
+const STAGES_MAX: usize = 32;
+/// `decision_wait` without a `tail_sampling` processor.
+const DECISION_WAIT_MS: u64 = 10_000;
+
+/// Puts the rules together from the pipelines.
+pub(super) fn assemble(
+    service: Option<&Tree>,
+    line: u32,
+    mut components: Components,
+    own: Own,
+    rule_names: Vec<String>,
+    findings: &mut Findings,
+) -> Rules {
+    let mut lists: PerSignal<Option<List>> = PerSignal::default();
+    if let Some(service) = service {
+        let mut fields = Fields::new(service, "service", findings);
+        fields.get("telemetry");
+        references(&mut fields, "extensions", &components, &["extensions"], findings);
+        if let Some(mut pipelines) = fields.map("pipelines", findings) {
+            for entry in pipelines.all() {
+                let path = pipelines.path_of(&entry.key);
+                let Some((signal, list)) = pipeline(entry, &path, &components, findings) else { continue };
+                if lists[signal].is_some() {
+                    findings.unsupported(entry.line, &path, &format!("a second pipeline for {}", signal.name()));
+                }
+                lists[signal] = Some(list);
+            }
+        }
+        fields.finish(findings);
+    } else if !components.processors.is_empty() {
+        findings.warn(line, "service", "there is no service section: no processor runs", "add service.pipelines");
+    }
+    let mut builder = Builder { tail: None, summary: Vec::new(), builtin: own.builtin_redaction };
+    let mut plans = Vec::new();
+    for signal in Signal::ALL {
+        let list = lists[signal].take().unwrap_or_default();
+        plans.push(Arc::new(builder.plan(signal, &list, &mut components, findings)));
+    }
+    say_unused(&components, findings);
+    say_uncovered(&plans, findings);
+    rules(builder, &plans, &own, rule_names)
+}
+
+type List = Vec<(u32, String)>;
+
+fn pipeline(
+    entry: &super::yaml::Entry,
+    path: &str,
+    components: &Components,
+    findings: &mut Findings,
+) -> Option<(Signal, List)> {
+    let name = entry.key.split('/').next().unwrap_or_default();
+    let signal = Signal::ALL.into_iter().find(|signal| signal.name() == name);
+    let mut fields = Fields::new(&entry.value, path, findings);
+    references(&mut fields, "receivers", components, &["receivers", "connectors"], findings);
+    references(&mut fields, "exporters", components, &["exporters", "connectors"], findings);
+    let listed = fields.strings("processors", findings);
+    fields.finish(findings);
+    if signal.is_none() {
+        if name == "profiles" {
+            findings.unsupported(entry.line, path, "a pipeline for profiles");
+        } else {
+            findings.error(entry.line, path, format!("unknown signal `{name}`: traces, metrics or logs"));
+        }
+    }
+    let mut list: List = Vec::new();
+    for (line, id) in listed {
+        if list.iter().any(|(_, known)| known == id) {
+            findings.error(line, path, format!("the processor `{id}` stands twice in this pipeline"));
+        } else {
+            list.push((line, id.to_owned()));
+        }
+    }
+    Some((signal?, list))
+}
+
+/// Reports references to components that are not defined.
+fn references(fields: &mut Fields<'_>, key: &str, components: &Components, sections: &[&str], findings: &mut Findings) {
+    let path = fields.path_of(key);
+    for (line, id) in fields.strings(key, findings) {
+        let known = sections.iter().filter_map(|section| components.others.get(section)).any(|ids| ids.iter().any(|k| k == id));
+        if !known {
+            findings.error(line, &path, format!("`{id}` is not defined in {}", sections.join(" or ")));
+        }
+    }
+}
+
+struct Builder {
+    tail: Option<TailSampling>,
+    summary: Vec<String>,
+    builtin: bool,
+}
+
+impl Builder {
+    fn plan(&mut self, signal: Signal, list: &List, components: &mut Components, findings: &mut Findings) -> Plan {
+        let path = format!("service.pipelines.{}.processors", signal.name());
+        let mut stages = Vec::new();
+        let mut used = Vec::new();
+        for (line, id) in list {
+            let Some(defined) = components.processors.get_mut(id) else {
+                findings.error(*line, &path, format!("the processor `{id}` is not defined"));
+                continue;
+            };
+            let first_use = !defined.used;
+            defined.used = true;
+            let stage = match &mut defined.processor {
+                Processor::Inert(why, instead) => {
+                    if first_use {
+                        let path = format!("processors.{id}");
+                        findings.note(defined.line, &path, format!("{id} has no effect here: {why}"), *instead);
+                    }
+                    continue;
+                }
+                Processor::Missing(message) => {
+                    findings.error(defined.line, &format!("processors.{id}"), message.clone());
+                    continue;
+                }
+                Processor::TailSampling(tail) => {
+                    if signal != Signal::Traces {
+                        findings.error(*line, &path, format!("tail_sampling does not work on {}", signal.name()));
+                        continue;
+                    }
+                    if self.tail.is_some() {
+                        findings.unsupported(*line, &path, "a second tail_sampling processor");
+                        continue;
+                    }
+                    let empty = TailSampling {
+                        decision_wait_ms: 0,
+                        sampler: Sampler::new(Vec::new(), 0, false),
+                        status_leaves: Vec::new(),
+                        string_leaves: Vec::new(),
+                    };
+                    let tail = std::mem::replace(&mut **tail, empty);
+                    used.push(format!("{id} ({} policies)", tail.sampler.policies().len()));
+                    self.tail = Some(tail);
+                    stages.push(Stage::Sample);
+                    continue;
+                }
+                Processor::Transform(statements) => statements[signal].clone().map(Stage::Transform),
+                Processor::Redaction(redact) => Some(Stage::Redact(redact.clone())),
+            };
+            used.extend(stage.is_some().then(|| id.clone()));
+            stages.extend(stage);
+        }
+        if stages.len() > STAGES_MAX {
+            findings.error(list.first().map_or(0, |(line, _)| *line), &path, format!("more than {STAGES_MAX} processors"));
+        }
+        used.extend(self.builtin.then(|| "built-in masking".to_owned()));
+        let used = if used.is_empty() { "kept as they are".to_owned() } else { used.join(", then ") };
+        self.summary.push(format!("{}: {used}", signal.name()));
+        let targets_field = |stage: &Stage| match stage {
+            Stage::Transform(statements) => statements.iter().any(|s| matches!(s.target, Target::Field { .. })),
+            _ => false,
+        };
+        Plan { has_field_targets: stages.iter().any(targets_field), stages, builtin: self.builtin }
+    }
+}
+
+fn say_unused(components: &Components, findings: &mut Findings) {
+    for (id, defined) in components.processors.iter().filter(|(_, defined)| !defined.used) {
+        let path = format!("processors.{id}");
+        let extra = match defined.processor {
+            Processor::Transform(_) | Processor::Redaction(_) => ": nothing is redacted by it until it is listed",
+            Processor::TailSampling(_) => ": no trace is sampled out by it until it is listed",
+            _ => "",
+        };
+        let advice = "list it under processors of a pipeline in service.pipelines, or take it out";
+        findings.warn(defined.line, &path, format!("{id} is defined but in no pipeline{extra}"), advice);
+    }
+}
+
+/// Signals in which nothing of the user's masks, although something does elsewhere or is meant to.
+fn say_uncovered(plans: &[Arc<Plan>], findings: &mut Findings) {
+    let masks = |plan: &Plan| plan.stages.iter().any(|stage| matches!(stage, Stage::Transform(_) | Stage::Redact(_)));
+    let open: Vec<&str> =
+        Signal::ALL.into_iter().zip(plans).filter(|(_, plan)| !masks(plan)).map(|(signal, _)| signal.name()).collect();
+    if open.is_empty() {
+        return;
+    }
+    let builtin = plans.iter().any(|plan| plan.builtin);
+    let message = format!("no redaction of your own runs for {}", open.join(", "));
+    if builtin {
+        findings.note(0, "service.pipelines", message, "the built-in masking runs for all signals");
+    } else {
+        findings.warn(0, "service.pipelines", message, "add a redaction processor, or take `builtin_redaction: off` out");
+    }
+}
+
+fn rules(builder: Builder, plans: &[Arc<Plan>], own: &Own, rule_names: Vec<String>) -> Rules {
+    let Builder { tail, mut summary, .. } = builder;
+    let plan = |place: usize| plans.get(place).cloned().unwrap_or_default();
+    let plans = PerSignal([plan(0), plan(1), plan(2)]);
+    let (decision_wait_ms, sampler, status_leaves, string_leaves) = match tail {
+        Some(tail) => (tail.decision_wait_ms, Some(tail.sampler), tail.status_leaves, tail.string_leaves),
+        None => (DECISION_WAIT_MS, None, Vec::new(), Vec::new()),
+    };
+    let canonical = format!("{RULES_FORMAT} {own:?} {decision_wait_ms} {sampler:?} {status_leaves:?} {string_leaves:?} {plans:?}");
+    let hash = blake3::hash(canonical.as_bytes()).to_hex();
+    let version = hash.get(..16).unwrap_or_default().to_owned();
+    match &sampler {
+        Some(sampler) => {
+            for policy in sampler.policies() {
+                let verb = if policy.drops { "drops" } else { "keeps" };
+                summary.push(format!("policy {} ({}) {verb}", policy.name, policy.kind));
+            }
+            summary.push(format!("a trace is decided {decision_wait_ms} ms after its first span, at a window's end"));
+        }
+        None => summary.push("no tail_sampling: every trace is kept".to_owned()),
+    }
+    summary.push(format!("windows of {} ms, decisions remembered for {} ms", own.window_ms, own.late_horizon_ms));
+    Rules {
+        version,
+        decision_wait_ms,
+        window_ms: own.window_ms,
+        late_horizon_ms: own.late_horizon_ms,
+        sampler,
+        status_leaves,
+        string_leaves,
+        plans,
+        limits: own.limits,
+        rule_names: rule_names.into(),
+        summary,
+    }
+}

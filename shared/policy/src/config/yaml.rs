@@ -1,0 +1,198 @@
+//! YAML as a tree in which every key and value knows its line.
+
+use std::collections::BTreeMap;
+
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle};
+
+/// The largest text that is read.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+/// The most nodes, those of repeated aliases included.
+const NODES_MAX: usize = 100_000;
+/// The deepest nesting.
+const DEPTH_MAX: usize = 64;
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tree {
+    /// From 1.
+    pub(crate) line: u32,
+    pub(crate) node: Node,
+}
+
+/// A YAML value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Node {
+    Scalar(Scalar),
+    Map(Vec<Entry>),
+    List(Vec<Tree>),
+}
+
+/// A scalar's text; plain ones take the type of their text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scalar {
+    pub(crate) text: String,
+    pub(crate) plain: bool,
+}
+
+/// A key with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) line: u32,
+    pub(crate) key: String,
+    pub(crate) value: Tree,
+}
+
+/// Why a text is not YAML that is accepted here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct YamlError {
+    pub(crate) line: u32,
+    pub(crate) message: String,
+}
+
+impl Tree {
+    /// A value that is not there.
+    pub(crate) fn null(line: u32) -> Self {
+        Self { line, node: Node::Scalar(Scalar { text: String::new(), plain: true }) }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.node, Node::Scalar(scalar) if scalar.plain && matches!(scalar.text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// `a map`, `a list` or the scalar's text, for messages.
+    pub(crate) fn describe(&self) -> String {
+        match &self.node {
+            Node::Map(_) => "a map".to_owned(),
+            Node::List(_) => "a list".to_owned(),
+            Node::Scalar(_) if self.is_null() => "nothing".to_owned(),
+            Node::Scalar(scalar) if scalar.plain => format!("`{}`", scalar.text),
+            Node::Scalar(scalar) => format!("\"{}\"", scalar.text),
+        }
+    }
+}
+
+/// Reads one document.
+pub(crate) fn parse(text: &str) -> Result<Tree, YamlError> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(YamlError { line: 1, message: format!("the file is larger than {TEXT_BYTES_MAX} bytes") });
+    }
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
+        match event {
+            Ok((event, span)) => builder.take(event, line(span.start.line()))?,
+            Err(error) => {
+                return Err(YamlError { line: line(error.marker().line()), message: format!("not valid YAML: {}", error.info()) });
+            }
+        }
+    }
+    Ok(builder.root.unwrap_or_else(|| Tree::null(1)))
+}
+
+fn line(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[derive(Default)]
+struct Builder {
+    root: Option<Tree>,
+    open: Vec<Open>,
+    anchors: BTreeMap<usize, (Tree, usize)>,
+    nodes: usize,
+    documents: usize,
+}
+
+struct Open {
+    tree: Tree,
+    anchor: usize,
+    key: Option<(u32, String)>,
+    /// How many nodes there were before.
+    before: usize,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, line: u32) -> Result<(), YamlError> {
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(YamlError { line, message: "a second document in one file".to_owned() });
+                }
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let string_tag = tag.is_some_and(|tag| tag.suffix() == "str");
+                let plain = style == ScalarStyle::Plain && !string_tag;
+                let scalar = Scalar { text: text.into_owned(), plain };
+                self.count(line, 1)?;
+                self.done(Tree { line, node: Node::Scalar(scalar) }, anchor, 1)
+            }
+            Event::SequenceStart(_, anchor, _) => self.begin(line, Node::List(Vec::new()), anchor),
+            Event::MappingStart(_, anchor, _) => self.begin(line, Node::Map(Vec::new()), anchor),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(open) = self.open.pop() else { return Ok(()) };
+                let nodes = self.nodes - open.before;
+                self.done(open.tree, open.anchor, nodes)
+            }
+            Event::Alias(anchor) => {
+                let Some((tree, nodes)) = self.anchors.get(&anchor).cloned() else {
+                    return Err(YamlError { line, message: "an alias of nothing".to_owned() });
+                };
+                self.count(line, nodes)?;
+                self.done(tree, 0, nodes)
+            }
+            Event::UnresolvedAlias(name) => Err(YamlError { line, message: format!("an alias of an unknown anchor `{name}`") }),
+            _ => Ok(()),
+        }
+    }
+
+    fn count(&mut self, line: u32, nodes: usize) -> Result<(), YamlError> {
+        self.nodes += nodes;
+        if self.nodes > NODES_MAX {
+            return Err(YamlError { line, message: format!("more than {NODES_MAX} values") });
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, line: u32, node: Node, anchor: usize) -> Result<(), YamlError> {
+        let before = self.nodes;
+        self.count(line, 1)?;
+        if self.open.len() >= DEPTH_MAX {
+            return Err(YamlError { line, message: format!("nested deeper than {DEPTH_MAX} levels") });
+        }
+        self.open.push(Open { tree: Tree { line, node }, anchor, key: None, before });
+        Ok(())
+    }
+
+    fn done(&mut self, tree: Tree, anchor: usize, nodes: usize) -> Result<(), YamlError> {
+        if anchor > 0 {
+            self.anchors.insert(anchor, (tree.clone(), nodes));
+        }
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(tree);
+            return Ok(());
+        };
+        match &mut open.tree.node {
+            Node::List(items) => items.push(tree),
+            Node::Map(entries) => match open.key.take() {
+                Some((line, key)) => entries.push(Entry { line, key, value: tree }),
+                None => open.key = Some(key_of(tree, entries)?),
+            },
+            Node::Scalar(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// A map's key: a text, and only once.
+fn key_of(tree: Tree, entries: &[Entry]) -> Result<(u32, String), YamlError> {
+    let Node::Scalar(Scalar { text, plain }) = tree.node else {
+        return Err(YamlError { line: tree.line, message: "a key must be a text".to_owned() });
+    };
+    if plain && text == "<<" {
+        return Err(YamlError { line: tree.line, message: "merge keys (`<<`) are not supported".to_owned() });
+    }
+    if entries.iter().any(|entry| entry.key == text) {
+        return Err(YamlError { line: tree.line, message: format!("the key `{text}` stands here a second time") });
+    }
+    Ok((tree.line, text))
+}
