@@ -218,8 +218,8 @@ fn keyed(name: &str, sent: &BTreeMap<Vec<String>, Vec<String>>, query: Query, sq
 /// The number of visits, estimated from the weights of the sample: equal when within three standard errors.
 pub(crate) fn estimated(truth: &Truth, kept: &[Kept]) -> Figure {
     let roots = || kept.iter().filter(|span| span.is_root);
-    let estimate: f64 = roots().map(|span| span.weight).sum();
-    let error = roots().map(|span| span.weight * (span.weight - 1.0)).sum::<f64>().sqrt();
+    let estimate = roots().fold(0.0, |sum, span| sum + span.weight);
+    let error = roots().fold(0.0, |sum, span| sum + span.weight * (span.weight - 1.0)).sqrt();
     let sent = truth.count(|trace| !trace.health);
     Figure {
         name: "visits, estimated from the sample".to_owned(),
@@ -238,7 +238,7 @@ pub(crate) fn endpoints(truth: &Truth, kept: &[Kept]) -> Vec<Vec<String>> {
     let row = |((service, name, kind), sent): (&(&str, String, &str), &Operation)| {
         let mut sample: Vec<(u64, f64)> = kept.iter().filter_map(|span| span.of(name, service, kind)).collect();
         sample.sort_by_key(|(nanos, _)| *nanos);
-        let estimate: f64 = sample.iter().map(|(_, weight)| weight).sum();
+        let estimate = sample.iter().fold(0.0, |sum, (_, weight)| sum + weight);
         let mut below = 0.0;
         let p95 = sample.iter().find(|(_, weight)| {
             below += weight;

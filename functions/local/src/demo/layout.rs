@@ -79,8 +79,18 @@ pub(crate) fn draw_flow(rng: &mut Rng) -> Option<&'static Flow> {
     })
 }
 
+/// What fails in a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Nothing,
+    /// Any span, by chance.
+    Something,
+    /// The last span of this service.
+    At(&'static str),
+}
+
 /// A visit that begins at `start_nanos`. A slow one takes between 1.2 and 2.6 seconds, any other less than one.
-pub(crate) fn draw_trace(rng: &mut Rng, flow: &'static Flow, start_nanos: u64, slow: bool, failed: bool) -> Trace {
+pub(crate) fn draw_trace(rng: &mut Rng, flow: &'static Flow, start_nanos: u64, slow: bool, fault: Fault) -> Trace {
     let duration_ms = if slow {
         rng.between(1_200, 2_600)
     } else {
@@ -91,9 +101,13 @@ pub(crate) fn draw_trace(rng: &mut Rng, flow: &'static Flow, start_nanos: u64, s
     let mut layout = Layout { rng, drafts: Vec::new() };
     layout.step(&flow.root, None, start_nanos, start_nanos + duration_nanos);
     let mut drafts = layout.drafts;
-    if failed {
-        fail_one(rng, &mut drafts);
-    }
+    let last = drafts.len().saturating_sub(1) as u64;
+    let failing = match fault {
+        Fault::Nothing => None,
+        Fault::Something => usize::try_from(rng.between(last.min(1), last)).ok(),
+        Fault::At(service) => drafts.iter().rposition(|draft| draft.service.name == service),
+    };
+    fail(&mut drafts, failing);
     Trace { id: TraceId(rng.trace_id()), flow, user: rng.between(1, 40_000), drafts }
 }
 
@@ -171,10 +185,8 @@ impl Layout<'_> {
     }
 }
 
-/// One span fails, and with it everything that waits for it, up to the root or to the message that started it.
-fn fail_one(rng: &mut Rng, drafts: &mut [Draft]) {
-    let last = drafts.len().saturating_sub(1) as u64;
-    let mut at = usize::try_from(rng.between(last.min(1), last)).ok();
+/// A span fails, and with it everything that waits for it, up to the root or to the message that started it.
+fn fail(drafts: &mut [Draft], mut at: Option<usize>) {
     while let Some(draft) = at.and_then(|position| drafts.get_mut(position)) {
         draft.failed = true;
         at = if draft.side == Side::Consumer { None } else { draft.parent };
@@ -225,7 +237,8 @@ mod tests {
         let mut rng = Rng::new(3);
         for flow in FLOWS {
             for round in 0..20 {
-                let trace = draw_trace(&mut rng, flow, 1_000, round == 0, round == 1);
+                let trace =
+                    draw_trace(&mut rng, flow, 1_000, round == 0, if round == 1 { Fault::Something } else { Fault::Nothing });
                 assert!((2..=25).contains(&trace.drafts.len()), "{} spans", trace.drafts.len());
                 assert_eq!(trace.drafts.iter().filter(|draft| draft.parent.is_none()).count(), 1);
                 assert_eq!(trace.duration_nanos(), trace.drafts[0].duration_nanos());
@@ -246,9 +259,9 @@ mod tests {
     fn only_what_shall_be_slow_or_failed_is() {
         let mut rng = Rng::new(4);
         for flow in FLOWS {
-            let ordinary = draw_trace(&mut rng, flow, 0, false, false);
+            let ordinary = draw_trace(&mut rng, flow, 0, false, Fault::Nothing);
             assert!(ordinary.duration_nanos() < 800 * NANOS_PER_MS && !ordinary.drafts.iter().any(|draft| draft.failed));
-            let bad = draw_trace(&mut rng, flow, 0, true, true);
+            let bad = draw_trace(&mut rng, flow, 0, true, Fault::Something);
             assert!(bad.duration_nanos() > 1_100 * NANOS_PER_MS && bad.drafts.iter().any(|draft| draft.failed));
         }
     }

@@ -52,6 +52,8 @@ pub(crate) struct TableSize {
 pub(crate) struct State {
     pub(crate) ledger: PerSignal<LedgerLine>,
     pub(crate) tables: Vec<TableSize>,
+    /// How many values each rule masked.
+    pub(crate) masked: Vec<(String, u64)>,
     /// Names of the saved queries to show.
     pub(crate) saved_queries: Vec<String>,
     /// What to try next, a line each.
@@ -93,7 +95,7 @@ pub(crate) fn print(
     estimates(&mut page, truth, kept.as_deref().unwrap_or_default())?;
     answers(&mut page, lake, state)?;
     one_trace(&mut page, truth, lake)?;
-    masked(&mut page, truth, lake.query)?;
+    masked(&mut page, truth, lake.query, &state.masked)?;
     size(&mut page, sent, state)?;
     verdict(&mut page, &figures, &served)?;
     page.heading("What next")?;
@@ -192,13 +194,16 @@ fn one_trace(page: &mut Page, truth: &Truth, lake: &Lake) -> io::Result<()> {
     Ok(())
 }
 
-fn masked(page: &mut Page, truth: &Truth, query: Query) -> io::Result<()> {
+fn masked(page: &mut Page, truth: &Truth, query: Query, rules: &[(String, u64)]) -> io::Result<()> {
     page.heading("Masked before anything was stored")?;
     let mut rows = vec![["planted", "in", "secrets"].map(str::to_owned).to_vec()];
     for ((kind, place), count) in &truth.planter.planted {
         rows.push(vec![kind.label().to_owned(), (*place).to_owned(), count.to_string()]);
     }
     table(page, &rows)?;
+    for (rule, values) in rules {
+        page.line(&format!("masked by the rule {rule}: {values} values"))?;
+    }
     let mut shown = std::collections::BTreeSet::new();
     for example in &truth.planter.examples {
         let stored = query(&example.lookup).unwrap_or_default().into_iter().flatten().next();

@@ -10,12 +10,12 @@ use spanlake_model::{Signal, SpanId, TraceId};
 
 use super::export::{Exporter, Request};
 use super::flows::{FLOWS, Flow, Op, SERVICES};
-use super::layout::{Trace, draw_flow, draw_trace};
+use super::layout::{Fault, Trace, draw_flow, draw_trace};
 use super::logs;
 use super::metrics::Export;
 use super::rng::Rng;
 use super::spans::Writer;
-use super::truth::{TraceTruth, Truth};
+use super::truth::{PAYMENT, TraceTruth, Truth};
 
 const NANOS_PER_MS: u64 = 1_000_000;
 /// A batch processor's limits: items, and time since the first item.
@@ -108,8 +108,13 @@ impl Builder {
             let Some(flow) = drawn else { continue };
             // Slow visits come early, so that the sending ends in time; 50 of the first 600 make 30 of all 1,000.
             let slow = !flow.is_health && offset < spread_nanos / 5 * 3 && self.rng.chance(50);
-            let failed = is_shown || (!flow.is_health && self.rng.chance(20));
-            let trace = draw_trace(&mut self.rng, flow, self.start_nanos + offset, slow, failed);
+            let fails = !flow.is_health && self.rng.chance(20);
+            let fault = match (is_shown, fails) {
+                (true, _) => Fault::At(PAYMENT),
+                (false, true) => Fault::Something,
+                (false, false) => Fault::Nothing,
+            };
+            let trace = draw_trace(&mut self.rng, flow, self.start_nanos + offset, slow, fault);
             self.visit(&trace);
         }
     }

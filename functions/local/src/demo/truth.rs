@@ -100,7 +100,8 @@ impl Truth {
             payment: trace.visits(PAYMENT),
             health: trace.flow.is_health,
         };
-        if facts.failed && facts.payment && self.shown.is_none() {
+        let payment_failed = trace.drafts.iter().any(|draft| draft.failed && draft.service.name == PAYMENT);
+        if payment_failed && self.shown.is_none() {
             self.shown = Some(trace.id);
         }
         self.traces.insert(trace.id, facts);
