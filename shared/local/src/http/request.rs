@@ -138,9 +138,9 @@ impl<H: Handler> Front<H> {
         answer
     }
 
-    /// Reads on what a client still writes, unless it waits to be asked for it. HTTP/2 has a message for that.
+    /// Reads on what a client still writes, unless it waits to be asked for it.
     fn discard(&self, parts: &Parts, mut body: Incoming) {
-        if body.is_end_stream() || parts.headers.contains_key(EXPECT) || parts.version >= Version::HTTP_2 {
+        if body.is_end_stream() || parts.headers.contains_key(EXPECT) {
             return;
         }
         let mut left = self.limits.body_bytes_max.saturating_mul(DISCARD_FACTOR);

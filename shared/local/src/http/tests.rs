@@ -243,10 +243,10 @@ async fn a_grpc_client_is_told_what_to_change_and_http2_is_served() {
     let io = TokioIo::new(connect(&front));
     let (mut client, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
     tokio::spawn(connection);
-    let request = |content_type: &str, body: &'static str| {
+    let request = |content_type: &str, body: &str| {
         let uri = "http://telemetry.example:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export";
         let builder = Request::post(uri).header("content-type", content_type);
-        builder.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap()
+        builder.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap()
     };
     let told = client.send_request(request("application/grpc+proto", "\0\0\0\0\0")).await.unwrap();
     assert_eq!(told.status(), 200);
@@ -255,6 +255,8 @@ async fn a_grpc_client_is_told_what_to_change_and_http2_is_served() {
     has(told.headers()["grpc-message"].to_str().unwrap(), &["http/protobuf", "http://telemetry.example:4317"]);
     assert_eq!(echo.handled.load(Ordering::Relaxed), 0);
 
+    let refused = client.send_request(request("application/x-protobuf", &"x".repeat(3000))).await.unwrap();
+    assert_eq!(refused.status(), 413);
     let served = client.send_request(request("application/x-protobuf", "12345")).await.unwrap();
     assert_eq!(served.into_body().collect().await.unwrap().to_bytes(), "5 bytes");
 }
