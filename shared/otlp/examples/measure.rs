@@ -5,6 +5,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
 use spanlake_model::{BucketRange, Signal};
 use spanlake_otlp::cut::{Request, Scratch, cut};
 use spanlake_otlp::inflate::{Coding, Inflater};
@@ -24,7 +26,7 @@ fn measure(name: &str, spans: u64, mut work: impl FnMut() -> Result<(), Failure>
         rounds.push(begin.elapsed().as_nanos() / u128::from(spans.max(1)));
     }
     rounds.sort_unstable();
-    println!("{name:<24} {:>6} ns/span", rounds.get(rounds.len() / 2).copied().unwrap_or_default());
+    println!("{name:<26} {:>6} ns/span", rounds.get(rounds.len() / 2).copied().unwrap_or_default());
     Ok(())
 }
 
@@ -73,6 +75,12 @@ fn main() -> Result<(), Failure> {
     measure("batch id alone", spans, || {
         for (_, _, body) in &bodies {
             black_box(spanlake_otlp::cut::batch_id(&request(body)));
+        }
+        Ok(())
+    })?;
+    measure("prost decode, to compare", spans, || {
+        for (_, _, body) in &bodies {
+            black_box(ExportTraceServiceRequest::decode(&body[..])?);
         }
         Ok(())
     })?;

@@ -159,13 +159,16 @@ fn is_plain_key_value(bytes: &[u8]) -> bool {
     let Some((key, [0x12, value_length, value @ ..])) = rest.split_at_checked(usize::from(*key_length)) else {
         return false;
     };
-    let plain = match value {
-        [0x0a, length, text @ ..] => usize::from(*length) == text.len() && text.is_ascii(),
-        [0x10, flag] => *flag < 0x80,
-        [0x18, more @ .., last] => *last < 0x80 && more.len() < 9 && more.iter().all(|byte| *byte >= 0x80),
-        [0x21, double @ ..] => double.len() == 8,
+    // With lengths of one byte each, nothing here is longer than 127 bytes.
+    if *key_length >= 0x80 || *value_length >= 0x80 || value.len() != usize::from(*value_length) {
+        return false;
+    }
+    match value {
+        // Tags and lengths are below 0x80, so one look covers key and text.
+        [0x0a, length, text @ ..] => usize::from(*length) == text.len() && bytes.is_ascii(),
+        [0x10, flag] => *flag < 0x80 && key.is_ascii(),
+        [0x18, more @ .., last] => *last < 0x80 && more.len() < 9 && more.iter().all(|byte| *byte >= 0x80) && key.is_ascii(),
+        [0x21, double @ ..] => double.len() == 8 && key.is_ascii(),
         _ => false,
-    };
-    // Lengths are one byte each, so nothing here is longer than 127 bytes.
-    plain && *key_length < 0x80 && *value_length < 0x80 && value.len() == usize::from(*value_length) && key.is_ascii()
+    }
 }
