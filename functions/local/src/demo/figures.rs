@@ -140,6 +140,11 @@ impl Kept {
     }
 }
 
+/// The rows of `traces` have to add up to the rows of `spans`.
+pub(crate) fn summed(kept: &[Kept], query: Query) -> Figure {
+    Figure::new("spans kept, by spans | by traces", &kept.len(), &one_cell(query, "SELECT sum(span_count) FROM traces"))
+}
+
 /// Compares every kept span with the one that was sent, and every kept trace with the whole one.
 pub(crate) fn whole(truth: &Truth, kept: &[Kept]) -> Vec<Figure> {
     let mut seen = BTreeSet::new();

@@ -20,4 +20,4 @@ mod values;
 
 pub(crate) use report::{Lake, LedgerLine, State, TableSize, print};
 pub(crate) use sender::{Sent, Target, send};
-pub(crate) use shop::{Shop, Size, build};
+pub(crate) use shop::{SEED, Shop, Size, build};

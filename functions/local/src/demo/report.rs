@@ -80,6 +80,7 @@ pub(crate) fn print(
     match &kept {
         Ok(kept) => {
             figures.push(Figure::new("spans kept, by the ledger | rows", &state.ledger[Signal::Traces].kept, &kept.len()));
+            figures.push(figures::summed(kept, lake.query));
             figures.extend(figures::whole(truth, kept));
             figures.push(figures::estimated(truth, kept));
         }

@@ -27,6 +27,7 @@ fn perfect(truth: &Truth, sql: &str) -> Rows {
         ("count(*) FROM metrics_histogram", truth.points.histogram),
         ("count(*) FROM metrics_exp_histogram", truth.points.exp_histogram),
         ("count(*) FROM metrics_summary", truth.points.summary),
+        ("FROM traces", kept().count() as u64),
         ("'shop.orders'", truth.points.orders),
         ("sum(\"count\")", truth.points.observations),
     ];
