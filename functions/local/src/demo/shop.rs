@@ -220,3 +220,6 @@ fn repeat_some(requests: &mut [Request]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
