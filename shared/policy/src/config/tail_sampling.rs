@@ -266,9 +266,8 @@ impl Reader<'_> {
             bounds.1 = block.integer("upper_threshold_ms", (i64::MIN, i64::MAX), self.findings).unwrap_or(0);
             block.finish(self.findings);
         }
-        let nanos = |ms: i64| i128::from(ms) * 1_000_000;
-        let upper_nanos = (bounds.1 != 0).then(|| nanos(bounds.1));
-        Condition::Latency(Latency { lower_nanos: nanos(bounds.0), upper_nanos, inclusive: self.inclusive })
+        let upper_ms = (bounds.1 != 0).then_some(bounds.1);
+        Condition::Latency(Latency { lower_ms: bounds.0, upper_ms, inclusive: self.inclusive })
     }
 
     fn probabilistic(&mut self, fields: &mut Fields<'_>) -> Condition {

@@ -84,22 +84,24 @@ pub struct Decision {
     pub votes: Votes,
 }
 
-/// Bounds on a trace's duration.
+/// Bounds on a trace's duration, from its earliest start to its latest end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Latency {
-    pub(crate) lower_nanos: i128,
-    pub(crate) upper_nanos: Option<i128>,
+    pub(crate) lower_ms: i64,
+    pub(crate) upper_ms: Option<i64>,
     /// The lower bound itself counts: what the Collector did up to v0.156 (only without an upper bound).
     pub(crate) inclusive: bool,
 }
 
 impl Latency {
     fn holds(&self, facts: &TraceFacts) -> bool {
-        let duration = facts.duration_nanos().unwrap_or(0);
-        match self.upper_nanos {
-            None if self.inclusive => duration >= self.lower_nanos,
-            None => duration > self.lower_nanos,
-            Some(upper) => duration > self.lower_nanos && duration <= upper,
+        // Whole milliseconds, cut towards zero, as upstream: 1000.9 ms is not above 1000 ms.
+        let duration = facts.duration_nanos().unwrap_or(0) / 1_000_000;
+        let lower = i128::from(self.lower_ms);
+        match self.upper_ms {
+            None if self.inclusive => duration >= lower,
+            None => duration > lower,
+            Some(upper) => duration > lower && duration <= i128::from(upper),
         }
     }
 }

@@ -1,0 +1,115 @@
+//! From OTLP/JSON through the rules, as the grouper does it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+use spanlake_model::{Signal, TraceId};
+use spanlake_otlp::json::to_protobuf;
+use spanlake_otlp::limits::Limits;
+use spanlake_otlp::wire::{Reader, put_len};
+use spanlake_policy::{Context, Loaded, Rules, Scratch, TraceFacts, load, render};
+
+/// A file of the vectors.
+pub(crate) fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/vectors").join(name)
+}
+
+/// The lines of a file of the vectors.
+pub(crate) fn lines(name: &str) -> Vec<Json> {
+    let text = std::fs::read_to_string(path(name)).unwrap();
+    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A whole file around a processor's block, which is used for all signals that it works on.
+pub(crate) fn configuration(id: &str, block: &str, signals: &[&str], builtin: &str) -> String {
+    let indented: String = block.lines().map(|line| format!("    {line}\n")).collect();
+    let pipelines: String = signals.iter().map(|signal| format!("    {signal}:\n      processors: [{id}]\n")).collect();
+    format!("processors:\n  {id}:\n{indented}service:\n  pipelines:\n{pipelines}spanlake:\n  builtin_redaction: {builtin}\n")
+}
+
+/// Reads a configuration without any environment.
+pub(crate) fn read(text: &str) -> Loaded {
+    load(text, &|_| None)
+}
+
+/// The rules of a configuration that must be good.
+pub(crate) fn rules(text: &str) -> Rules {
+    let loaded = read(text);
+    let report = render(&loaded, "config.yaml");
+    loaded.rules.unwrap_or_else(|| panic!("{report}\n{text}"))
+}
+
+/// The request's protobuf.
+pub(crate) fn protobuf(signal: Signal, request: &Json) -> Vec<u8> {
+    to_protobuf(signal, request.to_string().as_bytes(), &Limits::default()).unwrap().protobuf
+}
+
+fn fields(message: &[u8]) -> Vec<(u32, &[u8])> {
+    let mut reader = Reader::new(message);
+    let mut all = Vec::new();
+    while let Some(field) = reader.next().unwrap() {
+        all.extend(field.value.bytes().map(|bytes| (field.number, bytes)));
+    }
+    all
+}
+
+fn one<'a>(fields: &[(u32, &'a [u8])], number: u32) -> &'a [u8] {
+    fields.iter().find(|(found, _)| *found == number).map_or(&[], |(_, bytes)| *bytes)
+}
+
+/// A request after the rules, and the facts of its traces.
+pub(crate) fn apply(rules: &Rules, signal: Signal, request: &[u8]) -> (Vec<u8>, BTreeMap<TraceId, TraceFacts>) {
+    let mut scratch = Scratch::new();
+    let mut facts: BTreeMap<TraceId, TraceFacts> = BTreeMap::new();
+    let mut masked_request = Vec::new();
+    for (_, group) in fields(request) {
+        let group = fields(group);
+        let mut masked_group = Vec::new();
+        for (number, scope) in &group {
+            if *number != 2 {
+                continue;
+            }
+            let scope = fields(scope);
+            let context = Context {
+                resource: one(&group, 1),
+                resource_schema_url: one(&group, 3),
+                scope: one(&scope, 1),
+                scope_schema_url: one(&scope, 3),
+            };
+            let masked = rules.context(signal, context, &mut scratch);
+            let mut masked_scope = Vec::new();
+            put_len(&mut masked_scope, 1, &masked.scope);
+            put_len(&mut masked_scope, 3, &masked.scope_schema_url);
+            for (_, item) in scope.iter().filter(|(number, _)| *number == 2) {
+                let mut out = Vec::new();
+                let outcome = rules.item(signal, &masked, item, &mut out, &mut scratch);
+                assert_eq!(outcome.dropped, None);
+                put_len(&mut masked_scope, 2, &out);
+                if signal == Signal::Traces {
+                    let id = TraceId::from_slice(one(&fields(item), 1)).unwrap_or_default();
+                    facts.entry(id).or_default().add(&outcome.facts);
+                }
+            }
+            if masked_group.is_empty() {
+                put_len(&mut masked_group, 1, &masked.resource);
+                put_len(&mut masked_group, 3, &masked.resource_schema_url);
+            }
+            put_len(&mut masked_group, 2, &masked_scope);
+        }
+        put_len(&mut masked_request, 1, &masked_group);
+    }
+    (masked_request, facts)
+}
+
+/// A request as OTLP/JSON.
+pub(crate) fn json(signal: Signal, request: &[u8]) -> Json {
+    use opentelemetry_proto::tonic::collector::{logs, metrics, trace};
+    use prost::Message as _;
+    match signal {
+        Signal::Traces => serde_json::to_value(trace::v1::ExportTraceServiceRequest::decode(request).unwrap()),
+        Signal::Logs => serde_json::to_value(logs::v1::ExportLogsServiceRequest::decode(request).unwrap()),
+        Signal::Metrics => serde_json::to_value(metrics::v1::ExportMetricsServiceRequest::decode(request).unwrap()),
+    }
+    .unwrap()
+}

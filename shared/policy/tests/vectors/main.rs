@@ -1,0 +1,6 @@
+//! What the reference implementation decided and masked, against what these rules do.
+
+mod configs;
+mod harness;
+mod processors;
+mod sampling;
