@@ -1,1 +1,29 @@
 //! The lake's tables: OTLP bytes to Arrow to Parquet, and the SQL promise. Pure.
+//!
+//! Items stay wire bytes until their values lie in Arrow builders: there is no object per span. Same input, same bytes.
+//! Not for reading the lake, and not for deciding what goes into a file or where it lies.
+
+mod any;
+mod attributes;
+mod columns;
+mod context;
+mod derived;
+mod file;
+mod logs;
+mod metrics;
+pub mod promote;
+pub mod schema;
+mod spans;
+mod summary;
+mod write;
+
+pub use any::format_double;
+pub use derived::{
+    DecisionRow, EdgeRow, RED_BOUNDS_NANO, RED_BUCKETS, RedRow, TraceRow, write_decisions, write_edges, write_red, write_traces,
+};
+pub use file::{CREATED_BY, FileMeta, TableError, TableFile};
+pub use summary::{TraceFacts, service_name, trace_summary};
+pub use write::{Context, Item, Sampling, Written, write_items};
+
+#[cfg(test)]
+mod tests;

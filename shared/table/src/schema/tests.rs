@@ -1,0 +1,43 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Compares a generated text with the file in the repository; `UPDATE_GOLDEN=1` writes it instead.
+fn golden(path: &Path, text: &str) {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let stored = fs::read_to_string(path).unwrap_or_default();
+    assert!(stored == text, "{} is not what the schema says; run with UPDATE_GOLDEN=1", path.display());
+}
+
+#[test]
+fn the_documentation_page_is_the_schema() {
+    golden(&root().join("docs/schema.md"), &docs_page());
+}
+
+#[test]
+fn the_athena_tables_are_the_schema() {
+    for table in TABLES {
+        golden(&root().join(format!("infra/athena/{}.sql", table.name)), &ddl(table));
+    }
+}
+
+#[test]
+fn column_names_are_distinct_and_need_no_quoting() {
+    for table in TABLES {
+        let mut seen = BTreeSet::from(["dt", "hour"]);
+        for column in table.columns() {
+            assert!(seen.insert(column.name), "{}.{}", table.name, column.name);
+            assert!(column.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{}", column.name);
+        }
+        assert!(table.sort.iter().all(|name| seen.contains(name)), "{}", table.name);
+    }
+}
