@@ -110,9 +110,7 @@ fn processor(
 ) -> Processor {
     let kind = id.split('/').next().unwrap_or_default();
     match kind {
-        "tail_sampling" => {
-            Processor::TailSampling(Box::new(tail_sampling::read(tree, path, own.latency_inclusive, findings)))
-        }
+        "tail_sampling" => Processor::TailSampling(Box::new(tail_sampling::read(tree, path, own.latency_inclusive, findings))),
         "transform" => {
             rule_names.push(id.to_owned());
             Processor::Transform(Box::new(transform::read(tree, path, rule_names.len() - 1, findings)))

@@ -5,3 +5,6 @@ mod translate;
 
 pub(crate) use template::Template;
 pub(crate) use translate::compile;
+
+#[cfg(test)]
+mod tests;

@@ -113,9 +113,7 @@ impl StringLeaf {
     pub(crate) fn matches(&self, value: &str, on_resource: bool) -> bool {
         match &self.matcher {
             Matcher::Exact(values) => values.contains(value),
-            Matcher::Regex(regexes) => {
-                (on_resource || !value.is_empty()) && regexes.iter().any(|regex| regex.is_match(value))
-            }
+            Matcher::Regex(regexes) => (on_resource || !value.is_empty()) && regexes.iter().any(|regex| regex.is_match(value)),
         }
     }
 }

@@ -7,6 +7,8 @@
 mod decide;
 mod facts;
 mod hash;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use decide::{Chance, Condition, Latency, POLICIES_MAX, Part, Policy, Sampler};
 pub use decide::{Decision, Verdict, Vote, Votes};

@@ -22,8 +22,14 @@ pub(super) fn read(tree: &Tree, path: &str, rule: usize, findings: &mut Findings
     let blocked_key_patterns = patterns(&mut fields, "blocked_key_patterns", findings);
     let blocked_values = patterns(&mut fields, "blocked_values", findings);
     if blocked_values.iter().any(|pattern| pattern.is_match("")) {
-        let message = "a pattern of blocked_values matches the empty text: it masks every number and puts masks between all characters";
-        findings.warn(fields.line_of("blocked_values"), &fields.path_of("blocked_values"), message, "make the pattern match something");
+        let message =
+            "a pattern of blocked_values matches the empty text: it masks every number and puts masks between all characters";
+        findings.warn(
+            fields.line_of("blocked_values"),
+            &fields.path_of("blocked_values"),
+            message,
+            "make the pattern match something",
+        );
     }
     not_yet(&mut fields, findings);
     fields.finish(findings);

@@ -60,12 +60,7 @@ pub(super) fn assemble(
 
 type List = Vec<(u32, String)>;
 
-fn pipeline(
-    entry: &super::yaml::Entry,
-    path: &str,
-    components: &Components,
-    findings: &mut Findings,
-) -> Option<(Signal, List)> {
+fn pipeline(entry: &super::yaml::Entry, path: &str, components: &Components, findings: &mut Findings) -> Option<(Signal, List)> {
     let name = entry.key.split('/').next().unwrap_or_default();
     let signal = Signal::ALL.into_iter().find(|signal| signal.name() == name);
     let mut fields = Fields::new(&entry.value, path, findings);
@@ -211,7 +206,8 @@ fn rules(builder: Builder, plans: &[Arc<Plan>], own: &Own, rule_names: Vec<Strin
         Some(tail) => (tail.decision_wait_ms, Some(tail.sampler), tail.status_leaves, tail.string_leaves),
         None => (DECISION_WAIT_MS, None, Vec::new(), Vec::new()),
     };
-    let canonical = format!("{RULES_FORMAT} {own:?} {decision_wait_ms} {sampler:?} {status_leaves:?} {string_leaves:?} {plans:?}");
+    let canonical =
+        format!("{RULES_FORMAT} {own:?} {decision_wait_ms} {sampler:?} {status_leaves:?} {string_leaves:?} {plans:?}");
     let hash = blake3::hash(canonical.as_bytes()).to_hex();
     let version = hash.get(..16).unwrap_or_default().to_owned();
     match &sampler {

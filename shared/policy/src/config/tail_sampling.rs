@@ -47,7 +47,12 @@ pub(super) fn read(tree: &Tree, path: &str, inclusive: bool, findings: &mut Find
     let at = fields.path_of("policies");
     fields.finish(findings);
     if list.is_empty() {
-        findings.warn(line, &at, "there are no policies: nothing is kept", "add policies, or take tail_sampling out of the pipeline");
+        findings.warn(
+            line,
+            &at,
+            "there are no policies: nothing is kept",
+            "add policies, or take tail_sampling out of the pipeline",
+        );
     }
     if list.len() > POLICIES_MAX {
         findings.error(line, &at, format!("more than {POLICIES_MAX} policies"));
@@ -173,7 +178,11 @@ impl Reader<'_> {
         });
         let kinds: BTreeSet<(u8, bool)> = chances.collect();
         if kinds.len() > 1 {
-            self.findings.unsupported(line, path, "one policy with probabilistic parts of different salts, or with and without `not`,");
+            self.findings.unsupported(
+                line,
+                path,
+                "one policy with probabilistic parts of different salts, or with and without `not`,",
+            );
         }
     }
 

@@ -192,7 +192,9 @@ impl Groups<'_> {
             (["attributes"], [Key::Text(key)]) => Ok(Target::Attribute { owner, key: key.clone() }),
             (["attributes"], []) => Err("the target of replace_pattern must be a text, not a map".to_owned()),
             (["attributes"], _) => Err("a nested attribute as the target is not supported yet".to_owned()),
-            (names, []) => field(owner, names).ok_or_else(|| format!("the path `{}` is unknown or not supported yet", names.join("."))),
+            (names, []) => {
+                field(owner, names).ok_or_else(|| format!("the path `{}` is unknown or not supported yet", names.join(".")))
+            }
             _ => Err(format!("the path `{}` with keys is not supported yet", names.join("."))),
         }
     }
@@ -264,8 +266,14 @@ fn lint(line: u32, path: &str, statement: &crate::ottl::Statement, findings: &mu
     let pattern = statement.arguments.get(1).map(|(_, value)| value);
     let Some(Value::Text(pattern)) = pattern else { return };
     if pattern.contains("=[^&]") && !pattern.contains("(?i)") {
-        let message = format!("the pattern `{pattern}` is case-sensitive, also hits longer names and swallows `#fragment` and blanks");
-        findings.warn(line, path, message, r"write (?i)(token|password|secret|api[_-]?key)=[^&#\\s]* with the replacement $1=REDACTED");
+        let message =
+            format!("the pattern `{pattern}` is case-sensitive, also hits longer names and swallows `#fragment` and blanks");
+        findings.warn(
+            line,
+            path,
+            message,
+            r"write (?i)(token|password|secret|api[_-]?key)=[^&#\\s]* with the replacement $1=REDACTED",
+        );
     }
     let target = statement.arguments.first().map(|(_, value)| value);
     let Some(Value::Path(target)) = target else { return };

@@ -81,7 +81,10 @@ pub(crate) fn parse(text: &str) -> Result<Tree, YamlError> {
         match event {
             Ok((event, span)) => builder.take(event, line(span.start.line()))?,
             Err(error) => {
-                return Err(YamlError { line: line(error.marker().line()), message: format!("not valid YAML: {}", error.info()) });
+                return Err(YamlError {
+                    line: line(error.marker().line()),
+                    message: format!("not valid YAML: {}", error.info()),
+                });
             }
         }
     }

@@ -19,12 +19,12 @@ const REPEAT_MAX: u32 = 1000;
 /// A text that says what is wrong: Go's refusals, or the size limit.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     let translated = translate(pattern)?;
-    RegexBuilder::new(&translated).size_limit(SIZE_MAX_BYTES).dfa_size_limit(SIZE_MAX_BYTES).build().map_err(|error| {
-        match error {
+    RegexBuilder::new(&translated).size_limit(SIZE_MAX_BYTES).dfa_size_limit(SIZE_MAX_BYTES).build().map_err(
+        |error| match error {
             regex::Error::CompiledTooBig(_) => "the pattern needs too much memory".to_owned(),
             other => other.to_string().lines().last().unwrap_or("invalid pattern").trim_start_matches("error: ").to_owned(),
-        }
-    })
+        },
+    )
 }
 
 /// The pattern in the `regex` crate's syntax.

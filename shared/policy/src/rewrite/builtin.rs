@@ -145,3 +145,5 @@ pub(crate) fn mask(text: &str, hits: &[Hit]) -> String {
     out
 }
 
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use spanlake_otlp::schema::{ANY_VALUE, KEY_VALUE};
 use spanlake_otlp::wire::{Reader, Value, put_len};
 
+use super::MASK;
 use super::builtin::{self, Rule};
 use super::keys::{KeyAction, KeyPlan};
 use super::walk::{DEPTH_MAX, Malformed, Walk, fits};
-use super::MASK;
 use crate::rules::{Owner, Redact, Stage, Statement, Target};
 
 /// What a text is to its message.
@@ -61,13 +61,13 @@ impl Walk<'_> {
         number: usize,
         depth: u32,
     ) -> Result<(), Malformed> {
-        let mark = self.scratch.edits.len();
+        let (mark, bounded) = (self.scratch.edits.len(), self.bounded);
         let deleted = self.pair(Some(owner), pair, start, false, 0, depth)?;
         let surplus = number > self.rules.limits.attributes;
         if deleted || surplus {
             self.scratch.edits.truncate(mark);
             self.scratch.edits.remove(raw, end);
-            self.bounded += u64::from(surplus && !deleted);
+            self.bounded = bounded + u64::from(!deleted);
         }
         Ok(())
     }
@@ -203,7 +203,8 @@ impl Walk<'_> {
     /// A text's replacement; `None` if it stays.
     #[inline]
     pub(super) fn text(&mut self, text: &[u8], place: &Place<'_>, skip: &mut u32) -> Option<String> {
-        let quiet = place.key.plain && !self.scans_values && !(self.plan.has_field_targets && !matches!(place.subject, Subject::Nested));
+        let quiet =
+            place.key.plain && !self.scans_values && !(self.plan.has_field_targets && !matches!(place.subject, Subject::Nested));
         if quiet && !(self.plan.builtin && builtin::suspect(text)) {
             return None;
         }

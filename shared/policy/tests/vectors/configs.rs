@@ -37,7 +37,11 @@ fn odd_configurations_load_unless_something_in_them_is_not_supported_yet() {
         } else if !report.contains("not supported yet") {
             assert!(!refused, "{}: {report}", case["name"]);
             if says.starts_with("warn") {
-                assert!(loaded.findings.iter().any(|finding| finding.severity == Severity::Warning), "{}: {report}", case["name"]);
+                assert!(
+                    loaded.findings.iter().any(|finding| finding.severity == Severity::Warning),
+                    "{}: {report}",
+                    case["name"]
+                );
             }
         }
     }
@@ -71,7 +75,7 @@ fn the_guides_configuration_loads_unchanged_and_its_faults_are_named() {
     for fault in [
         "seed.yaml:59: warning: processors.transform: transform is defined but in no pipeline: nothing is redacted by it",
         "seed.yaml:51: note: processors.k8sattributes.filter.node_from_env_var",
-        "seed.yaml:29: note: processors.tail_sampling.num_traces",
+        "seed.yaml:28: note: processors.tail_sampling.num_traces",
         "only the attribute http.url is rewritten",
         "no redaction of your own runs for traces, logs, metrics",
         "the pattern `token=[^&]+` is case-sensitive",

@@ -2,5 +2,7 @@
 
 mod configs;
 mod harness;
+mod ottl;
 mod processors;
+mod rewriting;
 mod sampling;

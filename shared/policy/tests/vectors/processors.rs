@@ -50,7 +50,11 @@ fn leaves(json: &Json, at: &str, out: &mut Vec<(String, String)>) {
 fn run(file: &str, exact: bool) -> usize {
     let mut checked = 0;
     for case in lines(file) {
-        let block = case["config"].as_str().unwrap().replace("summary: debug", "summary: silent").replace("summary: info", "summary: silent");
+        let block = case["config"]
+            .as_str()
+            .unwrap()
+            .replace("summary: debug", "summary: silent")
+            .replace("summary: info", "summary: silent");
         let signal = Signal::ALL.into_iter().find(|signal| signal.name() == case["signal"].as_str().unwrap()).unwrap();
         let id = case["processor"].as_str().unwrap();
         let loaded = read(&configuration(id, &block, &[signal.name()], "off"));
@@ -59,7 +63,8 @@ fn run(file: &str, exact: bool) -> usize {
             continue;
         };
         let input: Json =
-            serde_json::from_str(&std::fs::read_to_string(path("processors").join(case["input"].as_str().unwrap())).unwrap()).unwrap();
+            serde_json::from_str(&std::fs::read_to_string(path("processors").join(case["input"].as_str().unwrap())).unwrap())
+                .unwrap();
         let (masked, _) = apply(&rules, signal, &protobuf(signal, &input));
         let wanted = protobuf(signal, &normal(&case["expected"]));
         compare(signal, &masked, &wanted, &case, exact);
@@ -76,10 +81,12 @@ fn compare(signal: Signal, masked: &[u8], wanted: &[u8], case: &Json, exact: boo
     for (at, value) in &expected {
         let now = found.get(at);
         // Where more is covered than upstream covers, more is masked, never less.
-        let same = now == Some(value) || (!exact && now.is_some_and(|now| now.contains("****")));
+        let more = now.map_or_else(|| at.contains("/links/"), |now| now.contains("****"));
+        let same = now == Some(value) || (!exact && more);
         assert!(same, "{} {at}: expected {value}, found {now:?}", case["name"]);
     }
-    assert_eq!(found.len(), expected.len(), "{}", case["name"]);
+    let known: std::collections::BTreeSet<_> = expected.iter().map(|(at, _)| at).collect();
+    assert!(found.keys().all(|at| known.contains(at)), "{}", case["name"]);
 }
 
 #[test]

@@ -74,7 +74,9 @@ fn last_word(name: &[u8]) -> &[u8] {
 /// Whether a header's whole line is the secret.
 fn is_header(name: &[u8]) -> bool {
     name.len() >= 6 && {
-        let end = |word: &[u8]| name.len() >= word.len() && name.get(name.len() - word.len()..).is_some_and(|n| n.eq_ignore_ascii_case(word));
+        let end = |word: &[u8]| {
+            name.len() >= word.len() && name.get(name.len() - word.len()..).is_some_and(|n| n.eq_ignore_ascii_case(word))
+        };
         end(b"cookie") || end(b"authorization")
     }
 }
