@@ -1,1 +1,3 @@
-//! The suite.
+//! The suite: one binary, a module for each guarantee that crosses crates.
+
+mod simulation;

@@ -1,2 +1,38 @@
-//! Spanlake in one process.
-fn main() {}
+//! `spanlake`: all roles in one process, SQL, and the operator's commands. Composition only: it chooses adapters,
+//! parses flags and prints.
+
+mod check;
+mod cli;
+mod demo;
+mod folder;
+mod runtime;
+mod show;
+mod sql;
+mod status;
+mod terminal;
+mod up;
+mod waterfall;
+mod why;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Demo(args) => show::demo(&args),
+        Command::Up(args) => up::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Sql(args) => sql::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Trace(args) => waterfall::run(&args),
+        Command::Why(args) => why::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Status(args) => status::run(&args).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        terminal::fail(&error);
+        ExitCode::FAILURE
+    })
+}

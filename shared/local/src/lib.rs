@@ -14,5 +14,5 @@ pub use clock::{SystemClock, Ticks, real_ticks};
 pub use disk::{Disk, DiskFile, Entry, Faults, ModelDisk, ModelFile, RealDisk, RealFile, Stat};
 pub use http::{Handler, ServerLimits, Tls, TlsError, serve};
 pub use lock::{FolderLock, LockError};
-pub use log::{Damage, Floor, Lag, LogOptions, LogReport, OpenError, ReadError, SegmentLog, ShardLimits};
+pub use log::{Damage, Floor, Lag, LogOptions, LogReport, OpenError, ReadError, SegmentLog, ShardLimits, read_shards};
 pub use store::DiskStore;

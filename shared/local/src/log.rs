@@ -22,7 +22,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use spanlake_model::BucketRange;
 use spanlake_pipeline::ports::{AppendError, EventStream, NewRecord, Record, Shard};
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
@@ -31,6 +30,7 @@ use crate::clock::{Ticks, real_ticks};
 use crate::disk::{Disk, DiskFile, is_missing};
 use entry::{HEADER_BYTES, Header, Marker, RECORD_BYTES_MAX};
 use index::{Index, Slot};
+pub use folder::read_shards;
 pub use limits::ShardLimits;
 use limits::Used;
 use writer::{Pending, Writer};
@@ -379,8 +379,7 @@ impl<D: Disk> SegmentLog<D> {
 
 impl<D: Disk> EventStream for SegmentLog<D> {
     fn shards(&self) -> Vec<Shard> {
-        let ranges = BucketRange::even(self.shared.options.shards).into_iter().enumerate();
-        ranges.map(|(number, range)| Shard { id: format!("shard-{number:012}"), range }).collect()
+        folder::shards(self.shared.options.shards)
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Vec<Result<(), AppendError>> {

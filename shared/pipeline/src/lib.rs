@@ -2,4 +2,30 @@
 //!
 //! No I/O of its own, no clock, no randomness: the same code runs on Lambda, on a laptop and in the simulator.
 
+pub mod archive;
+mod close;
+mod codec;
+mod decided;
+pub mod envelope;
+mod fetch;
+pub mod group;
+pub mod ingest;
+pub mod inspect;
+pub mod keys;
+pub mod ledger;
+pub mod manifest;
+mod object;
 pub mod ports;
+mod red;
+mod sealed;
+mod seen;
+pub mod settings;
+mod stage;
+mod staged;
+pub mod sweep;
+
+pub use codec::Damaged;
+pub use decided::{Reason, Verdict};
+pub use fetch::FetchError;
+pub use red::OTHER;
+pub use stage::RulesBook;

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use spanlake_model::BucketRange;
+use spanlake_pipeline::ports::Shard;
 
 use super::OpenError;
 use super::entry::Marker;
@@ -58,6 +60,21 @@ fn read(path: &Path, bytes: &[u8], asked: u16) -> Result<Marker, OpenError> {
     }
     let marker = description.get("marker").and_then(Value::as_str).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     marker.map(|marker| Marker(marker.to_le_bytes())).ok_or_else(|| damaged("it has no marker"))
+}
+
+/// The shards of an existing log folder, without opening the log: for readers beside the process that writes it.
+pub fn read_shards<D: Disk>(disk: &D, folder: &Path) -> io::Result<Vec<Shard>> {
+    let bytes = disk.open(&folder.join(DESCRIPTION)).and_then(|file| file.read_at(0, 1 << 16))?;
+    let description: Value = serde_json::from_slice(&bytes)?;
+    let count = description.get("shards").and_then(Value::as_u64).and_then(|count| u16::try_from(count).ok());
+    let count = count.ok_or_else(|| io::Error::other("shards.json names no number of shards"))?;
+    Ok(shards(count))
+}
+
+/// The shards of a log: even ranges, in order.
+pub(super) fn shards(count: u16) -> Vec<Shard> {
+    let ranges = BucketRange::even(count).into_iter().enumerate();
+    ranges.map(|(number, range)| Shard { id: format!("shard-{number:012}"), range }).collect()
 }
 
 /// The segments that are there, each by its first sequence number, in order.

@@ -1,0 +1,178 @@
+//! The command line: every command, flag and default in one place, in words that teach.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An OpenTelemetry back end without servers: OTLP in, SQL out.
+///
+/// Point any OTLP/HTTP exporter at one URL. Spanlake keeps every error, every slow trace and a fair sample of the
+/// rest, removes secrets before anything is stored, and files it as Parquet, ready for SQL.
+///
+/// New here? `spanlake demo` shows all of it in a minute. Then `spanlake up`, and paste what it prints into a service.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// See it work: a shop's telemetry sent to a real process, queried, and compared with what was sent
+    Demo(DemoArgs),
+    /// Run: OTLP/HTTP in, Parquet out, all roles in one process
+    Up(UpArgs),
+    /// Ask in SQL: one statement, a saved query by name, or a prompt
+    Sql(SqlArgs),
+    /// Show one trace as a waterfall, also if it is not decided yet
+    Trace(IdArgs),
+    /// Explain why a trace was kept or dropped: every policy's vote
+    Why(IdArgs),
+    /// Read a Collector configuration and say what is used, what does nothing here, and what looks wrong
+    Check(CheckArgs),
+    /// Show the ledger, lag, open windows, files and bytes
+    Status(DataArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The data folder; a new one in the temporary folder if left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Leave the process up after the report, until Ctrl-C
+    #[arg(long)]
+    pub(crate) keep_running: bool,
+    /// Another seed makes another shop
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// The data folder
+    #[arg(long, value_name = "DIR", default_value = "./spanlake-data")]
+    pub(crate) data: PathBuf,
+}
+
+/// What to listen on, where to keep data, which rules.
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Address for OTLP/HTTP. Beyond the loopback a token, and TLS or --behind-proxy, are needed
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4318")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Rules: a Collector configuration (YAML). Without it the built-in default: errors, slow traces and 10 % of the rest
+    /// are kept, health checks are not, secrets are masked. `spanlake check FILE` tells what of a file is used
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A file of bearer tokens, one a line, any of which admits. Also: the environment variable SPANLAKE_TOKEN
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// TLS certificate chain (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// TLS private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// A proxy in front of this address does TLS
+    #[arg(long)]
+    pub(crate) behind_proxy: bool,
+    /// Shards of the stream; fixed when the folder is made. Each takes 1 MB/s and 1,000 records/s, as on Kinesis
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) shards: u16,
+    /// Whether shards take no more than Kinesis' shards do; `off` is for measuring
+    #[arg(long, value_enum, default_value_t = StreamLimits::Kinesis)]
+    pub(crate) stream_limits: StreamLimits,
+    /// How long the lake is kept
+    #[arg(long, value_enum, default_value_t = Retention::Production)]
+    pub(crate) retention: Retention,
+    /// Days after which files count as cold. Locally nothing moves; on AWS they change their storage class
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) cold_after_days: Option<u32>,
+    /// Days after which files are deleted
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) delete_after_days: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StreamLimits {
+    /// 1 MB/s and 1,000 records/s a shard: beyond it, 429 with Retry-After
+    Kinesis,
+    /// As fast as the disk
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Retention {
+    /// Hot for 7 days, cold to day 30, then gone
+    Production,
+    /// Gone after 1 day
+    Development,
+}
+
+impl UpArgs {
+    /// Days until files count as cold, and until they are deleted.
+    pub(crate) fn days(&self) -> (u32, u32) {
+        let (cold, delete) = match self.retention {
+            Retention::Production => (7, 30),
+            Retention::Development => (1, 1),
+        };
+        (self.cold_after_days.unwrap_or(cold), self.delete_after_days.unwrap_or(delete))
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    spanlake sql \"SELECT service_name, count(*) FROM spans GROUP BY 1\"\n  \
+    spanlake sql --saved slow-endpoints --since 1h\n  \
+    spanlake sql --list\n  \
+    spanlake sql --format csv \"SELECT * FROM decisions\" > decisions.csv")]
+pub(crate) struct SqlArgs {
+    /// The statement; without one, a prompt
+    pub(crate) statement: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// How to print rows
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Run a saved query by its name
+    #[arg(long, value_name = "NAME", conflicts_with = "statement")]
+    pub(crate) saved: Option<String>,
+    /// A parameter of the saved query, as name=value; repeatable
+    #[arg(long = "param", value_name = "NAME=VALUE", requires = "saved")]
+    pub(crate) params: Vec<String>,
+    /// The same as --param since=..., such as 15m, 1h, 2d
+    #[arg(long, value_name = "DURATION", requires = "saved")]
+    pub(crate) since: Option<String>,
+    /// List the saved queries
+    #[arg(long, conflicts_with_all = ["statement", "saved"])]
+    pub(crate) list: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns
+    Table,
+    /// One JSON object a line
+    Json,
+    /// RFC 4180, with a header
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdArgs {
+    /// The trace id: 32 hexadecimal digits
+    #[arg(value_name = "TRACE_ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// A Collector configuration (YAML)
+    pub(crate) file: PathBuf,
+}

@@ -1,0 +1,216 @@
+//! The process: opens the folder, starts every role, and stops them in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use spanlake_local::{
+    DiskStore, Driver, DriverSettings, Floor, FolderLock, Handler, LogOptions, RealDisk, SegmentLog, ServerLimits, ShardLimits,
+    SystemClock, Tls, serve,
+};
+use spanlake_model::NANOS_PER_MS;
+use spanlake_pipeline::archive::Archiver;
+use spanlake_pipeline::group::{CompileRules, Grouper};
+use spanlake_pipeline::ingest::{Ingest, IngestCounts, IngestSettings, refuse};
+use spanlake_pipeline::inspect::overview;
+use spanlake_pipeline::keys;
+use spanlake_pipeline::ports::{Clock, EventStream, ObjectStore};
+use spanlake_pipeline::settings::GroupSettings;
+use spanlake_policy::Rules;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::cli::{StreamLimits, UpArgs};
+use crate::folder::STREAM;
+
+/// Raw bytes of items in one set of lake files: what bounds the archiver's memory.
+const FILE_BYTES: u64 = 24 << 20;
+
+/// Threads that answer requests. Grouping and archiving have one each beside them.
+const HTTP_THREADS: usize = 2;
+
+type Store = DiskStore<RealDisk>;
+type Log = SegmentLog<RealDisk>;
+type LocalIngest = Ingest<Log, SystemClock>;
+
+/// The front's handler: ingest behind the HTTP server.
+struct Front(Arc<LocalIngest>);
+
+impl Handler for Front {
+    fn admit(&self, parts: &Parts) -> Result<(), Box<Response<Bytes>>> {
+        self.0.admit(parts).map_err(Box::new)
+    }
+
+    async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        self.0.handle(request).await
+    }
+
+    fn fault(&self, parts: &Parts, status: StatusCode, message: &str) -> Response<Bytes> {
+        self.0.count_refusal(status);
+        refuse(parts, status, message)
+    }
+}
+
+/// What a process runs with.
+pub(crate) struct Setup {
+    pub(crate) args: UpArgs,
+    pub(crate) tokens: Vec<String>,
+    pub(crate) tls: Option<Tls>,
+    /// The configuration's text.
+    pub(crate) config: String,
+    pub(crate) rules: Rules,
+}
+
+/// A running process.
+pub(crate) struct Process {
+    pub(crate) address: SocketAddr,
+    pub(crate) driver: Arc<Driver<Store, RealDisk>>,
+    pub(crate) log: Arc<Log>,
+    ingest: Arc<LocalIngest>,
+    stop: watch::Sender<bool>,
+    roles: Vec<std::thread::JoinHandle<()>>,
+    server: tokio::task::JoinHandle<()>,
+    _lock: FolderLock,
+}
+
+impl Process {
+    /// Opens the folder and starts every role. Must be called on a Tokio runtime.
+    pub(crate) async fn start(setup: Setup) -> anyhow::Result<Self> {
+        let data = setup.args.data.data.clone();
+        std::fs::create_dir_all(&data).with_context(|| format!("making the data folder {}", data.display()))?;
+        let lock = FolderLock::take(&data)?;
+        let listener = TcpListener::bind(setup.args.listen)
+            .await
+            .with_context(|| format!("listening on {}: is another program there? Choose another with --listen", setup.args.listen))?;
+        let address = listener.local_addr().context("reading the address")?;
+        let store = Arc::new(DiskStore::open(RealDisk, data.clone()).with_context(|| format!("opening {}", data.display()))?);
+        let log = Arc::new(open_log(&setup, store.as_ref()).await?);
+        let version = setup.rules.version().to_owned();
+        store.put(&keys::rules(&version), setup.config.clone().into()).await.context("storing the rules")?;
+
+        let (_, delete_after_days) = setup.args.days();
+        let settings = DriverSettings { delete_after_days, ..DriverSettings::default() };
+        let driver = Arc::new(Driver::new(Arc::clone(&store), Arc::clone(&log), settings, version));
+        if !driver.beat().await {
+            bail!("the stream takes no records: is the disk full or read-only? The data folder is {}", data.display());
+        }
+        let (stop, stopping) = watch::channel(false);
+        let roles = start_roles(&driver, &store, &log, Arc::new(setup.rules), &stopping)?;
+        let ingest_settings = IngestSettings { tokens: setup.tokens, ..IngestSettings::default() };
+        let ingest = Arc::new(Ingest::new(Arc::clone(&log), SystemClock, ingest_settings));
+        let front = Arc::new(Front(Arc::clone(&ingest)));
+        let mut stopping = stopping.clone();
+        let shutdown = async move { drop(stopping.wait_for(|stop| *stop).await) };
+        let server = tokio::spawn(serve(listener, setup.tls, front, ServerLimits::default(), shutdown));
+        Ok(Self { address, driver, log, ingest, stop, roles, server, _lock: lock })
+    }
+
+    /// What ingest did since the start.
+    pub(crate) fn counts(&self) -> IngestCounts {
+        self.ingest.counts()
+    }
+
+    /// Finishes requests and steps under way, then stops. What is on the stream is gone on with at the next start.
+    pub(crate) async fn stop(self) {
+        info!("stopping: finishing what is under way");
+        drop(self.stop.send(true));
+        drop(self.server.await);
+        for role in self.roles {
+            drop(tokio::task::spawn_blocking(|| drop(role.join())).await);
+        }
+        info!("stopped; a start on the same folder goes on where this ended");
+    }
+}
+
+async fn open_log(setup: &Setup, store: &Store) -> anyhow::Result<Log> {
+    let folder = setup.args.data.data.join(STREAM);
+    let shards = if folder.is_dir() { spanlake_local::read_shards(&RealDisk, &folder).unwrap_or_default() } else { Vec::new() };
+    let known = overview(store, &shards).await.context("reading the manifests")?;
+    let floor = Floor {
+        sequence: known.manifests.iter().map(|manifest| manifest.watermark).max().unwrap_or_default(),
+        arrival_nanos: known.manifests.iter().map(|manifest| manifest.clock).max().unwrap_or_default(),
+    };
+    let count = u16::try_from(shards.len()).ok().filter(|count| *count > 0).unwrap_or(setup.args.shards);
+    let mut options = LogOptions::new(count, floor, SystemClock.now_nanos());
+    options.limits = match setup.args.stream_limits {
+        StreamLimits::Kinesis => Some(ShardLimits::KINESIS),
+        StreamLimits::Off => None,
+    };
+    let log = SegmentLog::open(RealDisk, folder, options)?;
+    let report = log.report();
+    if report.torn_bytes > 0 || report.damaged > 0 {
+        tracing::warn!(torn_bytes = report.torn_bytes, damaged_records = report.damaged, damages = ?report.damages,
+            "the stream was not closed cleanly; what was acknowledged is whole unless records are damaged");
+    }
+    Ok(log)
+}
+
+fn start_roles(
+    driver: &Arc<Driver<Store, RealDisk>>,
+    store: &Arc<Store>,
+    log: &Arc<Log>,
+    rules: Arc<Rules>,
+    stopping: &watch::Receiver<bool>,
+) -> anyhow::Result<Vec<std::thread::JoinHandle<()>>> {
+    let settings = GroupSettings {
+        window_nanos: millis(rules.window_ms()),
+        late_horizon_nanos: millis(rules.late_horizon_ms()),
+        ..GroupSettings::default()
+    };
+    let shards = log.shards();
+    let compile: Arc<CompileRules> = Arc::new(|text| crate::up::compile(text));
+    let mut roles = Vec::new();
+    {
+        let (driver, store, stop, shards) = (Arc::clone(driver), Arc::clone(store), stopping.clone(), shards.clone());
+        roles.push(role("group", move |local| {
+            local.spawn_local({
+                let (driver, stop) = (Arc::clone(&driver), stop.clone());
+                async move { driver.heartbeats(stop).await }
+            });
+            for (number, shard) in shards.into_iter().enumerate() {
+                let grouper = Grouper::new(Arc::clone(&store), shard, settings.clone(), Arc::clone(&rules), Arc::clone(&compile));
+                let (driver, stop) = (Arc::clone(&driver), stop.clone());
+                local.spawn_local(async move { driver.group(number, grouper, stop).await });
+            }
+        })?);
+    }
+    let (driver, store, stop) = (Arc::clone(driver), Arc::clone(store), stopping.clone());
+    roles.push(role("archive", move |local| {
+        let archiver = || Archiver::new(Arc::clone(&store), shards.clone(), FILE_BYTES);
+        let (writing, sweeping) = (archiver(), archiver());
+        let (other, other_stop) = (Arc::clone(&driver), stop.clone());
+        local.spawn_local(async move { other.archive(writing, other_stop).await });
+        local.spawn_local(async move { driver.housekeep(sweeping, SystemClock, stop).await });
+    })?);
+    Ok(roles)
+}
+
+/// Runs tasks of one role on a thread of their own, so that their work never delays an answer.
+fn role(
+    name: &str,
+    start: impl FnOnce(&tokio::task::LocalSet) + Send + 'static,
+) -> anyhow::Result<std::thread::JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
+    let run = move || {
+        let local = tokio::task::LocalSet::new();
+        start(&local);
+        runtime.block_on(local);
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).with_context(|| format!("starting the {name} thread"))
+}
+
+fn millis(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(NANOS_PER_MS)
+}
+
+/// The runtime that answers requests.
+pub(crate) fn http_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(HTTP_THREADS).enable_all().thread_keep_alive(Duration::from_secs(10));
+    builder.build().context("starting the runtime")
+}

@@ -1,0 +1,244 @@
+//! Plays the event source: gives each shard's grouper its records in batches, again if they failed, puts heartbeats on
+//! every shard, wakes the archiver, the sweeper and the lifecycle. Decides nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use spanlake_model::{NANOS_PER_SECOND, Signal};
+use spanlake_pipeline::archive::{Archived, Archiver};
+use spanlake_pipeline::envelope::heartbeat;
+use spanlake_pipeline::group::Grouper;
+use spanlake_pipeline::manifest::Manifest;
+use spanlake_pipeline::ports::{Clock, EventStream, NewRecord, ObjectStore};
+use spanlake_pipeline::sweep::{expire, sweep};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tracing::{debug, error, info, warn};
+
+use crate::disk::Disk;
+use crate::log::SegmentLog;
+
+/// How the event source is played.
+#[derive(Clone, Debug)]
+pub struct DriverSettings {
+    /// How long a batch waits for more records after its first.
+    pub batch_window: Duration,
+    /// Records in a batch.
+    pub batch_records_max: usize,
+    /// Bytes of records in a batch, as they are on the stream.
+    pub batch_bytes_max: usize,
+    /// Between two heartbeats of a shard.
+    pub heartbeat: Duration,
+    /// Between two runs of the archiver.
+    pub archive_interval: Duration,
+    /// Between two runs of the sweeper.
+    pub sweep_interval: Duration,
+    /// How old an object must be before the sweeper may delete it, if nothing refers to it.
+    pub orphan_age: Duration,
+    /// The lake's files are deleted after this many days.
+    pub delete_after_days: u32,
+}
+
+impl Default for DriverSettings {
+    fn default() -> Self {
+        Self {
+            batch_window: Duration::from_millis(500),
+            batch_records_max: 10_000,
+            batch_bytes_max: 4 << 20,
+            heartbeat: Duration::from_secs(1),
+            archive_interval: Duration::from_secs(5),
+            sweep_interval: Duration::from_mins(1),
+            orphan_age: Duration::from_mins(2),
+            delete_after_days: 30,
+        }
+    }
+}
+
+/// What the driver last saw, for status lines.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The manifests as last written, by shard.
+    pub manifests: Vec<Option<Manifest>>,
+    /// What the archiver did since the start.
+    pub archived: Archived,
+    /// Failures since the start that were or will be tried again.
+    pub retries: u64,
+}
+
+/// Shared by the tasks of one process.
+pub struct Driver<S, D: Disk> {
+    store: Arc<S>,
+    log: Arc<SegmentLog<D>>,
+    settings: DriverSettings,
+    rules_version: String,
+    progress: Mutex<Progress>,
+}
+
+/// Between two tries of what failed.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
+    /// A driver for the shards of `log`. Heartbeats carry `rules_version`.
+    pub fn new(store: Arc<S>, log: Arc<SegmentLog<D>>, settings: DriverSettings, rules_version: String) -> Self {
+        let manifests = vec![None; log.shards().len()];
+        let progress = Mutex::new(Progress { manifests, ..Progress::default() });
+        Self { store, log, settings, rules_version, progress }
+    }
+
+    /// What was last seen.
+    pub fn progress(&self) -> Progress {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Puts one heartbeat on every shard; returns whether all were taken.
+    pub async fn beat(&self) -> bool {
+        let bytes = heartbeat(&self.rules_version);
+        let records = (0..self.log.shards().len()).map(|shard| NewRecord { shard, bytes: bytes.clone().into() }).collect();
+        self.log.append(records).await.into_iter().all(|result| result.is_ok())
+    }
+
+    /// Puts heartbeats on every shard until `stop`.
+    pub async fn heartbeats(&self, mut stop: watch::Receiver<bool>) {
+        let mut ticks = interval(self.settings.heartbeat);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while is_on(&mut stop, ticks.tick()).await {
+            if !self.beat().await {
+                debug!("the stream took no heartbeat; the next one follows");
+            }
+        }
+    }
+
+    /// Feeds one shard's records to its grouper until `stop`.
+    pub async fn group(&self, shard: usize, mut grouper: Grouper<S>, mut stop: watch::Receiver<bool>) {
+        let mut watermark = match grouper.manifest().await {
+            Ok(manifest) => {
+                let manifest = manifest.clone();
+                let watermark = manifest.watermark;
+                self.note_manifest(shard, manifest);
+                watermark
+            }
+            Err(error) => {
+                error!(shard, error = &error as &dyn std::error::Error, "the shard's manifest cannot be read");
+                0
+            }
+        };
+        while is_on(&mut stop, self.log.wait(shard, watermark)).await {
+            sleep(self.settings.batch_window).await;
+            let records = match self.log.read(shard, watermark, self.settings.batch_records_max, self.settings.batch_bytes_max) {
+                Ok(records) => records,
+                Err(error) => {
+                    self.retry(&error, "the stream cannot be read; trying again").await;
+                    continue;
+                }
+            };
+            match grouper.handle(&records).await {
+                Ok(handled) => {
+                    watermark = handled.watermark;
+                    if let Some(error) = handled.close_error {
+                        self.retry(&error, "a window could not be closed; the intake goes on, closing is tried again").await;
+                    }
+                    self.after_batch(shard, &mut grouper).await;
+                }
+                Err(error) => self.retry(&error, "a batch was not committed; it is given again").await,
+            }
+        }
+    }
+
+    async fn after_batch(&self, shard: usize, grouper: &mut Grouper<S>) {
+        if let Ok(manifest) = grouper.manifest().await {
+            if !manifest.ledger.balances() {
+                error!(shard, ledger = ?manifest.ledger, "the ledger does not balance: please report this");
+            }
+            let manifest = manifest.clone();
+            self.note_manifest(shard, manifest);
+        }
+        let watermarks: Vec<u64> =
+            self.progress().manifests.iter().map(|manifest| manifest.as_ref().map_or(0, |manifest| manifest.watermark)).collect();
+        if let Err(error) = self.log.trim(&watermarks) {
+            warn!(error = &error as &dyn std::error::Error, "consumed stream segments could not be removed; trying again");
+        }
+    }
+
+    fn note_manifest(&self, shard: usize, manifest: Manifest) {
+        self.note(|progress| {
+            if let Some(slot) = progress.manifests.get_mut(shard) {
+                *slot = Some(manifest);
+            }
+        });
+    }
+
+    async fn retry(&self, error: &(dyn std::error::Error + 'static), what: &'static str) {
+        warn!(error, "{what}");
+        self.note(|progress| progress.retries += 1);
+        sleep(RETRY_PAUSE).await;
+    }
+
+    /// Archives at every interval until `stop`.
+    pub async fn archive(&self, mut archiver: Archiver<S>, mut stop: watch::Receiver<bool>) {
+        let mut ticks = interval(self.settings.archive_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while is_on(&mut stop, ticks.tick()).await {
+            match archiver.run().await {
+                Ok(done) => self.note(|progress| {
+                    progress.archived.plans += done.plans;
+                    progress.archived.files += done.files;
+                    progress.archived.bytes += done.bytes;
+                }),
+                Err(error) => self.retry(&error, "archiving stopped early; it goes on with the next run").await,
+            }
+        }
+    }
+
+    /// Sweeps and expires at every interval until `stop`.
+    pub async fn housekeep(&self, archiver: Archiver<S>, clock: impl Clock, mut stop: watch::Receiver<bool>) {
+        let mut ticks = interval(self.settings.sweep_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while is_on(&mut stop, ticks.tick()).await {
+            let now = clock.now_nanos();
+            let age = i64::try_from(self.settings.orphan_age.as_nanos()).unwrap_or(i64::MAX);
+            match sweep(&self.store, &archiver, now.saturating_sub(age)).await {
+                Ok(swept) => debug!(objects = swept.objects, bytes = swept.bytes, "swept"),
+                Err(error) => self.retry(&error, "sweeping stopped early; it goes on with the next run").await,
+            }
+            let days = i64::from(self.settings.delete_after_days);
+            match expire(self.store.as_ref(), now.saturating_sub(days * 86_400 * NANOS_PER_SECOND)).await {
+                Ok(expired) if expired.objects > 0 => {
+                    info!(files = expired.objects, bytes = expired.bytes, days, "deleted lake files past their retention");
+                }
+                Ok(_) => {}
+                Err(error) => self.retry(&error, "deleting old files stopped early; it goes on with the next run").await,
+            }
+        }
+    }
+}
+
+/// Everything that a signal's ledger lines add up to over all shards, as last seen.
+impl Progress {
+    /// Items committed and kept of a signal.
+    #[must_use]
+    pub fn totals(&self, signal: Signal) -> (u64, u64) {
+        let accounts = self.manifests.iter().flatten().map(|manifest| manifest.ledger.account(signal));
+        accounts.fold((0, 0), |(committed, kept), account| (committed + account.committed, kept + account.kept))
+    }
+}
+
+/// Waits for `event`, unless it is time to stop.
+async fn is_on<T>(stop: &mut watch::Receiver<bool>, event: impl Future<Output = T>) -> bool {
+    if *stop.borrow() {
+        return false;
+    }
+    tokio::select! {
+        biased;
+        _ = stop.changed() => false,
+        _ = event => true,
+    }
+}
+
+/// Waits for a task, for at most `grace`; returns whether it ended.
+pub async fn ended_within<T>(grace: Duration, task: impl Future<Output = T>) -> bool {
+    timeout(grace, task).await.is_ok()
+}

@@ -1,0 +1,219 @@
+//! Builds the files of one file group of a plan, from the plan alone: the same plan gives the same bytes.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use spanlake_model::Signal;
+use spanlake_table::{
+    Context, DecisionRow, EdgeRow, FileMeta, Item, RedRow, Sampling, TableFile, TraceFacts, TraceRow, kind_name, status_name,
+    trace_summary, write_decisions, write_edges, write_items, write_red, write_traces,
+};
+
+use super::{ArchiveError, FileGroup, Plan};
+use crate::codec::Damaged;
+use crate::decided::{Decided, DecidedIndex};
+use crate::fetch::get_whole;
+use crate::ports::ObjectStore;
+use crate::red::{RedCell, RedKey};
+use crate::sealed::{GroupHead, Sealed, SealedItem};
+use crate::staged::StagedContext;
+
+/// The inputs of a file group, in memory.
+struct Inputs {
+    sealed: Vec<Sealed>,
+    decided: Vec<(DecidedIndex, Vec<Decided>)>,
+}
+
+/// The files of group `number` of a plan, by key.
+pub(super) async fn files<S: ObjectStore>(
+    store: &S,
+    plan: &Plan,
+    number: usize,
+    group: &FileGroup,
+) -> Result<Vec<(String, Bytes)>, ArchiveError> {
+    let inputs = read(store, group).await?;
+    let plan_number = plan.number.to_string();
+    let pairs = [("spanlake.plan", plan_number.as_str())];
+    let files = tables(&inputs, &FileMeta { pairs: &pairs }).map_err(|source| ArchiveError::Table { plan: plan.number, source })?;
+    let rows = files.into_iter().filter(|file| file.rows > 0);
+    Ok(rows.map(|file| (plan.file_key(file.table, number), Bytes::from(file.bytes))).collect())
+}
+
+async fn read<S: ObjectStore>(store: &S, group: &FileGroup) -> Result<Inputs, ArchiveError> {
+    let mut inputs = Inputs { sealed: Vec::new(), decided: Vec::new() };
+    for input in &group.inputs {
+        let object = get_whole(store, &input.key).await?;
+        inputs.sealed.push(Sealed::read(&object).map_err(|damaged| damaged.of_plan(&input.key))?);
+        if let Some(key) = &input.decisions {
+            let object = get_whole(store, key).await?;
+            let damaged = |damaged: Damaged| damaged.of_plan(key);
+            let index = DecidedIndex::read(&object).map_err(damaged)?;
+            let rows = index.all(&object).map_err(damaged)?;
+            inputs.decided.push((index, rows));
+        }
+    }
+    Ok(inputs)
+}
+
+type Tables = Result<Vec<TableFile>, spanlake_table::TableError>;
+
+fn tables(inputs: &Inputs, meta: &FileMeta<'_>) -> Tables {
+    let mut files = Vec::new();
+    for signal in Signal::ALL {
+        let (contexts, items) = items(inputs, signal);
+        files.extend(write_items(signal, &contexts, &items, meta)?.files);
+    }
+    let contexts: Vec<Vec<Context<'_>>> = inputs.sealed.iter().map(contexts_of).collect();
+    files.push(write_traces(&traces(inputs, &contexts), meta)?);
+    let (red, edges) = (summed(inputs, |sealed| &sealed.red), summed(inputs, |sealed| &sealed.edges));
+    files.push(write_red(&red.iter().map(red_row).collect::<Vec<_>>(), meta)?);
+    files.push(write_edges(&edges.iter().map(edge_row).collect::<Vec<_>>(), meta)?);
+    files.push(decisions(inputs, meta)?);
+    Ok(files)
+}
+
+fn contexts_of(sealed: &Sealed) -> Vec<Context<'_>> {
+    sealed.contexts.iter().map(context_of).collect()
+}
+
+fn context_of(context: &StagedContext) -> Context<'_> {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    let StagedContext { resource, resource_schema_url, scope, scope_schema_url, .. } = context;
+    Context { resource, resource_schema_url: text(resource_schema_url), scope, scope_schema_url: text(scope_schema_url) }
+}
+
+/// All items of a signal, with the contexts of all inputs in one list.
+fn items(inputs: &Inputs, signal: Signal) -> (Vec<Context<'_>>, Vec<Item<'_>>) {
+    let mut contexts = Vec::new();
+    let mut items = Vec::new();
+    for sealed in &inputs.sealed {
+        let base = u32::try_from(contexts.len()).unwrap_or(u32::MAX);
+        contexts.extend(contexts_of(sealed));
+        collect(sealed, signal, |GroupHead { policy, weight, is_late, .. }, group| {
+            items.extend(group.iter().map(|item| to_item((base, policy, weight, is_late, *item))));
+        });
+    }
+    (contexts, items)
+}
+
+fn to_item<'a>((base, policy, weight, is_late, item): (u32, &'a str, f64, bool, SealedItem<'a>)) -> Item<'a> {
+    Item {
+        context: base.saturating_add(item.context),
+        bytes: item.body,
+        arrival_nanos: item.arrival,
+        sampling: Sampling { policy, weight, is_late },
+    }
+}
+
+/// Calls `each` with every group. The object was checked by its checksums and written by this program.
+fn collect<'a>(sealed: &'a Sealed, signal: Signal, each: impl FnMut(GroupHead<'a>, Vec<SealedItem<'a>>)) {
+    drop(sealed.groups(signal, each));
+}
+
+fn traces<'a>(inputs: &'a Inputs, contexts: &'a [Vec<Context<'a>>]) -> Vec<TraceRow<'a>> {
+    let mut rows = Vec::new();
+    for (sealed, contexts) in inputs.sealed.iter().zip(contexts) {
+        collect(sealed, Signal::Traces, |head, items| {
+            let spans: Vec<(u32, &[u8])> = items.iter().map(|item| (item.context, item.body)).collect();
+            let facts = TraceFacts {
+                trace_id: trace_id_of(&items),
+                policy: head.policy,
+                weight: head.weight,
+                is_complete: head.is_complete,
+                ingest_nanos: items.iter().map(|item| item.arrival).min().unwrap_or_default(),
+            };
+            rows.extend(trace_summary(contexts, &spans, facts));
+        });
+    }
+    rows
+}
+
+/// The trace id, as it stands in the group's first span.
+fn trace_id_of<'a>(items: &[SealedItem<'a>]) -> &'a [u8] {
+    let mut reader = spanlake_otlp::wire::Reader::new(items.first().map(|item| item.body).unwrap_or_default());
+    let mut id: &[u8] = &[];
+    while let Ok(Some(field)) = reader.next() {
+        if let (1, Some(bytes)) = (field.number, field.value.bytes()) {
+            id = bytes;
+        }
+    }
+    id
+}
+
+/// Figures of the same key over all inputs, summed: a plan has one row of a key.
+fn summed(inputs: &Inputs, table: impl Fn(&Sealed) -> &Vec<(RedKey, RedCell)>) -> Vec<(RedKey, RedCell, i64)> {
+    type Name<'a> = (i64, &'a str, &'a str, &'a str, u8, u8);
+    let mut rows: BTreeMap<Name<'_>, (RedKey, RedCell, i64)> = BTreeMap::new();
+    for sealed in &inputs.sealed {
+        for (key, cell) in table(sealed) {
+            let name = (key.minute, key.service.as_str(), key.environment.as_str(), key.operation.as_str(), key.kind, key.status);
+            let entry = rows.entry(name);
+            let (_, sum, window) = entry.or_insert_with(|| (key.clone(), RedCell::default(), sealed.window_start));
+            sum.merge(cell);
+            *window = (*window).max(sealed.window_start);
+        }
+    }
+    rows.into_values().collect()
+}
+
+fn red_row((key, cell, window): &(RedKey, RedCell, i64)) -> RedRow<'_> {
+    RedRow {
+        minute_nanos: key.minute,
+        service_name: &key.service,
+        deployment_environment: &key.environment,
+        operation: &key.operation,
+        kind: kind_name(key.kind),
+        status_code: status_name(key.status),
+        requests: cell.requests,
+        errors: cell.errors,
+        duration_sum_nano: cell.duration_sum,
+        duration_min_nano: cell.duration_min,
+        duration_max_nano: cell.duration_max,
+        bucket_counts: &cell.buckets,
+        ingest_nanos: *window,
+    }
+}
+
+fn edge_row((key, cell, window): &(RedKey, RedCell, i64)) -> EdgeRow<'_> {
+    EdgeRow {
+        minute_nanos: key.minute,
+        caller_service: &key.service,
+        callee_service: &key.operation,
+        kind: kind_name(key.kind),
+        requests: cell.requests,
+        errors: cell.errors,
+        duration_sum_nano: cell.duration_sum,
+        bucket_counts: &cell.buckets,
+        ingest_nanos: *window,
+    }
+}
+
+fn decisions(inputs: &Inputs, meta: &FileMeta<'_>) -> Result<TableFile, spanlake_table::TableError> {
+    let votes: Vec<Vec<Vec<(&str, &str)>>> = inputs.decided.iter().map(|(index, _)| votes_of(index)).collect();
+    let mut rows = Vec::new();
+    for ((index, decided), votes) in inputs.decided.iter().zip(&votes) {
+        for row in decided {
+            let number = row.reason as usize;
+            let (Some(reason), Some(votes)) = (index.reasons.get(number), votes.get(number)) else { continue };
+            rows.push(DecisionRow {
+                trace_id: &row.key.trace.0,
+                decided_nanos: index.end,
+                window_start_nanos: index.start,
+                verdict: reason.verdict.name(),
+                policy: &reason.policy,
+                weight: reason.weight,
+                votes,
+                span_count: row.spans,
+                error_count: row.errors,
+                wait_ms: u64::from(row.wait_ms),
+                is_complete: row.is_complete,
+                rules_version: &reason.rules,
+            });
+        }
+    }
+    write_decisions(&rows, meta)
+}
+
+fn votes_of(index: &DecidedIndex) -> Vec<Vec<(&str, &str)>> {
+    index.reasons.iter().map(|reason| reason.votes.iter().map(|(policy, vote)| (policy.as_str(), vote.as_str())).collect()).collect()
+}

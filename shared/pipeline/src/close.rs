@@ -1,0 +1,335 @@
+//! Closes a window: decides the traces that are due, seals what is kept, and records every decision.
+//!
+//! A streaming merge of the staged batches by (bucket, trace id). Everything follows from effective arrivals and the
+//! window's end, never from how records were cut into batches or when the close runs. A close may stop after any
+//! trace once it has sealed enough; the manifest says how far it came.
+
+mod edges;
+mod read;
+mod trace;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use spanlake_model::Signal;
+use spanlake_policy::Decision;
+use thiserror::Error;
+
+use crate::codec::Damaged;
+use crate::decided::{DecidedWriter, Reason};
+use crate::fetch::{FetchError, get_range};
+use crate::keys;
+use crate::manifest::{Closing, DecisionsRef, Manifest, SEEN_NANOS, SealedRef, SeenRef};
+use crate::object::Finished;
+use crate::ports::ObjectStore;
+use crate::red::{RedCell, RedKey, RedTable};
+use crate::sealed::{GroupHead, SealedItem, SealedWriter};
+use crate::seen::SeenRecord;
+use crate::settings::GroupSettings;
+use crate::stage::{RulesBook, wait_nanos};
+use crate::staged::{Key, Row, seen_object};
+
+pub(crate) use read::staged_index;
+use read::{DecidedReader, LazySegment, StagedReader, load_bodies};
+
+/// Why a window could not be closed.
+#[derive(Debug, Error)]
+pub(crate) enum CloseError {
+    #[error("rules of version {0:?} are not loaded")]
+    UnknownRules(String),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Encode(#[from] Damaged),
+}
+
+/// What a close, or a part of one, comes to.
+pub(crate) struct ClosePart {
+    /// The manifest after it.
+    pub(crate) manifest: Manifest,
+    /// What to put before the swap, by key.
+    pub(crate) puts: Vec<(String, Bytes)>,
+    /// The ids that moved to an object of their own, for the cache of prefixes.
+    pub(crate) seen: Option<(String, Vec<SeenRecord>)>,
+}
+
+/// The end of the next window to close, if the clock has passed it.
+///
+/// Windows in which nothing is staged are skipped: closing them would change nothing but the mark.
+pub(crate) fn next_close(manifest: &Manifest, settings: &GroupSettings) -> Option<i64> {
+    if let Some(closing) = &manifest.closing {
+        return Some(closing.end);
+    }
+    let first = manifest.staged.iter().map(|staged| staged.arrivals[0]).min()?;
+    let end = settings.window_start(manifest.mark.max(first)).saturating_add(settings.window_nanos);
+    (end <= manifest.clock).then_some(end)
+}
+
+/// Closes the window that ends at `end`, or the next part of it.
+pub(crate) async fn close_part<S: ObjectStore>(
+    store: &S,
+    manifest: &Manifest,
+    end: i64,
+    book: &RulesBook,
+    settings: &GroupSettings,
+) -> Result<ClosePart, CloseError> {
+    let mut closer = Closer::open(store, manifest.clone(), end, book, settings).await?;
+    while let Some(key) = closer.next_key() {
+        let members = closer.gather(key).await?;
+        closer.group(key, members).await?;
+        if closer.sealed.raw_bytes() >= settings.seal_bytes && closer.next_key().is_some() {
+            return closer.finish_part(key);
+        }
+    }
+    closer.finish_whole().await
+}
+
+/// The ids of retired batches, and the object that now holds them.
+type Retired = (SeenRef, Vec<SeenRecord>, Bytes);
+
+/// A staged row of the group at hand.
+#[derive(Clone)]
+struct Member {
+    segment: Arc<LazySegment>,
+    at: usize,
+    /// Index into [`Closer::readers`].
+    reader: usize,
+    arrival: i64,
+}
+
+impl Member {
+    fn row(&self) -> Option<&Row> {
+        self.segment.rows.get(self.at)
+    }
+}
+
+struct Closer<'a, S> {
+    store: &'a S,
+    book: &'a RulesBook,
+    settings: &'a GroupSettings,
+    manifest: Manifest,
+    end: i64,
+    readers: Vec<StagedReader>,
+    decided: Vec<DecidedReader>,
+    sealed: SealedWriter,
+    decisions: DecidedWriter,
+    reasons: Vec<(String, Decision, Reason, u32)>,
+    edges: RedTable,
+    longest_wait: i64,
+}
+
+impl<'a, S: ObjectStore> Closer<'a, S> {
+    async fn open(
+        store: &'a S,
+        manifest: Manifest,
+        end: i64,
+        book: &'a RulesBook,
+        settings: &'a GroupSettings,
+    ) -> Result<Self, CloseError> {
+        let after = match &manifest.closing {
+            Some(Closing { done: (bucket, trace), .. }) => {
+                Some(Key { bucket: *bucket, trace: trace.parse().map_err(|_| Damaged("closing names no trace"))? })
+            }
+            None => None,
+        };
+        let mut readers = Vec::new();
+        for (object, staged) in manifest.staged.iter().enumerate().filter(|(_, staged)| staged.arrivals[0] < end) {
+            readers.push(StagedReader::open(store, object, staged, after).await?);
+        }
+        let mut decided = Vec::new();
+        for decisions in manifest.decisions.iter().filter(|decisions| decisions.end < end) {
+            decided.push(DecidedReader::open(store, decisions).await?);
+        }
+        let mut closer = Self {
+            store,
+            book,
+            settings,
+            end,
+            readers,
+            decided,
+            sealed: SealedWriter::new(end - settings.window_nanos)?,
+            decisions: DecidedWriter::default(),
+            reasons: Vec::new(),
+            edges: RedTable::new(settings.red_keys_max),
+            longest_wait: 0,
+            manifest,
+        };
+        closer.longest_wait = closer.longest_wait()?;
+        Ok(closer)
+    }
+
+    fn next_key(&self) -> Option<Key> {
+        self.readers.iter().filter_map(StagedReader::peek).min()
+    }
+
+    /// All rows of a key that arrived before the window's end, in order of their records.
+    async fn gather(&mut self, key: Key) -> Result<Vec<Member>, CloseError> {
+        let mut members = Vec::new();
+        for (number, reader) in self.readers.iter_mut().enumerate() {
+            while reader.peek() == Some(key) {
+                let Some((segment, at)) = reader.step(self.store).await? else { break };
+                let record = segment.rows.get(at).and_then(|row| reader.record(row));
+                let arrival = record.map_or(i64::MAX, |record| record.arrival);
+                if arrival < self.end {
+                    members.push(Member { segment, at, reader: number, arrival });
+                }
+            }
+        }
+        Ok(members)
+    }
+
+    async fn group(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
+        for signal in [Signal::Logs, Signal::Metrics] {
+            let fresh = |member: &&Member| self.is_fresh(member) && member.row().is_some_and(|row| row.signal == signal);
+            let due: Vec<Member> = members.iter().filter(fresh).cloned().collect();
+            let head = GroupHead { signal, trace: key.trace, policy: "", weight: 1.0, is_late: false, is_complete: true };
+            self.seal(&head, &due).await?;
+        }
+        let is_span = |member: &Member| member.row().is_some_and(|row| row.signal == Signal::Traces);
+        let (overflow, spans): (Vec<_>, Vec<_>) =
+            members.into_iter().filter(is_span).partition(|member| member.row().is_some_and(|row| row.overflow));
+        let due: Vec<Member> = overflow.into_iter().filter(|member| self.is_fresh(member)).collect();
+        let head = GroupHead { signal: Signal::Traces, trace: key.trace, policy: "overflow", weight: 1.0, is_late: false, is_complete: false };
+        self.seal(&head, &due).await?;
+        if !spans.is_empty() {
+            self.trace(key, spans).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether no earlier close has dealt with what needs no decision.
+    const fn is_fresh(&self, member: &Member) -> bool {
+        member.arrival >= self.manifest.mark
+    }
+
+    /// Seals members as one group, and counts them as kept.
+    async fn seal(&mut self, head: &GroupHead<'_>, members: &[Member]) -> Result<(), CloseError> {
+        if members.is_empty() {
+            return Ok(());
+        }
+        for member in members {
+            load_bodies(self.store, &self.readers, &member.segment).await?;
+        }
+        let mut items = Vec::with_capacity(members.len());
+        let mut kept = 0;
+        for member in members {
+            let Some(row) = member.row() else { continue };
+            let context = self.readers.get(member.reader).and_then(|reader| reader.contexts.get(row.context as usize));
+            let context = self.sealed.context(context.ok_or(Damaged("item of an unknown context"))?);
+            items.push(SealedItem { context, arrival: member.arrival, count: row.count, body: member.segment.body(row) });
+            kept += u64::from(row.count);
+        }
+        self.sealed.group(head, items.into_iter())?;
+        let account = self.manifest.ledger.account_mut(head.signal);
+        account.kept += kept;
+        account.pending = account.pending.saturating_sub(kept);
+        Ok(())
+    }
+
+    /// Ends a part behind `last`; the rest of the close is a later part's.
+    fn finish_part(mut self, last: Key) -> Result<ClosePart, CloseError> {
+        self.manifest.closing = Some(Closing { end: self.end, done: (last.bucket, last.trace.to_string()) });
+        let puts = self.write(&RedTable::new(0))?;
+        Ok(ClosePart { manifest: self.manifest, puts, seen: None })
+    }
+
+    /// Ends the close: figures, consumed batches, expired ids and decisions.
+    async fn finish_whole(mut self) -> Result<ClosePart, CloseError> {
+        let red = self.red().await?;
+        let mut puts = self.write(&red)?;
+        let mut seen = None;
+        if let Some((reference, records, bytes)) = self.retire().await? {
+            puts.push((reference.key.clone(), bytes));
+            seen = Some((reference.key.clone(), records));
+            self.manifest.seen.push(reference);
+        }
+        self.settle();
+        Ok(ClosePart { manifest: self.manifest, puts, seen })
+    }
+
+    /// The window's figures, of all staged spans that arrived in it.
+    async fn red(&self) -> Result<RedTable, CloseError> {
+        let mut red = RedTable::new(self.settings.red_keys_max);
+        let due = |window: i64| window >= self.manifest.mark && window < self.end;
+        for (staged, reader) in self.manifest.staged.iter().zip(&self.readers) {
+            let damaged = |damaged: Damaged| CloseError::Fetch(damaged.of(&staged.key));
+            let rest = get_range(self.store, &staged.key, reader.rest_range()?).await?;
+            let rows: Vec<(RedKey, RedCell)> = reader.red(&rest).map_err(damaged)?;
+            rows.iter().filter(|(key, _)| due(key.window)).for_each(|(key, cell)| red.merge(key, cell));
+        }
+        Ok(red)
+    }
+
+    /// Writes what was sealed and decided, and lists it.
+    fn write(&mut self, red: &RedTable) -> Result<Vec<(String, Bytes)>, CloseError> {
+        let mut puts = Vec::new();
+        let mut decisions = None;
+        if !self.decisions.is_empty() {
+            let Finished { bytes, index_bytes, hash } = self.decisions.finish(self.end - self.settings.window_nanos, self.end)?;
+            let key = keys::data(keys::DECISIONS, hash);
+            self.manifest.decisions.push(DecisionsRef { key: key.clone(), bytes: bytes.len() as u64, index_bytes, end: self.end });
+            puts.push((key.clone(), bytes));
+            decisions = Some(key);
+        }
+        let window_start = self.end - self.settings.window_nanos;
+        let sealed = std::mem::replace(&mut self.sealed, SealedWriter::new(window_start)?);
+        let raw_bytes = sealed.raw_bytes();
+        let sealed = sealed.finish(red, &self.edges, decisions.as_deref())?;
+        if let Some(Finished { bytes, hash, .. }) = sealed {
+            let key = keys::data(keys::SEALED, hash);
+            self.manifest.sealed_last += 1;
+            let number = self.manifest.sealed_last;
+            self.manifest.sealed.push(SealedRef { number, key: key.clone(), bytes: bytes.len() as u64, raw_bytes, window_start, decisions });
+            puts.push((key, bytes));
+        }
+        Ok(puts)
+    }
+
+    /// Takes batches off the list of which every trace is decided, and gathers the ids seen in them.
+    async fn retire(&mut self) -> Result<Option<Retired>, CloseError> {
+        let wait = self.longest_wait;
+        let end = self.end;
+        let is_consumed = |last: i64| last < end && last.saturating_add(wait) <= end;
+        let mut records = Vec::new();
+        for (staged, reader) in self.manifest.staged.iter().zip(&self.readers) {
+            if is_consumed(staged.arrivals[1]) {
+                let rest = get_range(self.store, &staged.key, reader.rest_range()?).await?;
+                let seen = reader.seen(&rest).map_err(|damaged| damaged.of(&staged.key))?;
+                records.extend(seen.into_iter().filter(|seen| seen.arrival.saturating_add(SEEN_NANOS) > end));
+            }
+        }
+        self.manifest.staged.retain(|staged| !is_consumed(staged.arrivals[1]));
+        let Some(last_arrival) = records.iter().map(|seen| seen.arrival).max() else { return Ok(None) };
+        let Finished { bytes, index_bytes, hash } = seen_object(&records)?;
+        let reference = SeenRef { key: keys::data(keys::SEEN, hash), bytes: bytes.len() as u64, index_bytes, last_arrival };
+        Ok(Some((reference, records, bytes)))
+    }
+
+    /// The longest wait of any rules that may decide what is staged.
+    fn longest_wait(&self) -> Result<i64, CloseError> {
+        let rules = &self.manifest.rules;
+        let named = [Some(rules.current.as_str()), rules.previous.as_ref().map(|previous| previous.version.as_str())];
+        let staged = self.readers.iter().flat_map(StagedReader::all_rules);
+        let mut longest = 0;
+        for version in named.into_iter().flatten().chain(staged) {
+            let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
+            longest = longest.max(wait_nanos(rules));
+        }
+        Ok(longest)
+    }
+
+    /// Moves the mark and lets go of what is out of date by it.
+    fn settle(&mut self) {
+        let end = self.end;
+        let keep_decisions = self.settings.late_horizon_nanos.saturating_add(2 * self.settings.window_nanos);
+        let longest = self.longest_wait;
+        self.manifest.mark = end;
+        self.manifest.closing = None;
+        self.manifest.seen.retain(|seen| seen.last_arrival.saturating_add(SEEN_NANOS) > end);
+        self.manifest.decisions.retain(|decisions| decisions.end.saturating_add(keep_decisions).saturating_add(longest) > end);
+        let undecided_before = end.saturating_sub(longest);
+        if self.manifest.rules.previous.as_ref().is_some_and(|previous| previous.until <= undecided_before) {
+            self.manifest.rules.previous = None;
+        }
+    }
+}

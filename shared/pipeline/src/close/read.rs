@@ -1,0 +1,178 @@
+//! Reading what a close needs, front to back: staged batches and recorded decisions, a segment of each at a time, so
+//! that memory grows neither with the window nor with the horizon.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use crate::codec::Damaged;
+use crate::decided::{Decided, DecidedIndex, Reason};
+use crate::fetch::{FetchError, get_range, get_tail};
+use crate::manifest::{DecisionsRef, Staged};
+use crate::ports::ObjectStore;
+use crate::red::{RedCell, RedKey};
+use crate::seen::SeenRecord;
+use crate::staged::{Key, Row, StagedContext, StagedIndex, StagedRecord};
+
+/// A segment of a staged batch: rows at once, bodies when one is wanted.
+pub(super) struct LazySegment {
+    pub(super) rows: Vec<Row>,
+    object: usize,
+    number: usize,
+    bodies: OnceLock<Vec<u8>>,
+}
+
+impl LazySegment {
+    /// The bytes of an item. Empty before [`StagedReader::load_bodies`].
+    pub(super) fn body(&self, row: &Row) -> &[u8] {
+        let start = row.body.0 as usize;
+        self.bodies.get().and_then(|bodies| bodies.get(start..start + row.body.1 as usize)).unwrap_or_default()
+    }
+}
+
+/// A staged batch, read in order of its keys.
+pub(super) struct StagedReader {
+    object: usize,
+    key: String,
+    index: StagedIndex,
+    pub(super) contexts: Vec<StagedContext>,
+    next: usize,
+    segment: Option<Arc<LazySegment>>,
+    at: usize,
+}
+
+impl StagedReader {
+    /// Opens a staged batch behind `after`, which was done before. `object` is its place among the batches.
+    pub(super) async fn open<S: ObjectStore>(store: &S, object: usize, staged: &Staged, after: Option<Key>) -> Result<Self, FetchError> {
+        let index = staged_index(store, staged).await?;
+        let rest = get_range(store, &staged.key, index.rest_range().map_err(|damaged| damaged.of(&staged.key))?).await?;
+        let contexts = index.contexts(&rest).map_err(|damaged| damaged.of(&staged.key))?;
+        let next = after.map_or(0, |after| index.segments.partition_point(|(_, last)| *last <= after));
+        let mut reader = Self { object, key: staged.key.clone(), index, contexts, next, segment: None, at: 0 };
+        reader.advance_segment(store).await?;
+        while let (Some(after), Some(key)) = (after, reader.peek()) {
+            if key > after {
+                break;
+            }
+            reader.step(store).await?;
+        }
+        Ok(reader)
+    }
+
+    pub(super) fn record(&self, row: &Row) -> Option<&StagedRecord> {
+        self.index.records.get(row.record as usize)
+    }
+
+    pub(super) fn rules(&self, number: u32) -> &str {
+        self.index.rules.get(number as usize).map_or("", String::as_str)
+    }
+
+    /// The versions of all rules that any of its records were taken under.
+    pub(super) fn all_rules(&self) -> impl Iterator<Item = &str> {
+        self.index.rules.iter().map(String::as_str)
+    }
+
+    /// Where the blocks behind the segments are.
+    pub(super) fn rest_range(&self) -> Result<Range<u64>, Damaged> {
+        self.index.rest_range()
+    }
+
+    pub(super) fn red(&self, rest: &[u8]) -> Result<Vec<(RedKey, RedCell)>, Damaged> {
+        self.index.red(rest)
+    }
+
+    pub(super) fn seen(&self, rest: &[u8]) -> Result<Vec<SeenRecord>, Damaged> {
+        self.index.seen(rest)
+    }
+
+    /// The key of the next row.
+    pub(super) fn peek(&self) -> Option<Key> {
+        self.segment.as_ref().and_then(|segment| segment.rows.get(self.at)).map(|row| row.key)
+    }
+
+    /// The next row's segment and place, and steps over it.
+    pub(super) async fn step<S: ObjectStore>(&mut self, store: &S) -> Result<Option<(Arc<LazySegment>, usize)>, FetchError> {
+        let Some(segment) = self.segment.clone() else { return Ok(None) };
+        let at = self.at;
+        self.at += 1;
+        if self.at >= segment.rows.len() {
+            self.advance_segment(store).await?;
+        }
+        Ok(Some((segment, at)))
+    }
+
+    async fn advance_segment<S: ObjectStore>(&mut self, store: &S) -> Result<(), FetchError> {
+        self.at = 0;
+        self.segment = None;
+        if self.next < self.index.segments.len() {
+            let damaged = |damaged: Damaged| damaged.of(&self.key);
+            let bytes = get_range(store, &self.key, self.index.facts_range(self.next).map_err(damaged)?).await?;
+            let rows = self.index.rows(self.next, &bytes).map_err(damaged)?;
+            let (object, number) = (self.object, self.next);
+            self.segment = Some(Arc::new(LazySegment { rows, object, number, bodies: OnceLock::new() }));
+            self.next += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Fetches a segment's bodies, unless they are there.
+pub(super) async fn load_bodies<S: ObjectStore>(store: &S, readers: &[StagedReader], segment: &LazySegment) -> Result<(), FetchError> {
+    if segment.bodies.get().is_none() {
+        let reader = readers.iter().find(|reader| reader.object == segment.object).ok_or(Damaged("no such batch").of(""))?;
+        let damaged = |damaged: Damaged| damaged.of(&reader.key);
+        let bytes = get_range(store, &reader.key, reader.index.bodies_range(segment.number).map_err(damaged)?).await?;
+        let bodies = reader.index.bodies(segment.number, &bytes).map_err(damaged)?;
+        segment.bodies.get_or_init(|| bodies);
+    }
+    Ok(())
+}
+
+/// The index of a staged batch.
+pub(crate) async fn staged_index<S: ObjectStore>(store: &S, staged: &Staged) -> Result<StagedIndex, FetchError> {
+    let tail = get_tail(store, &staged.key, staged.bytes, staged.index_bytes).await?;
+    StagedIndex::read(&tail).map_err(|damaged| damaged.of(&staged.key))
+}
+
+/// Recorded decisions of one close, asked for ascending keys.
+pub(super) struct DecidedReader {
+    key: String,
+    index: DecidedIndex,
+    rows: Vec<Decided>,
+    next: usize,
+    at: usize,
+}
+
+impl DecidedReader {
+    pub(super) async fn open<S: ObjectStore>(store: &S, decisions: &DecisionsRef) -> Result<Self, FetchError> {
+        let tail = get_tail(store, &decisions.key, decisions.bytes, decisions.index_bytes).await?;
+        let index = DecidedIndex::read(&tail).map_err(|damaged| damaged.of(&decisions.key))?;
+        Ok(Self { key: decisions.key.clone(), index, rows: Vec::new(), next: 0, at: 0 })
+    }
+
+    /// The end of the window whose close decided these.
+    pub(super) const fn end(&self) -> i64 {
+        self.index.end
+    }
+
+    /// The decision on `key`, if this close made one. Keys must not descend from call to call.
+    pub(super) async fn find<S: ObjectStore>(&mut self, store: &S, key: Key) -> Result<Option<&Reason>, FetchError> {
+        let behind = self.rows.last().is_none_or(|last| last.key < key);
+        if behind {
+            let first = self.index.lasts.partition_point(|last| *last < key);
+            if first < self.next || first >= self.index.lasts.len() {
+                self.rows.clear();
+                return Ok(None);
+            }
+            let damaged = |damaged: Damaged| damaged.of(&self.key);
+            let range = self.index.range(first).map_err(damaged)?;
+            let at = range.start;
+            let bytes = get_range(store, &self.key, range).await?;
+            self.rows = self.index.rows(first, &bytes, at).map_err(damaged)?;
+            (self.next, self.at) = (first + 1, 0);
+        }
+        let ahead = self.rows.get(self.at..).unwrap_or_default();
+        self.at += ahead.iter().take_while(|row| row.key < key).count();
+        let found = self.rows.get(self.at).filter(|row| row.key == key);
+        Ok(found.and_then(|row| self.index.reasons.get(row.reason as usize)))
+    }
+}

@@ -1,0 +1,236 @@
+//! The spans of one trace at a close: which are late, whether the rest is due, the decision, and what becomes of each.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, Signal};
+use spanlake_policy::{Decision, Rules, SpanFacts, TraceFacts, Verdict as Vote};
+
+use super::edges::count_edges;
+use super::{CloseError, Closer, Member};
+use crate::decided::{Decided, Reason, Verdict};
+use crate::ports::ObjectStore;
+use crate::sealed::GroupHead;
+use crate::stage::{STATUS_ERROR, wait_nanos};
+use crate::staged::{Key, Row};
+
+/// `sampling_policy` of a late span that a deterministic policy keeps by itself.
+const LATE_BY_ITSELF: &str = "late_span";
+
+/// A span and the decision that it is late for.
+struct Late {
+    member: Member,
+    policy: String,
+    weight: f64,
+    verdict: Verdict,
+}
+
+impl<S: ObjectStore> Closer<'_, S> {
+    /// Deals with the spans of a trace: all arrived before the window's end.
+    pub(super) async fn trace(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
+        let found = self.recorded(key).await?;
+        let mut undecided = Vec::with_capacity(members.len());
+        let mut late = Vec::new();
+        for member in members {
+            // What arrived before a recorded decision went with it, or was late for an older one: dealt with.
+            if found.iter().any(|(end, _)| member.arrival < *end) {
+                continue;
+            }
+            let covering = found.iter().filter(|(end, _)| self.is_within_horizon(*end, member.arrival)).max_by_key(|(end, _)| *end);
+            match covering {
+                None => undecided.push(member),
+                Some((_, reason)) if self.is_fresh(&member) => {
+                    let Reason { policy, weight, verdict, .. } = reason.clone();
+                    late.push(Late { member, policy, weight, verdict });
+                }
+                Some(_) => {}
+            }
+        }
+        if !late.is_empty() {
+            self.late(key, late).await?;
+        }
+        self.decide(key, undecided).await
+    }
+
+    /// The recorded decisions on a trace, with the ends of their windows.
+    async fn recorded(&mut self, key: Key) -> Result<Vec<(i64, Reason)>, CloseError> {
+        let mut found = Vec::new();
+        for reader in &mut self.decided {
+            let end = reader.end();
+            if let Some(reason) = reader.find(self.store, key).await? {
+                found.push((end, reason.clone()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a decision covers a span: by the span's own window, so that every later close sees it the same way.
+    fn is_within_horizon(&self, decided: i64, arrival: i64) -> bool {
+        decided.saturating_add(self.settings.late_horizon_nanos) > self.settings.window_start(arrival)
+    }
+
+    fn rules_of(&self, member: &Member) -> Option<(&str, &Rules)> {
+        let reader = self.readers.get(member.reader)?;
+        let version = reader.rules(reader.record(member.row()?)?.rules);
+        Some((version, self.book.get(version)?.as_ref()))
+    }
+
+    /// A late span follows its trace's verdict and weight, unless a deterministic policy keeps it by itself.
+    async fn late(&mut self, key: Key, late: Vec<Late>) -> Result<(), CloseError> {
+        for Late { member, policy, weight, verdict } in late {
+            let Some(row) = member.row().copied() else { continue };
+            let (version, rules) = self.rules_of(&member).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
+            let facts = facts_of(&row, row.span.bits);
+            let by_itself = catch_unwind(AssertUnwindSafe(|| rules.keeps_late_span(&key.trace, &facts)));
+            drop(version);
+            let head = |policy, weight| GroupHead {
+                signal: Signal::Traces,
+                trace: key.trace,
+                policy,
+                weight,
+                is_late: true,
+                is_complete: false,
+            };
+            match (by_itself, verdict) {
+                (Ok(true), _) => self.seal(&head(LATE_BY_ITSELF, 1.0), &[member]).await?,
+                (_, Verdict::Kept) => self.seal(&head(&policy, weight), &[member]).await?,
+                (_, Verdict::SampledOut) => self.sample_out(1),
+                (_, Verdict::Dropped) => self.drop_spans(&drop_reason(&policy), 1),
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides a trace that is due; leaves it staged if it is not.
+    async fn decide(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
+        let Some(first) = members.iter().min_by_key(|member| member.arrival) else { return Ok(()) };
+        let first_arrival = first.arrival;
+        let (version, rules) = self.rules_of(first).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
+        let version = version.to_owned();
+        if first_arrival.saturating_add(wait_nanos(rules)) > self.end {
+            return Ok(());
+        }
+        let mut facts = TraceFacts::default();
+        for member in &members {
+            if let Some(row) = member.row() {
+                facts.add(&facts_of(row, self.bits_under(member, row, &version)));
+            }
+        }
+        let decision = catch_unwind(AssertUnwindSafe(|| rules.decide(&key.trace, &facts)));
+        self.edges(&members);
+        let spans = members.len() as u64;
+        let errors = u32::try_from(facts.errors).unwrap_or(u32::MAX);
+        let wait_ms = u32::try_from((self.end - first_arrival) / NANOS_PER_MS).unwrap_or(u32::MAX);
+        let Ok(decision) = decision else {
+            // Counted and given up: a trace that makes the rules panic must not stop the shard for ever.
+            self.drop_spans("poison", spans);
+            return Ok(());
+        };
+        let (reason, number) = self.reason(&version, &decision)?;
+        let mut is_complete = true;
+        match reason.verdict {
+            Verdict::Kept => is_complete = self.keep(key, &reason, members).await?,
+            Verdict::SampledOut => self.sample_out(spans),
+            Verdict::Dropped => self.drop_spans(&drop_reason(&reason.policy), spans),
+        }
+        let spans = u32::try_from(spans).unwrap_or(u32::MAX);
+        self.decisions.push(Decided { key, reason: number, spans, errors, wait_ms, is_complete });
+        Ok(())
+    }
+
+    /// Seals a kept trace up to its caps; returns whether all of it was kept.
+    async fn keep(&mut self, key: Key, reason: &Reason, members: Vec<Member>) -> Result<bool, CloseError> {
+        let total = members.len();
+        let (mut spans, mut bytes, mut beyond) = (0, 0, 0);
+        let mut kept = Vec::with_capacity(total.min(self.settings.trace_spans_max));
+        for member in members {
+            let Some(row) = member.row() else { continue };
+            let length = row.body.1 as usize;
+            if spans < self.settings.trace_spans_max && bytes + length <= self.settings.trace_bytes_max {
+                (spans, bytes) = (spans + 1, bytes + length);
+            } else if row.span.status == STATUS_ERROR && beyond < self.settings.trace_errors_beyond {
+                beyond += 1;
+            } else {
+                continue;
+            }
+            kept.push(member);
+        }
+        let is_complete = kept.len() == total;
+        let (policy, weight) = (reason.policy.as_str(), reason.weight);
+        let head = GroupHead { signal: Signal::Traces, trace: key.trace, policy, weight, is_late: false, is_complete };
+        self.seal(&head, &kept).await?;
+        self.drop_spans("trace_cap", (total - kept.len()) as u64);
+        Ok(is_complete)
+    }
+
+    /// The policy bits of a span under the rules that decide its trace.
+    fn bits_under(&self, member: &Member, row: &Row, version: &str) -> u64 {
+        let Some(reader) = self.readers.get(member.reader) else { return 0 };
+        let Some(record) = reader.record(row) else { return 0 };
+        if reader.rules(record.rules) == version {
+            return row.span.bits;
+        }
+        let is_previous = record.previous_rules.checked_sub(1).is_some_and(|number| reader.rules(number) == version);
+        if is_previous { row.span.previous_bits } else { 0 }
+    }
+
+    fn edges(&mut self, members: &[Member]) {
+        let window = self.end - self.settings.window_nanos;
+        let minute = window.div_euclid(60 * NANOS_PER_SECOND) * 60 * NANOS_PER_SECOND;
+        let mut spans = Vec::with_capacity(members.len());
+        for member in members {
+            let Some(row) = member.row() else { continue };
+            let context = self.readers.get(member.reader).and_then(|reader| reader.contexts.get(row.context as usize));
+            spans.push((&row.span, context.map_or("", |context| context.service.as_str())));
+        }
+        count_edges(&spans, window, minute, &mut self.edges);
+    }
+
+    /// The reason of a decision and its number in the decisions object.
+    fn reason(&mut self, version: &str, decision: &Decision) -> Result<(Reason, u32), CloseError> {
+        let known = self.reasons.iter().find(|(of, known, ..)| of == version && known == decision);
+        if let Some((_, _, reason, number)) = known {
+            return Ok((reason.clone(), *number));
+        }
+        let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
+        let verdict = match decision.verdict {
+            Vote::Kept => Verdict::Kept,
+            Vote::SampledOut => Verdict::SampledOut,
+            Vote::Dropped => Verdict::Dropped,
+        };
+        let policy = rules.policy_name(decision.policy).to_owned();
+        let votes = rules.votes_text(decision).into_iter().map(|(policy, vote)| (policy.to_owned(), vote.to_owned())).collect();
+        let reason = Reason { verdict, policy, weight: decision.weight, rules: version.to_owned(), votes };
+        let number = self.decisions.reason(&reason);
+        self.reasons.push((version.to_owned(), *decision, reason.clone(), number));
+        Ok((reason, number))
+    }
+
+    fn sample_out(&mut self, spans: u64) {
+        let account = &mut self.manifest.ledger.traces;
+        account.sampled_out += spans;
+        account.pending = account.pending.saturating_sub(spans);
+    }
+
+    fn drop_spans(&mut self, reason: &str, spans: u64) {
+        let account = &mut self.manifest.ledger.traces;
+        account.drop_items(reason, spans);
+        account.pending = account.pending.saturating_sub(spans);
+    }
+}
+
+/// The ledger's reason for what a `drop` policy vetoed.
+fn drop_reason(policy: &str) -> String {
+    format!("policy {policy}")
+}
+
+fn facts_of(row: &Row, bits: u64) -> SpanFacts {
+    SpanFacts {
+        bits,
+        start_nanos: row.span.start_nanos,
+        end_nanos: row.span.end_nanos,
+        is_error: row.span.status == STATUS_ERROR,
+        is_root: row.span.is_root,
+        kind: row.span.kind,
+        bytes: row.body.1,
+    }
+}

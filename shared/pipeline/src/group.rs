@@ -1,0 +1,327 @@
+//! Runs the grouper of one shard: commits a batch, then closes the windows that the clock has passed, each in a swap
+//! of the manifest of its own, so that a slow or failing close never stops the intake.
+//!
+//! State lives in the store. What is in memory (the manifest as last read, prefixes of seen ids, compiled rules) is a
+//! cache: a second instance, a zombie or a restart decides the same without it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use spanlake_model::{BatchId, ErrorKind};
+use spanlake_policy::Rules;
+use thiserror::Error;
+
+use crate::close::{CloseError, close_part, next_close, staged_index};
+use crate::codec::Damaged;
+use crate::envelope::Envelope;
+use crate::fetch::{FetchError, get_range, get_whole};
+use crate::keys;
+use crate::manifest::{Manifest, ManifestError};
+use crate::ports::{Conditional, ETag, ObjectStore, Record, Shard, StoreError};
+use crate::seen::{Known, Prefixes, SeenRecord};
+use crate::settings::GroupSettings;
+use crate::stage::{BatchPlan, PlanError, RulesBook, fresh_records, plan_batch};
+use crate::staged::read_seen_object;
+
+/// How often a swap that another writer won is tried again within a call.
+const SWAP_TRIES: u32 = 8;
+
+/// Raw bytes of payloads that one call takes at most, unless the first record alone has more.
+const BATCH_RAW_BYTES_MAX: usize = 16 << 20;
+
+/// Why a call of the grouper failed. The batch must come again.
+#[derive(Debug, Error)]
+pub enum GroupError {
+    /// The store failed; the outcome may be unknown, which a retry finds out.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A listed object cannot be read.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The manifest cannot be read.
+    #[error("shard {shard}")]
+    Manifest {
+        /// The shard's id.
+        shard: String,
+        /// Why.
+        #[source]
+        source: ManifestError,
+    },
+    /// A heartbeat names rules that cannot be loaded.
+    #[error("rules of version {version:?} cannot be loaded from {}: {reason}", keys::rules(version))]
+    Rules {
+        /// The version.
+        version: String,
+        /// Why.
+        reason: String,
+    },
+    /// Another writer kept winning.
+    #[error("the manifest of shard {shard} changes faster than it can be swapped")]
+    Contended {
+        /// The shard's id.
+        shard: String,
+    },
+    /// A stored form could not be written: a fault of this program.
+    #[error("could not encode")]
+    Encode(#[source] Damaged),
+}
+
+impl GroupError {
+    /// What to do about it.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Fetch(error) => error.kind(),
+            Self::Manifest { .. } | Self::Rules { .. } => ErrorKind::BadData,
+            Self::Contended { .. } => ErrorKind::Unavailable,
+            Self::Encode(_) => ErrorKind::Bug,
+        }
+    }
+}
+
+/// What a call did.
+#[derive(Debug)]
+pub struct Handled {
+    /// Every record up to here is in the state.
+    pub watermark: u64,
+    /// Closes, or parts of closes, that were committed.
+    pub closes: u32,
+    /// Why closing stopped early, if it did. The intake is not affected; the next call goes on.
+    pub close_error: Option<GroupError>,
+}
+
+/// Compiles the stored configuration of a rules version, or says why not.
+pub type CompileRules = dyn Fn(&str) -> Result<Rules, String> + Send + Sync;
+
+/// The grouper of one shard.
+pub struct Grouper<S> {
+    store: Arc<S>,
+    shard: Shard,
+    settings: GroupSettings,
+    compile: Arc<CompileRules>,
+    book: RulesBook,
+    manifest: Option<(Manifest, ETag)>,
+    prefixes: HashMap<String, Prefixes>,
+}
+
+impl<S: ObjectStore> Grouper<S> {
+    /// The grouper of `shard`. `default_rules` hold until a heartbeat carries others.
+    pub fn new(store: Arc<S>, shard: Shard, settings: GroupSettings, default_rules: Arc<Rules>, compile: Arc<CompileRules>) -> Self {
+        let mut book = RulesBook::default();
+        book.insert("", default_rules);
+        Self { store, shard, settings, compile, book, manifest: None, prefixes: HashMap::new() }
+    }
+
+    /// Takes a batch of the shard's records, in any cut and any repetition, or as much of its front as one call may
+    /// take, and closes what is due.
+    ///
+    /// # Errors
+    /// [`GroupError`] if the batch is not committed for certain: it must be given again.
+    pub async fn handle(&mut self, records: &[Record]) -> Result<Handled, GroupError> {
+        let result = self.commit(records).await;
+        if result.is_err() {
+            // The swap may have taken effect all the same: only the store knows.
+            self.manifest = None;
+        }
+        let watermark = result?;
+        let mut closes = 0;
+        let close_error = loop {
+            match self.close_next().await {
+                Ok(true) => closes += 1,
+                Ok(false) => break None,
+                Err(error) => {
+                    self.manifest = None;
+                    break Some(error);
+                }
+            }
+        };
+        Ok(Handled { watermark, closes, close_error })
+    }
+
+    /// The shard's manifest, read now or as last written by this instance.
+    ///
+    /// # Errors
+    /// [`GroupError`] if it cannot be read.
+    pub async fn manifest(&mut self) -> Result<&Manifest, GroupError> {
+        let loaded = match self.manifest.take() {
+            Some(cached) => cached,
+            None => load_manifest(self.store.as_ref(), &self.shard).await?,
+        };
+        Ok(&self.manifest.insert(loaded).0)
+    }
+
+    async fn commit(&mut self, records: &[Record]) -> Result<u64, GroupError> {
+        for _ in 0..SWAP_TRIES {
+            let manifest = self.manifest().await?.clone();
+            let mut fresh = fresh_records(&manifest, records);
+            fresh.truncate(prefix_len(&fresh));
+            if fresh.is_empty() {
+                return Ok(manifest.watermark);
+            }
+            let known = self.load_known(&manifest, &fresh).await?;
+            let BatchPlan { manifest: next, puts, seen } = match plan_batch(&manifest, &fresh, &known, &self.book, &self.settings) {
+                Ok(plan) => plan,
+                Err(PlanError::UnknownRules(version)) => {
+                    self.load_rules(&version).await?;
+                    continue;
+                }
+                Err(PlanError::Damaged(damaged)) => return Err(GroupError::Encode(damaged)),
+            };
+            self.put_all(puts).await?;
+            let watermark = next.watermark;
+            if self.swap(next).await? {
+                self.remember(seen);
+                return Ok(watermark);
+            }
+        }
+        Err(self.contended())
+    }
+
+    /// Closes the next window that is due, or a part of it; `false` if none is.
+    async fn close_next(&mut self) -> Result<bool, GroupError> {
+        for _ in 0..SWAP_TRIES {
+            let manifest = self.manifest().await?.clone();
+            let Some(end) = next_close(&manifest, &self.settings) else { return Ok(false) };
+            let part = match close_part(self.store.as_ref(), &manifest, end, &self.book, &self.settings).await {
+                Ok(part) => part,
+                Err(CloseError::UnknownRules(version)) => {
+                    self.load_rules(&version).await?;
+                    continue;
+                }
+                Err(CloseError::Fetch(error)) => return Err(error.into()),
+                Err(CloseError::Encode(damaged)) => return Err(GroupError::Encode(damaged)),
+            };
+            self.put_all(part.puts).await?;
+            if self.swap(part.manifest).await? {
+                self.remember(part.seen);
+                return Ok(true);
+            }
+        }
+        Err(self.contended())
+    }
+
+    async fn put_all(&self, puts: Vec<(String, bytes::Bytes)>) -> Result<(), StoreError> {
+        for (key, bytes) in puts {
+            self.store.put(&key, bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Swaps the manifest; `false` if another writer was faster.
+    async fn swap(&mut self, next: Manifest) -> Result<bool, GroupError> {
+        let Some((_, etag)) = &self.manifest else { return Ok(false) };
+        let bytes = next.encode().map_err(|source| self.manifest_error(source))?;
+        let swapped = self.store.swap(&keys::manifest(&self.shard.id), etag, bytes.into()).await?;
+        self.manifest = match swapped {
+            Conditional::Done(etag) => Some((next, etag)),
+            Conditional::Refused => None,
+        };
+        Ok(self.manifest.is_some())
+    }
+
+    /// Compiles stored rules into the book.
+    async fn load_rules(&mut self, version: &str) -> Result<(), GroupError> {
+        let error = |reason: String| GroupError::Rules { version: version.to_owned(), reason };
+        let text = get_whole(self.store.as_ref(), &keys::rules(version)).await?;
+        let text = std::str::from_utf8(&text).map_err(|_| error("not UTF-8".to_owned()))?;
+        let rules = (self.compile)(text).map_err(error)?;
+        if rules.version() != version {
+            return Err(error(format!("the file there has version {}", rules.version())));
+        }
+        self.book.insert(version, Arc::new(rules));
+        Ok(())
+    }
+
+    /// What is known of the batch ids in these records, confirmed against the objects that list them.
+    async fn load_known(&mut self, manifest: &Manifest, records: &[&Record]) -> Result<Known, GroupError> {
+        let wanted: BTreeSet<BatchId> = records.iter().filter_map(|record| batch_id(record)).collect();
+        let mut known = Known::default();
+        let listed = manifest.staged.iter().map(|staged| &staged.key).chain(manifest.seen.iter().map(|seen| &seen.key));
+        let listed: BTreeSet<String> = listed.cloned().collect();
+        self.prefixes.retain(|key, _| listed.contains(key));
+        for key in &listed {
+            let fetched = if self.prefixes.contains_key(key) { None } else { Some(self.seen_of(manifest, key).await?) };
+            if let Some(records) = &fetched {
+                self.prefixes.insert(key.clone(), Prefixes::of(records));
+            }
+            let may = self.prefixes.get(key).is_some_and(|prefixes| wanted.iter().any(|id| prefixes.may_contain(id)));
+            if may {
+                let records = if let Some(records) = fetched { records } else { self.seen_of(manifest, key).await? };
+                records.iter().filter(|record| wanted.contains(&record.batch_id)).for_each(|record| known.note(record));
+            }
+        }
+        Ok(known)
+    }
+
+    /// The ids that a listed object holds.
+    async fn seen_of(&self, manifest: &Manifest, key: &str) -> Result<Vec<SeenRecord>, FetchError> {
+        let store = self.store.as_ref();
+        let Some(staged) = manifest.staged.iter().find(|staged| staged.key == key) else {
+            return read_seen_object(&get_whole(store, key).await?).map_err(|damaged| damaged.of(key));
+        };
+        let index = staged_index(store, staged).await?;
+        let damaged = |damaged: Damaged| damaged.of(key);
+        let rest = get_range(store, key, index.rest_range().map_err(damaged)?).await?;
+        index.seen(&rest).map_err(damaged)
+    }
+
+    fn remember(&mut self, seen: Option<(String, Vec<SeenRecord>)>) {
+        if let Some((key, records)) = seen {
+            self.prefixes.insert(key, Prefixes::of(&records));
+        }
+    }
+
+    fn contended(&self) -> GroupError {
+        GroupError::Contended { shard: self.shard.id.clone() }
+    }
+
+    fn manifest_error(&self, source: ManifestError) -> GroupError {
+        GroupError::Manifest { shard: self.shard.id.clone(), source }
+    }
+}
+
+/// How many of the records a call may take: what it inflates is bounded, and the rest comes again.
+fn prefix_len(records: &[&Record]) -> usize {
+    let mut raw_bytes = 0;
+    let fits = |record: &&&Record| {
+        raw_bytes += match Envelope::decode(&record.bytes) {
+            Ok(Envelope::Items(items)) => items.payload_bytes,
+            _ => 0,
+        };
+        raw_bytes <= BATCH_RAW_BYTES_MAX
+    };
+    records.iter().take_while(fits).count().max(1)
+}
+
+fn batch_id(record: &Record) -> Option<BatchId> {
+    match Envelope::decode(&record.bytes) {
+        Ok(Envelope::Items(items)) => Some(items.batch_id),
+        _ => None,
+    }
+}
+
+/// A shard's manifest and its version; creates it if the shard has none yet.
+pub(crate) async fn load_manifest<S: ObjectStore>(store: &S, shard: &Shard) -> Result<(Manifest, ETag), GroupError> {
+    for _ in 0..SWAP_TRIES {
+        if let Some(found) = peek_manifest(store, shard).await? {
+            return Ok(found);
+        }
+        let manifest = Manifest::new(&shard.id, shard.range);
+        let bytes = manifest.encode().map_err(|source| GroupError::Manifest { shard: shard.id.clone(), source })?;
+        if let Conditional::Done(etag) = store.put_new(&keys::manifest(&shard.id), bytes.into()).await? {
+            return Ok((manifest, etag));
+        }
+    }
+    Err(GroupError::Contended { shard: shard.id.clone() })
+}
+
+/// A shard's manifest and its version, if it has one.
+///
+/// # Errors
+/// [`GroupError`] if it cannot be read.
+pub async fn peek_manifest<S: ObjectStore>(store: &S, shard: &Shard) -> Result<Option<(Manifest, ETag)>, GroupError> {
+    let Some(object) = store.get(&keys::manifest(&shard.id)).await? else { return Ok(None) };
+    let decoded = Manifest::decode(&object.bytes).map_err(|source| GroupError::Manifest { shard: shard.id.clone(), source })?;
+    Ok(Some((decoded, object.etag)))
+}

@@ -1,0 +1,286 @@
+//! Ingest: one OTLP/HTTP request to records on the stream, and the answer. No state.
+//!
+//! [`Ingest::admit`] looks at the head alone, so that a request without the token is refused before its body is read;
+//! [`Ingest::handle`] does the rest. The mapping of errors to HTTP statuses is here and nowhere else.
+
+mod answer;
+mod counts;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use spanlake_model::{BucketRange, Signal};
+use spanlake_otlp::cut::{self, CUTTING_RULE, CutError, CutRecord};
+use spanlake_otlp::inflate::{Coding, InflateError, Inflater};
+use spanlake_otlp::json::{self, JsonError};
+use spanlake_otlp::limits::{Limits, Rejected};
+use spanlake_otlp::reply::Encoding;
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+pub use answer::refuse;
+pub use counts::{IngestCounts, Refusals};
+
+use crate::envelope::{Items, Part, RECORD_BYTES_MAX};
+use crate::ports::{AppendError, Clock, EventStream, NewRecord};
+
+/// zstd level of records: the fastest that still halves what level -1 leaves.
+const ZSTD_LEVEL: i32 = 1;
+
+/// Reserved: one tenant per deployment.
+const TENANT: &str = "default";
+
+/// Settings of ingest.
+#[derive(Clone, Debug)]
+pub struct IngestSettings {
+    /// Bearer tokens, any of which admits; none: everybody is admitted.
+    pub tokens: Vec<String>,
+    /// The largest body, inflated.
+    pub inflated_bytes_max: usize,
+    /// Limits on what a request holds.
+    pub limits: Limits,
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        Self { tokens: Vec::new(), inflated_bytes_max: 16 << 20, limits: Limits::default() }
+    }
+}
+
+/// Why a request is refused as a whole.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// No such path (404).
+    #[error("no such path {0}: send OTLP to /v1/traces, /v1/logs or /v1/metrics")]
+    Path(String),
+    /// Not POST (405).
+    #[error("method {0} is not allowed: use POST")]
+    Method(Method),
+    /// Missing or wrong token (401).
+    #[error("missing or wrong token: send the header `authorization: Bearer <token>`, for example by OTEL_EXPORTER_OTLP_HEADERS")]
+    Token,
+    /// Neither protobuf nor JSON (415).
+    #[error("content type must be application/x-protobuf or application/json")]
+    ContentType,
+    /// An encoding that is not offered (415).
+    #[error("content encoding must be identity, gzip or zstd")]
+    Encoding,
+    /// The body does not inflate, or grows beyond the limit (400, 413).
+    #[error(transparent)]
+    Inflate(#[from] InflateError),
+    /// The body is not OTLP, or beyond a limit (400, 413).
+    #[error(transparent)]
+    Cut(#[from] CutError),
+    /// The body is not OTLP/JSON, or beyond a limit (400, 413).
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The stream did not take it (429, 503).
+    #[error(transparent)]
+    Stream(#[from] AppendError),
+    /// A record came out larger than the stream takes (413).
+    #[error("the request compresses too badly: send smaller batches")]
+    RecordTooLarge,
+}
+
+/// The use case.
+pub struct Ingest<S, C> {
+    stream: Arc<S>,
+    clock: C,
+    settings: IngestSettings,
+    token_hashes: Vec<[u8; 32]>,
+    workers: Mutex<Vec<Worker>>,
+    counts: Mutex<IngestCounts>,
+}
+
+/// Working memory of one request at a time.
+struct Worker {
+    inflater: Inflater,
+    scratch: cut::Scratch,
+    compressor: Option<zstd::bulk::Compressor<'static>>,
+    body: Vec<u8>,
+}
+
+impl Worker {
+    fn new() -> Self {
+        let compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL).ok();
+        Self { inflater: Inflater::new(), scratch: cut::Scratch::new(), compressor, body: Vec::new() }
+    }
+}
+
+/// What a request comes to before the stream has it.
+struct Prepared {
+    records: Vec<NewRecord>,
+    accepted: u64,
+    rejected: Rejected,
+}
+
+impl<S: EventStream, C: Clock> Ingest<S, C> {
+    /// Ingest onto `stream`.
+    pub fn new(stream: Arc<S>, clock: C, settings: IngestSettings) -> Self {
+        let token_hashes = settings.tokens.iter().map(|token| *blake3::hash(token.as_bytes()).as_bytes()).collect();
+        let (workers, counts) = (Mutex::new(Vec::new()), Mutex::new(IngestCounts::default()));
+        Self { stream, clock, settings, token_hashes, workers, counts }
+    }
+
+    /// Whether a request with this head may send its body.
+    ///
+    /// # Errors
+    /// The answer, if it may not.
+    pub fn admit(&self, parts: &Parts) -> Result<(), Response<Bytes>> {
+        self.check(parts).map(drop).map_err(|refusal| self.refused(parts, &refusal))
+    }
+
+    /// Handles a whole request and answers it.
+    pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        match self.accept(&parts, &body).await {
+            Ok((signal, encoding, prepared)) => {
+                self.count(|counts| counts.accept(signal, prepared.accepted, &prepared.rejected));
+                answer::success(signal, encoding, &prepared.rejected)
+            }
+            Err(refusal) => self.refused(&parts, &refusal),
+        }
+    }
+
+    /// What was accepted and refused since the start.
+    pub fn counts(&self) -> IngestCounts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn accept(&self, parts: &Parts, body: &[u8]) -> Result<(Signal, Encoding, Prepared), Refusal> {
+        let (signal, encoding, coding) = self.check(parts)?;
+        let ranges: Vec<BucketRange> = self.stream.shards().into_iter().map(|shard| shard.range).collect();
+        let mut worker = self.workers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(Worker::new);
+        let prepared = self.prepare(&mut worker, (signal, encoding, coding), body, &ranges);
+        worker.body.clear();
+        worker.body.shrink_to(1 << 20);
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+        let mut prepared = prepared?;
+        let records = std::mem::take(&mut prepared.records);
+        if !records.is_empty() {
+            // 200 only if every record is durable: a retry of the whole request is recognised by its batch id.
+            for result in self.stream.append(records).await {
+                result?;
+            }
+        }
+        Ok((signal, encoding, prepared))
+    }
+
+    fn prepare(
+        &self,
+        worker: &mut Worker,
+        (signal, encoding, coding): (Signal, Encoding, Coding),
+        body: &[u8],
+        ranges: &[BucketRange],
+    ) -> Result<Prepared, Refusal> {
+        worker.body.clear();
+        worker.inflater.inflate(coding, body, self.settings.inflated_bytes_max, &mut worker.body)?;
+        let mut rejected = Rejected::default();
+        if encoding == Encoding::Json {
+            let read = json::to_protobuf(signal, &worker.body, &self.settings.limits)?;
+            rejected.merge(&read.rejected);
+            worker.body = read.protobuf;
+        }
+        let request = cut::Request { signal, tenant: TENANT, body: &worker.body };
+        let cut = cut::cut(&request, &self.settings.limits, ranges, &mut worker.scratch)?;
+        rejected.merge(&cut.rejected);
+        let received_nanos = self.clock.now_nanos();
+        let mut records = Vec::with_capacity(cut.records.len());
+        for record in &cut.records {
+            let payload = compress(worker.compressor.as_mut(), &record.payload)?;
+            let mut bytes = Vec::with_capacity(payload.len() + 64 + 4 * record.entries.len() + record.entry_of_item.len() * 2);
+            envelope(signal, cut.batch_id, received_nanos, record, &payload).encode(&mut bytes);
+            if bytes.len() > RECORD_BYTES_MAX {
+                return Err(Refusal::RecordTooLarge);
+            }
+            records.push(NewRecord { shard: record.shard, bytes: bytes.into() });
+        }
+        Ok(Prepared { records, accepted: cut.accepted, rejected })
+    }
+
+    fn check(&self, parts: &Parts) -> Result<(Signal, Encoding, Coding), Refusal> {
+        let signal = match parts.uri.path() {
+            "/v1/traces" => Signal::Traces,
+            "/v1/logs" => Signal::Logs,
+            "/v1/metrics" => Signal::Metrics,
+            other => return Err(Refusal::Path(other.chars().take(80).collect())),
+        };
+        if parts.method != Method::POST {
+            return Err(Refusal::Method(parts.method.clone()));
+        }
+        self.check_token(parts)?;
+        let encoding = answer::encoding_of(parts).ok_or(Refusal::ContentType)?;
+        let mut codings = parts.headers.get_all(CONTENT_ENCODING).iter();
+        let coding = match (codings.next(), codings.next()) {
+            (None, _) => Coding::Identity,
+            (Some(one), None) => one.to_str().ok().and_then(|text| Coding::parse(text).ok()).ok_or(Refusal::Encoding)?,
+            _ => return Err(Refusal::Encoding),
+        };
+        Ok((signal, encoding, coding))
+    }
+
+    /// Compares hashes in constant time: neither a token nor how much of it was right shows in the answer's time.
+    fn check_token(&self, parts: &Parts) -> Result<(), Refusal> {
+        if self.token_hashes.is_empty() {
+            return Ok(());
+        }
+        let given = parts.headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let scheme = given.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+        let token = if scheme { given.get(7..).unwrap_or_default() } else { &[] };
+        let hash = *blake3::hash(token.trim_ascii()).as_bytes();
+        let matches = self.token_hashes.iter().fold(0_u8, |matches, known| matches | known.ct_eq(&hash).unwrap_u8());
+        if matches == 1 { Ok(()) } else { Err(Refusal::Token) }
+    }
+
+    fn refused(&self, parts: &Parts, refusal: &Refusal) -> Response<Bytes> {
+        let response = answer::refusal(parts, refusal);
+        let status = response.status();
+        self.count(|counts| counts.refuse(status));
+        response
+    }
+
+    /// Counts a refusal that the HTTP front made on its own.
+    pub fn count_refusal(&self, status: StatusCode) {
+        self.count(|counts| counts.refuse(status));
+    }
+
+    fn count(&self, count: impl FnOnce(&mut IngestCounts)) {
+        count(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn compress(compressor: Option<&mut zstd::bulk::Compressor<'static>>, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let unavailable = || Refusal::Stream(AppendError::Unavailable { what: "no memory to compress".to_owned() });
+    compressor.ok_or_else(unavailable)?.compress(payload).map_err(|_| unavailable())
+}
+
+fn envelope<'a>(
+    signal: Signal,
+    batch_id: spanlake_model::BatchId,
+    received_nanos: i64,
+    record: &CutRecord,
+    payload: &'a [u8],
+) -> Items<'a> {
+    let part = |entry: &cut::Entry| Part { bucket: entry.bucket, part: entry.part, overflow: entry.overflow };
+    Items {
+        signal,
+        tenant: TENANT,
+        cutting_rule: CUTTING_RULE,
+        batch_id,
+        received_nanos,
+        count: record.count,
+        parts: record.entries.iter().map(part).collect(),
+        part_of_item: record.entry_of_item.clone(),
+        payload_bytes: record.payload.len(),
+        payload,
+    }
+}
+
+/// The header's media type, without parameters, in lower case.
+fn media_type(parts: &Parts) -> Option<String> {
+    let value = parts.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}

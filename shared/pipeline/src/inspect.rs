@@ -1,0 +1,275 @@
+//! Looks at the state without changing it: the ledger, how far everything is, and what is known of one trace that the
+//! lake does not show yet.
+
+use spanlake_model::{Bucket, Signal, SpanId, TraceId};
+use spanlake_otlp::wire::{Reader, Value};
+
+use crate::archive::Plan;
+use crate::close::staged_index;
+use crate::codec::Damaged;
+use crate::decided::{DecidedIndex, Reason};
+use crate::fetch::{FetchError, get_range, get_tail, get_whole};
+use crate::group::{GroupError, peek_manifest};
+use crate::keys;
+use crate::ledger::Ledger;
+use crate::manifest::{DecisionsRef, Manifest, Staged};
+use crate::ports::{ObjectStore, Shard, StoreError};
+use crate::sealed::Sealed;
+use crate::staged::{Key, StagedContext};
+
+/// Where everything is.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    /// All shards' ledgers together.
+    pub ledger: Ledger,
+    /// The manifests, one for each shard that has one.
+    pub manifests: Vec<Manifest>,
+    /// The newest archive plan's number.
+    pub plans: u64,
+    /// Plans that are not carried out.
+    pub plans_undone: u64,
+    /// Notes about records that could not be read.
+    pub quarantined: u64,
+}
+
+impl Overview {
+    /// Whether everything that was committed is decided and archived.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let pending = Signal::ALL.into_iter().any(|signal| self.ledger.account(signal).pending > 0);
+        let waiting = self.manifests.iter().any(|manifest| !manifest.sealed.is_empty());
+        !pending && !waiting && self.plans_undone == 0
+    }
+}
+
+/// Reads the overview.
+///
+/// # Errors
+/// [`GroupError`] if a manifest cannot be read.
+pub async fn overview<S: ObjectStore>(store: &S, shards: &[Shard]) -> Result<Overview, GroupError> {
+    let mut overview = Overview::default();
+    for shard in shards {
+        if let Some((manifest, _)) = peek_manifest(store, shard).await? {
+            overview.ledger.add(&manifest.ledger);
+            overview.manifests.push(manifest);
+        }
+    }
+    let (plans, done) = plan_numbers(store).await?;
+    overview.plans = plans.last().copied().unwrap_or_default();
+    overview.plans_undone = plans.iter().filter(|plan| !done.contains(plan)).count() as u64;
+    overview.quarantined = store.list(keys::QUARANTINE, None, 10_000).await?.len() as u64;
+    Ok(overview)
+}
+
+async fn plan_numbers<S: ObjectStore>(store: &S) -> Result<(Vec<u64>, Vec<u64>), StoreError> {
+    let (mut plans, mut done, mut after) = (Vec::new(), Vec::new(), None::<String>);
+    loop {
+        let page = store.list(keys::PLAN, after.as_deref(), 1_000).await?;
+        for listed in &page {
+            let name = listed.key.strip_prefix(keys::PLAN).unwrap_or_default();
+            let (stem, kind) = name.split_once('.').unwrap_or_default();
+            if let Ok(number) = stem.parse() {
+                if kind == "done" { done.push(number) } else { plans.push(number) }
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == 1_000 => after = Some(last.key.clone()),
+            _ => return Ok((plans, done)),
+        }
+    }
+}
+
+/// A span that the lake does not show yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingSpan {
+    /// The service's name, masked.
+    pub service: String,
+    /// The masked `Span` message.
+    pub span: Vec<u8>,
+    /// Effective arrival, Unix nanoseconds.
+    pub arrival: i64,
+    /// Whether its trace is decided: sealed, on its way to the lake.
+    pub is_decided: bool,
+}
+
+impl PendingSpan {
+    /// The span's own id.
+    #[must_use]
+    pub fn span_id(&self) -> SpanId {
+        let mut reader = Reader::new(&self.span);
+        let mut id = SpanId::default();
+        while let Ok(Some(field)) = reader.next() {
+            if let (2, Value::Len(bytes)) = (field.number, field.value) {
+                id = SpanId::from_slice(bytes).unwrap_or_default();
+            }
+        }
+        id
+    }
+}
+
+/// A recorded decision on a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedDecision {
+    /// The end of the window at whose close it was made, Unix nanoseconds.
+    pub decided_nanos: i64,
+    /// Why.
+    pub reason: Reason,
+    /// Spans and errors that it was made on.
+    pub spans: u32,
+    /// Spans with an error status among them.
+    pub errors: u32,
+    /// From the first span's arrival to the decision.
+    pub wait_ms: u32,
+    /// Whether no cap was hit.
+    pub is_complete: bool,
+}
+
+/// What is known of a trace beside the lake.
+#[derive(Clone, Debug, Default)]
+pub struct TraceState {
+    /// Spans staged or sealed and not yet in the lake, in order of arrival.
+    pub spans: Vec<PendingSpan>,
+    /// Decisions within the late horizon, oldest first.
+    pub decisions: Vec<RecordedDecision>,
+}
+
+/// Looks for a trace among what is staged, decided and sealed.
+///
+/// # Errors
+/// [`GroupError`] if something listed cannot be read.
+pub async fn find_trace<S: ObjectStore>(store: &S, shards: &[Shard], trace: TraceId) -> Result<TraceState, GroupError> {
+    let key = Key { bucket: Bucket::of_trace(&trace).number(), trace };
+    let mut state = TraceState::default();
+    for shard in shards {
+        let Some((manifest, _)) = peek_manifest(store, shard).await? else { continue };
+        for decisions in &manifest.decisions {
+            state.decisions.extend(find_decision(store, decisions, key).await?);
+        }
+        let decided = state.decisions.iter().map(|decision| decision.decided_nanos).max();
+        for staged in &manifest.staged {
+            let spans = find_staged(store, staged, trace).await?;
+            // What arrived before the decision is sealed or gone; the rest is late, or waits.
+            state.spans.extend(spans.into_iter().filter(|span| decided.is_none_or(|decided| span.arrival >= decided)));
+        }
+        for sealed in &manifest.sealed {
+            state.spans.extend(find_sealed(store, &sealed.key, trace).await?);
+        }
+    }
+    let (plans, done) = plan_numbers(store).await?;
+    for plan in plans.into_iter().filter(|plan| !done.contains(plan)) {
+        let Ok(plan) = Plan::decode(&get_whole(store, &keys::plan(plan)).await?) else { continue };
+        for input in plan.groups.iter().flat_map(|group| &group.inputs) {
+            state.spans.extend(find_sealed(store, &input.key, trace).await?);
+        }
+    }
+    state.spans.sort_by_key(|span| span.arrival);
+    state.spans.dedup();
+    Ok(state)
+}
+
+async fn find_decision<S: ObjectStore>(
+    store: &S,
+    decisions: &DecisionsRef,
+    key: Key,
+) -> Result<Option<RecordedDecision>, FetchError> {
+    let damaged = |damaged: Damaged| damaged.of(&decisions.key);
+    let tail = get_tail(store, &decisions.key, decisions.bytes, decisions.index_bytes).await?;
+    let index = DecidedIndex::read(&tail).map_err(damaged)?;
+    let segment = index.lasts.partition_point(|last| *last < key);
+    if segment >= index.lasts.len() {
+        return Ok(None);
+    }
+    let range = index.range(segment).map_err(damaged)?;
+    let at = range.start;
+    let bytes = get_range(store, &decisions.key, range).await?;
+    let rows = index.rows(segment, &bytes, at).map_err(damaged)?;
+    let found = rows.into_iter().find(|row| row.key == key);
+    Ok(found.and_then(|row| {
+        Some(RecordedDecision {
+            decided_nanos: index.end,
+            reason: index.reasons.get(row.reason as usize)?.clone(),
+            spans: row.spans,
+            errors: row.errors,
+            wait_ms: row.wait_ms,
+            is_complete: row.is_complete,
+        })
+    }))
+}
+
+async fn find_staged<S: ObjectStore>(store: &S, staged: &Staged, trace: TraceId) -> Result<Vec<PendingSpan>, FetchError> {
+    let damaged = |damaged: Damaged| damaged.of(&staged.key);
+    let index = staged_index(store, staged).await?;
+    let mut spans = Vec::new();
+    let mut contexts: Option<Vec<StagedContext>> = None;
+    for segment in 0..index.segments.len() {
+        let facts = get_range(store, &staged.key, index.facts_range(segment).map_err(damaged)?).await?;
+        let rows = index.rows(segment, &facts).map_err(damaged)?;
+        if !rows.iter().any(|row| row.key.trace == trace && row.signal == Signal::Traces) {
+            continue;
+        }
+        let bodies = get_range(store, &staged.key, index.bodies_range(segment).map_err(damaged)?).await?;
+        let bodies = index.bodies(segment, &bodies).map_err(damaged)?;
+        if contexts.is_none() {
+            let rest = get_range(store, &staged.key, index.rest_range().map_err(damaged)?).await?;
+            contexts = Some(index.contexts(&rest).map_err(damaged)?);
+        }
+        for row in rows.iter().filter(|row| row.key.trace == trace && row.signal == Signal::Traces) {
+            let start = row.body.0 as usize;
+            let span = bodies.get(start..start + row.body.1 as usize).unwrap_or_default().to_vec();
+            let context = contexts.as_ref().and_then(|contexts| contexts.get(row.context as usize));
+            let service = context.map(|context| context.service.clone()).unwrap_or_default();
+            let arrival = index.records.get(row.record as usize).map_or(0, |record| record.arrival);
+            spans.push(PendingSpan { service, span, arrival, is_decided: false });
+        }
+    }
+    Ok(spans)
+}
+
+async fn find_sealed<S: ObjectStore>(store: &S, key: &str, trace: TraceId) -> Result<Vec<PendingSpan>, FetchError> {
+    // Carried out and swept since the plan was read: the lake has it.
+    let Some(object) = store.get(key).await? else { return Ok(Vec::new()) };
+    let sealed = Sealed::read(&object.bytes).map_err(|damaged| damaged.of(key))?;
+    let mut spans = Vec::new();
+    let each = |head: crate::sealed::GroupHead<'_>, items: Vec<crate::sealed::SealedItem<'_>>| {
+        if head.trace == trace {
+            for item in items {
+                let service = sealed.contexts.get(item.context as usize).map(|context| context.service.clone());
+                let service = service.unwrap_or_default();
+                spans.push(PendingSpan { service, span: item.body.to_vec(), arrival: item.arrival, is_decided: true });
+            }
+        }
+    };
+    sealed.groups(Signal::Traces, each).map_err(|damaged| damaged.of(key))?;
+    Ok(spans)
+}
+
+/// An item of a sealed output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedView {
+    /// Its signal.
+    pub signal: Signal,
+    /// Its trace; zeros for none.
+    pub trace: TraceId,
+    /// Effective arrival, Unix nanoseconds.
+    pub arrival: i64,
+    /// The masked message.
+    pub bytes: Vec<u8>,
+}
+
+/// Every item of a sealed output, in sealed order by signal: what the archiver makes rows of.
+///
+/// # Errors
+/// [`Damaged`] if the bytes are not a sealed output.
+pub fn sealed_items(object: &[u8]) -> Result<Vec<SealedView>, Damaged> {
+    let sealed = Sealed::read(object)?;
+    let mut views = Vec::new();
+    for signal in Signal::ALL {
+        sealed.groups(signal, |head, items| {
+            for item in items {
+                let (trace, arrival, bytes) = (head.trace, item.arrival, item.body.to_vec());
+                views.push(SealedView { signal, trace, arrival, bytes });
+            }
+        })?;
+    }
+    Ok(views)
+}

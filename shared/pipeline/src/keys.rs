@@ -1,0 +1,52 @@
+//! The names of objects. Data objects are named by their content; manifests and plans by what they are about.
+
+use spanlake_model::ContentHash;
+
+/// Prefix of staged batches.
+pub const STAGED: &str = "staged/";
+/// Prefix of ids already seen.
+pub const SEEN: &str = "seen/";
+/// Prefix of recorded decisions.
+pub const DECISIONS: &str = "decisions/";
+/// Prefix of sealed outputs.
+pub const SEALED: &str = "sealed/";
+/// Prefix of shard manifests.
+pub const MANIFEST: &str = "manifest/";
+/// Prefix of archive plans and their done marks.
+pub const PLAN: &str = "plan/";
+/// Prefix of notes about records that could not be read.
+pub const QUARANTINE: &str = "quarantine/";
+/// Prefix of rules, by version.
+pub const RULES: &str = "rules/";
+/// Prefix of the lake.
+pub const LAKE: &str = "lake/v1/";
+
+/// An immutable object, named by its content.
+#[must_use]
+pub fn data(prefix: &str, hash: ContentHash) -> String {
+    format!("{prefix}{hash}")
+}
+
+/// A shard's manifest.
+#[must_use]
+pub fn manifest(shard: &str) -> String {
+    format!("{MANIFEST}{shard}.json")
+}
+
+/// The configuration text of a rules version.
+#[must_use]
+pub fn rules(version: &str) -> String {
+    format!("{RULES}{version}.yaml")
+}
+
+/// Archive plan `number`.
+#[must_use]
+pub fn plan(number: u64) -> String {
+    format!("{PLAN}{number:012}.json")
+}
+
+/// The mark that plan `number` was carried out.
+#[must_use]
+pub fn plan_done(number: u64) -> String {
+    format!("{PLAN}{number:012}.done")
+}

@@ -1,0 +1,45 @@
+//! What an operator may tune of the pipeline. Plain values; the defaults are safe.
+
+use spanlake_model::NANOS_PER_SECOND;
+
+/// Settings of the grouper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// The length of a window, nanoseconds; divides an hour.
+    pub window_nanos: i64,
+    /// How long a decision is remembered for late spans, nanoseconds of the stream's clock.
+    pub late_horizon_nanos: i64,
+    /// Named keys of `red_1m` and `service_edges_1m`, per shard and window.
+    pub red_keys_max: usize,
+    /// Spans of a trace that are kept; the rest is counted as `dropped{trace_spans}`.
+    pub trace_spans_max: usize,
+    /// Bytes of a trace that are kept.
+    pub trace_bytes_max: usize,
+    /// Errors of a trace that are kept beyond those.
+    pub trace_errors_beyond: usize,
+    /// A sealed output ends at the first trace that begins after this many raw bytes.
+    pub seal_bytes: u64,
+}
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        Self {
+            window_nanos: 10 * NANOS_PER_SECOND,
+            late_horizon_nanos: 600 * NANOS_PER_SECOND,
+            red_keys_max: 10_000,
+            trace_spans_max: 10_000,
+            trace_bytes_max: 8 << 20,
+            trace_errors_beyond: 1_000,
+            seal_bytes: 8 << 20,
+        }
+    }
+}
+
+impl GroupSettings {
+    /// The start of the window in which `nanos` lies.
+    #[must_use]
+    pub const fn window_start(&self, nanos: i64) -> i64 {
+        let window = if self.window_nanos > 0 { self.window_nanos } else { 1 };
+        nanos.div_euclid(window) * window
+    }
+}

@@ -1,0 +1,459 @@
+//! Plans a stream batch: drops what was taken before, redacts, takes facts, and lays out one staged object.
+//!
+//! A pure function of manifest, records and rules. Every record above the watermark moves the clock, whatever its
+//! content; a record that cannot be read is noted by its coordinates and hash, never by its bytes (promise 4).
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use spanlake_model::{Signal, SpanId, TraceId, ms_to_nanos};
+use spanlake_otlp::payload::{Context, Items as PayloadItems, item_count};
+use spanlake_otlp::wire::{Reader, Value};
+use spanlake_policy::{MaskedContext, Rules, Scratch};
+use thiserror::Error;
+
+use crate::codec::Damaged;
+use crate::envelope::{Envelope, Items};
+use crate::keys;
+use crate::manifest::{Manifest, Previous, RulesInForce, Staged};
+use crate::object::{Finished, content_hash};
+use crate::ports::Record;
+use crate::red::{RedName, RedTable};
+use crate::seen::{Known, SeenRecord};
+use crate::settings::GroupSettings;
+use crate::staged::{Batch, Key, Row, SpanPart, StagedContext, StagedRecord};
+
+const NANOS_PER_MINUTE: i64 = 60 * spanlake_model::NANOS_PER_SECOND;
+
+/// Compiled rules by version. The empty version stands for the built-in default.
+#[derive(Clone, Default)]
+pub struct RulesBook(BTreeMap<String, Arc<Rules>>);
+
+impl RulesBook {
+    /// Adds rules under their version; an empty version makes them the ones before any heartbeat.
+    pub fn insert(&mut self, version: &str, rules: Arc<Rules>) {
+        self.0.insert(version.to_owned(), rules);
+    }
+
+    /// The rules of a version.
+    #[must_use]
+    pub fn get(&self, version: &str) -> Option<&Arc<Rules>> {
+        self.0.get(version)
+    }
+}
+
+/// Why a batch could not be planned.
+#[derive(Debug, Error)]
+pub(crate) enum PlanError {
+    #[error("rules of version {0:?} are not loaded")]
+    UnknownRules(String),
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+}
+
+/// What a batch comes to.
+pub(crate) struct BatchPlan {
+    /// The manifest after it.
+    pub(crate) manifest: Manifest,
+    /// What to put before the swap, by key.
+    pub(crate) puts: Vec<(String, Bytes)>,
+    /// The ids in the staged object, for the cache of prefixes.
+    pub(crate) seen: Option<(String, Vec<SeenRecord>)>,
+}
+
+/// Records above the watermark, in order, once each.
+pub(crate) fn fresh_records<'a>(manifest: &Manifest, records: &'a [Record]) -> Vec<&'a Record> {
+    let mut fresh: Vec<&Record> = records.iter().filter(|record| record.sequence > manifest.watermark).collect();
+    fresh.sort_by_key(|record| record.sequence);
+    fresh.dedup_by_key(|record| record.sequence);
+    fresh
+}
+
+/// Whether older rules still take facts at this arrival: until every trace that began under them must be decided.
+pub(crate) fn previous_at<'a>(rules: &'a RulesInForce, book: &RulesBook, settings: &GroupSettings, arrival: i64) -> Option<&'a Previous> {
+    rules.previous.as_ref().filter(|previous| {
+        let wait = book.get(&previous.version).map_or(0, |rules| wait_nanos(rules));
+        settings.window_start(arrival) < previous.until.saturating_add(wait)
+    })
+}
+
+/// How long rules wait for a trace's spans, nanoseconds.
+pub(crate) fn wait_nanos(rules: &Rules) -> i64 {
+    ms_to_nanos(i64::try_from(rules.decision_wait_ms()).unwrap_or(i64::MAX))
+}
+
+/// Plans a batch. `known` must hold what is known of every batch id in `records`.
+pub(crate) fn plan_batch(
+    manifest: &Manifest,
+    records: &[&Record],
+    known: &Known,
+    book: &RulesBook,
+    settings: &GroupSettings,
+) -> Result<BatchPlan, PlanError> {
+    let mut stager = Stager::new(manifest.clone(), known.clone(), book, settings);
+    for record in records {
+        stager.record(record)?;
+    }
+    stager.finish()
+}
+
+struct Stager<'a> {
+    manifest: Manifest,
+    known: Known,
+    book: &'a RulesBook,
+    settings: &'a GroupSettings,
+    batch: Batch,
+    contexts: Contexts,
+    scratch: Scratch,
+    quarantine: Vec<(String, Bytes)>,
+    pending: u64,
+}
+
+/// Masked contexts of the batch by the hash of what came, so that each is masked once.
+#[derive(Default)]
+struct Contexts {
+    by_hash: HashMap<[u8; 32], usize>,
+    all: Vec<Ready>,
+}
+
+/// A masked context with what it means to the rules.
+struct Ready {
+    masked: MaskedContext,
+    previous: Option<MaskedContext>,
+    /// Values masked in it, by rule.
+    counts: Vec<(String, u64)>,
+}
+
+/// What a record's items are processed with.
+#[derive(Clone)]
+struct InForce {
+    rules: Arc<Rules>,
+    previous: Option<Arc<Rules>>,
+    window: i64,
+    minute: i64,
+    record: u32,
+}
+
+impl<'a> Stager<'a> {
+    fn new(manifest: Manifest, known: Known, book: &'a RulesBook, settings: &'a GroupSettings) -> Self {
+        let batch = Batch {
+            rules: Vec::new(),
+            records: Vec::new(),
+            contexts: Vec::new(),
+            rows: Vec::new(),
+            arena: Vec::new(),
+            red: RedTable::unlimited(),
+            seen: Vec::new(),
+        };
+        let contexts = Contexts::default();
+        let scratch = Scratch::default();
+        Self { manifest, known, book, settings, batch, contexts, scratch, quarantine: Vec::new(), pending: 0 }
+    }
+
+    fn record(&mut self, record: &Record) -> Result<(), PlanError> {
+        self.manifest.watermark = record.sequence;
+        self.manifest.clock = self.manifest.clock.max(record.arrival_nanos);
+        match Envelope::decode(&record.bytes) {
+            Ok(Envelope::Heartbeat { rules }) => self.switch_rules(rules),
+            Ok(Envelope::Items(items)) => self.items(record, &items)?,
+            Err(Damaged(reason)) => self.quarantine(record, reason),
+        }
+        Ok(())
+    }
+
+    /// A heartbeat's rules hold from the next record on; a further switch waits while older traces are undecided.
+    fn switch_rules(&mut self, version: &str) {
+        let clock = self.manifest.clock;
+        let rules = &mut self.manifest.rules;
+        if version.is_empty() || version == rules.current || previous_at(rules, self.book, self.settings, clock).is_some() {
+            return;
+        }
+        let older = std::mem::replace(&mut rules.current, version.to_owned());
+        rules.previous = (!older.is_empty()).then_some(Previous { version: older, until: clock });
+    }
+
+    fn quarantine(&mut self, record: &Record, reason: &str) {
+        self.manifest.ledger.quarantined_records += 1;
+        let hash = content_hash(&record.bytes);
+        let note = serde_json::json!({
+            "shard": self.manifest.shard, "sequence": record.sequence, "arrival_unix_nano": record.arrival_nanos,
+            "bytes": record.bytes.len(), "blake3_128": hash.to_string(), "reason": reason,
+        });
+        self.quarantine.push((format!("{}{}-{:020}-{hash}.json", keys::QUARANTINE, self.manifest.shard, record.sequence), note.to_string().into()));
+    }
+
+    fn items(&mut self, record: &Record, items: &Items<'_>) -> Result<(), PlanError> {
+        let arrival = self.manifest.clock;
+        let seen = self.known.seen(&items.batch_id, &items.parts, arrival);
+        let noted = SeenRecord { batch_id: items.batch_id, arrival, parts: items.parts.clone() };
+        self.known.note(&noted);
+        self.batch.seen.push(noted);
+        let rows_before = self.batch.rows.len();
+        let arena_before = self.batch.arena.len();
+        if seen.iter().all(|seen| *seen) {
+            self.manifest.ledger.account_mut(items.signal).duplicates += items.count;
+            self.note_record(record);
+            return Ok(());
+        }
+        let force = self.in_force(record)?;
+        let ledger_before = self.manifest.ledger.clone();
+        let staged = check_payload(items).and_then(|payload| {
+            // A panic of a rule must not stop the shard: the record is counted as poison.
+            catch_unwind(AssertUnwindSafe(|| self.payload(items, &payload, &seen, &force))).unwrap_or(Err(Damaged("a rule panicked")))
+        });
+        if let Err(Damaged(reason)) = staged {
+            self.batch.rows.truncate(rows_before);
+            self.batch.arena.truncate(arena_before);
+            self.manifest.ledger = ledger_before;
+            self.scratch = Scratch::default();
+            let account = self.manifest.ledger.account_mut(items.signal);
+            account.committed += items.count;
+            account.drop_items("poison", items.count);
+            self.quarantine(record, reason);
+        }
+        self.count_rows(rows_before);
+        Ok(())
+    }
+
+    fn note_record(&mut self, record: &Record) {
+        let (rules, previous_rules) = (0, 0);
+        self.batch.records.push(StagedRecord { sequence: record.sequence, arrival: self.manifest.clock, rules, previous_rules });
+        if self.batch.rules.is_empty() {
+            self.batch.rules.push(self.manifest.rules.current.clone());
+        }
+    }
+
+    fn in_force(&mut self, record: &Record) -> Result<InForce, PlanError> {
+        let arrival = self.manifest.clock;
+        let load = |version: &String| self.book.get(version).cloned().ok_or_else(|| PlanError::UnknownRules(version.clone()));
+        let previous = previous_at(&self.manifest.rules, self.book, self.settings, arrival).map(|previous| previous.version.clone());
+        let rules = load(&self.manifest.rules.current)?;
+        let previous_loaded = previous.as_ref().map(load).transpose()?;
+        self.note_record(record);
+        let mut number = |version: &str| {
+            let known = self.batch.rules.iter().position(|known| known == version);
+            known.unwrap_or_else(|| {
+                self.batch.rules.push(version.to_owned());
+                self.batch.rules.len() - 1
+            })
+        };
+        let current = number(&self.manifest.rules.current);
+        let older = previous.as_ref().map_or(0, |version| number(version) + 1);
+        let index = self.batch.records.len() - 1;
+        if let Some(staged) = self.batch.records.last_mut() {
+            staged.rules = u32::try_from(current).unwrap_or(u32::MAX);
+            staged.previous_rules = u32::try_from(older).unwrap_or(u32::MAX);
+        }
+        Ok(InForce {
+            rules,
+            previous: previous_loaded,
+            window: self.settings.window_start(arrival),
+            minute: arrival.div_euclid(NANOS_PER_MINUTE) * NANOS_PER_MINUTE,
+            record: u32::try_from(index).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Stages the items of a payload whose parts were not seen before.
+    fn payload(&mut self, items: &Items<'_>, payload: &[u8], seen: &[bool], force: &InForce) -> Result<(), Damaged> {
+        let mut all = PayloadItems::new(payload);
+        let mut parts = items.part_of_item.iter();
+        let mut context = None;
+        while let Some(item) = all.next().map_err(|_| Damaged("payload is not OTLP"))? {
+            let part = usize::from(*parts.next().ok_or(Damaged("more items than listed"))?);
+            let is_seen = *seen.get(part).ok_or(Damaged("item of an unknown part"))?;
+            let count = item_count(items.signal, item.bytes);
+            if is_seen {
+                self.manifest.ledger.account_mut(items.signal).duplicates += count;
+                continue;
+            }
+            let index = match context {
+                Some((number, index)) if number == item.context => index,
+                _ => self.context(items.signal, all.context(), force),
+            };
+            context = Some((item.context, index));
+            let listed = items.parts.get(part).ok_or(Damaged("item of an unknown part"))?;
+            let key = Key { bucket: listed.bucket.number(), trace: TraceId::default() };
+            self.item(items.signal, item.bytes, index, force, (key, listed.overflow, count));
+        }
+        Ok(())
+    }
+
+    fn context(&mut self, signal: Signal, raw: Context<'_>, force: &InForce) -> usize {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&[signal.code()]);
+        hash.update(force.rules.version().as_bytes());
+        hash.update(force.previous.as_ref().map_or("", |rules| rules.version()).as_bytes());
+        for part in [raw.resource, raw.resource_schema_url, raw.scope, raw.scope_schema_url] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let hash = *hash.finalize().as_bytes();
+        let index = if let Some(index) = self.contexts.by_hash.get(&hash) {
+            *index
+        } else {
+            let given = spanlake_policy::Context {
+                resource: raw.resource,
+                resource_schema_url: raw.resource_schema_url,
+                scope: raw.scope,
+                scope_schema_url: raw.scope_schema_url,
+            };
+            let masked = force.rules.context(signal, given, &mut self.scratch);
+            let counts = self.scratch.take_masked();
+            let previous = force.previous.as_ref().map(|rules| rules.context(signal, given, &mut Scratch::default()));
+            self.batch.contexts.push(StagedContext {
+                resource: masked.resource.clone(),
+                resource_schema_url: masked.resource_schema_url.clone(),
+                scope: masked.scope.clone(),
+                scope_schema_url: masked.scope_schema_url.clone(),
+                service: masked.service_name.clone(),
+                environment: masked.deployment_environment.clone(),
+            });
+            self.contexts.all.push(Ready { masked, previous, counts });
+            self.contexts.by_hash.insert(hash, self.contexts.all.len() - 1);
+            self.contexts.all.len() - 1
+        };
+        if let Some(ready) = self.contexts.all.get(index) {
+            for (rule, values) in &ready.counts {
+                *self.manifest.ledger.masked.entry(rule.clone()).or_default() += values;
+            }
+        }
+        index
+    }
+
+    fn item(&mut self, signal: Signal, raw: &[u8], context: usize, force: &InForce, (mut key, overflow, count): (Key, bool, u64)) {
+        let Some(ready) = self.contexts.all.get(context) else { return };
+        let start = self.batch.arena.len();
+        let outcome = force.rules.item(signal, &ready.masked, raw, &mut self.batch.arena, &mut self.scratch);
+        let account = self.manifest.ledger.account_mut(signal);
+        account.committed += count;
+        if let Some(reason) = outcome.dropped {
+            self.batch.arena.truncate(start);
+            account.drop_items(reason, count);
+            return;
+        }
+        let body = self.batch.arena.get(start..).unwrap_or_default();
+        let head = ItemHead::read(signal, body);
+        key.trace = head.trace;
+        let mut span = SpanPart::default();
+        if signal == Signal::Traces {
+            let facts = outcome.facts;
+            let previous_bits = force.previous.as_ref().zip(ready.previous.as_ref()).map_or(0, |(rules, context)| {
+                rules.item(signal, context, raw, &mut Vec::new(), &mut Scratch::default()).facts.bits
+            });
+            span = SpanPart {
+                bits: facts.bits,
+                previous_bits,
+                start_nanos: facts.start_nanos,
+                end_nanos: facts.end_nanos,
+                kind: facts.kind,
+                status: head.status,
+                is_root: head.parent.is_zero(),
+                span_id: head.span,
+                parent_id: head.parent,
+            };
+            let (service, environment) = (ready.masked.service_name.as_str(), ready.masked.deployment_environment.as_str());
+            let (window, minute) = (force.window, force.minute);
+            let name = RedName { window, minute, service, environment, operation: head.name, kind: span.kind, status: span.status };
+            let duration = span.end_nanos.saturating_sub(span.start_nanos);
+            self.batch.red.cell(name).count(span.status == STATUS_ERROR, duration);
+        }
+        self.batch.rows.push(Row {
+            key,
+            signal,
+            record: force.record,
+            context: u32::try_from(context).unwrap_or(u32::MAX),
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            overflow,
+            body: (u32::try_from(start).unwrap_or(u32::MAX), u32::try_from(body.len()).unwrap_or(u32::MAX)),
+            span,
+        });
+    }
+
+    fn count_rows(&mut self, rows_before: usize) {
+        for row in self.batch.rows.get(rows_before..).unwrap_or_default() {
+            self.manifest.ledger.account_mut(row.signal).pending += u64::from(row.count);
+            self.pending += u64::from(row.count);
+        }
+        for (rule, values) in self.scratch.take_masked() {
+            *self.manifest.ledger.masked.entry(rule).or_default() += values;
+        }
+    }
+
+    fn finish(mut self) -> Result<BatchPlan, PlanError> {
+        let mut puts = self.quarantine;
+        let mut noted = None;
+        if let (Some(first), Some(last)) = (self.batch.records.first().copied(), self.batch.records.last().copied()) {
+            let seen = self.batch.seen.clone();
+            let Finished { bytes, index_bytes, hash } = self.batch.finish()?;
+            let key = keys::data(keys::STAGED, hash);
+            self.manifest.staged.push(Staged {
+                key: key.clone(),
+                bytes: bytes.len() as u64,
+                index_bytes,
+                sequences: [first.sequence, last.sequence],
+                arrivals: [first.arrival, last.arrival],
+                items: self.pending,
+            });
+            puts.push((key.clone(), bytes));
+            noted = Some((key, seen));
+        }
+        Ok(BatchPlan { manifest: self.manifest, puts, seen: noted })
+    }
+}
+
+/// Inflates a payload and walks it once, so that nothing of a damaged one is staged or counted.
+fn check_payload(items: &Items<'_>) -> Result<Vec<u8>, Damaged> {
+    let payload = items.inflate()?;
+    let mut all = PayloadItems::new(&payload);
+    let mut messages = 0;
+    while all.next().map_err(|_| Damaged("payload is not OTLP"))?.is_some() {
+        messages += 1;
+    }
+    if messages == items.part_of_item.len() { Ok(payload) } else { Err(Damaged("another number of items than listed")) }
+}
+
+/// OTLP `STATUS_CODE_ERROR`.
+pub(crate) const STATUS_ERROR: u8 = 2;
+
+/// What the grouper itself reads of an item, after redaction.
+struct ItemHead<'a> {
+    trace: TraceId,
+    span: SpanId,
+    parent: SpanId,
+    name: &'a str,
+    status: u8,
+}
+
+impl<'a> ItemHead<'a> {
+    fn read(signal: Signal, item: &'a [u8]) -> Self {
+        let mut head = Self { trace: TraceId::default(), span: SpanId::default(), parent: SpanId::default(), name: "", status: 0 };
+        let mut reader = Reader::new(item);
+        // Ingest has validated the item: an error here would only end the walk early.
+        while let Ok(Some(field)) = reader.next() {
+            let Value::Len(bytes) = field.value else { continue };
+            match (signal, field.number) {
+                (Signal::Traces, 1) | (Signal::Logs, 9) => head.trace = TraceId::from_slice(bytes).unwrap_or_default(),
+                (Signal::Traces, 2) => head.span = SpanId::from_slice(bytes).unwrap_or_default(),
+                (Signal::Traces, 4) => head.parent = SpanId::from_slice(bytes).unwrap_or_default(),
+                (Signal::Traces, 5) => head.name = std::str::from_utf8(bytes).unwrap_or_default(),
+                (Signal::Traces, 15) => head.status = status_code(bytes),
+                _ => {}
+            }
+        }
+        head
+    }
+}
+
+/// `Status.code`; a message that occurs twice is merged, so the last code stands.
+fn status_code(status: &[u8]) -> u8 {
+    let mut code = 0;
+    let mut reader = Reader::new(status);
+    while let Ok(Some(field)) = reader.next() {
+        if let (3, Value::Varint(value)) = (field.number, field.value) {
+            code = u8::try_from(value).ok().filter(|code| *code <= STATUS_ERROR).unwrap_or(0);
+        }
+    }
+    code
+}

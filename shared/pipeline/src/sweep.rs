@@ -1,0 +1,122 @@
+//! Deletion follows references, and only the sweeper deletes: an object that no manifest and no undone plan refers to
+//! goes once it is older than the age limit. Also the lake's lifecycle: whole hours past their retention.
+//!
+//! The order matters: objects are listed first, then references are read. What was listed and is referenced by
+//! nothing afterwards can never be referenced again, since names fix contents and lists only shrink.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::archive::{ArchiveError, Archiver, Plan, PlanDamaged, partition_of};
+use crate::fetch::{FetchError, get_whole};
+use crate::keys;
+use crate::ports::{Listed, ObjectStore, StoreError};
+
+const LIST_MOST: usize = 1_000;
+
+/// Why sweeping stopped early. Nothing is lost: a later run goes on.
+#[derive(Debug, Error)]
+pub enum SweepError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A plan cannot be read, so what it refers to is unknown.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A plan is damaged.
+    #[error(transparent)]
+    Plan(#[from] PlanDamaged),
+    /// A manifest cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] ArchiveError),
+}
+
+/// What a run of the sweeper deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Objects deleted.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Deletes data objects older than `older_than_nanos` (a point in time) that nothing refers to, and done plans but
+/// the newest.
+///
+/// # Errors
+/// [`SweepError`] if references cannot be read: then nothing more is deleted.
+pub async fn sweep<S: ObjectStore>(store: &Arc<S>, archiver: &Archiver<S>, older_than_nanos: i64) -> Result<Swept, SweepError> {
+    let mut old = Vec::new();
+    for prefix in [keys::STAGED, keys::SEEN, keys::DECISIONS, keys::SEALED] {
+        old.extend(list_all(store.as_ref(), prefix).await?.into_iter().filter(|listed| listed.modified_nanos < older_than_nanos));
+    }
+    // Manifests before plans: an output leaves its manifest only once a plan holds it.
+    let mut referenced = BTreeSet::new();
+    for manifest in archiver.manifests().await? {
+        referenced.extend(manifest.references().map(str::to_owned));
+    }
+    let (plans, undone) = plans(store.as_ref()).await?;
+    referenced.extend(undone.iter().flat_map(Plan::references).map(str::to_owned));
+    old.retain(|listed| !referenced.contains(&listed.key));
+    // A plan goes before its done mark: without the mark it would be carried out again.
+    old.extend(plans.into_iter().rev().filter(|listed| listed.modified_nanos < older_than_nanos));
+    delete_all(store.as_ref(), &old).await
+}
+
+/// Deletes the lake's files of hours that ended before `before_nanos` (a point in time).
+///
+/// # Errors
+/// [`SweepError`] if the store fails.
+pub async fn expire<S: ObjectStore>(store: &S, before_nanos: i64) -> Result<Swept, SweepError> {
+    let before = partition_of(before_nanos);
+    let partition = |key: &str| {
+        let (_, rest) = key.strip_prefix(keys::LAKE)?.split_once('/')?;
+        Some(rest.get(..before.len())?.to_owned())
+    };
+    let mut old = list_all(store, keys::LAKE).await?;
+    old.retain(|listed| partition(&listed.key).is_some_and(|partition| partition.starts_with("dt=") && partition < before));
+    delete_all(store, &old).await
+}
+
+/// Done plans that may go (all but the newest plan), and the undone ones.
+async fn plans<S: ObjectStore>(store: &S) -> Result<(Vec<Listed>, Vec<Plan>), SweepError> {
+    let listed = list_all(store, keys::PLAN).await?;
+    let done: BTreeSet<String> =
+        listed.iter().filter_map(|listed| listed.key.strip_suffix(".done")).map(|stem| format!("{stem}.json")).collect();
+    let newest = listed.iter().filter(|listed| listed.key.ends_with(".json")).map(|listed| listed.key.clone()).next_back();
+    let mut undone = Vec::new();
+    for plan in listed.iter().filter(|listed| listed.key.ends_with(".json") && !done.contains(&listed.key)) {
+        undone.push(Plan::decode(&get_whole(store, &plan.key).await?)?);
+    }
+    let newest = newest.unwrap_or_default();
+    let old = listed.into_iter().filter(|listed| {
+        let plan = listed.key.replace(".done", ".json");
+        done.contains(&plan) && plan != newest
+    });
+    Ok((old.collect(), undone))
+}
+
+async fn list_all<S: ObjectStore>(store: &S, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    let mut all: Vec<Listed> = Vec::new();
+    loop {
+        let after = all.last().map(|listed| listed.key.clone());
+        let page = store.list(prefix, after.as_deref(), LIST_MOST).await?;
+        let is_last = page.len() < LIST_MOST;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+async fn delete_all<S: ObjectStore>(store: &S, old: &[Listed]) -> Result<Swept, SweepError> {
+    let mut swept = Swept::default();
+    for listed in old {
+        store.delete(&listed.key).await?;
+        swept.objects += 1;
+        swept.bytes += listed.bytes;
+    }
+    Ok(swept)
+}
