@@ -5,6 +5,7 @@ mod inert;
 mod own;
 mod reader;
 mod redaction;
+mod report;
 mod service;
 mod tail_sampling;
 mod transform;
@@ -13,9 +14,10 @@ mod yaml;
 use std::collections::BTreeMap;
 
 use reader::{Fields, Findings};
+pub use report::render;
 use yaml::Tree;
 
-use crate::finding::{Finding, Severity};
+use crate::finding::Finding;
 use crate::rewrite::BUILTIN_RULES;
 use crate::rules::{Redact, Rules};
 
@@ -38,7 +40,7 @@ pub fn load(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
     let rules = read(text, env, &mut findings);
     let failed = findings.has_errors();
     let mut list = findings.list;
-    list.sort_by(|one, two| one.line.cmp(&two.line));
+    list.sort_by_key(|finding| finding.line);
     list.dedup();
     Loaded { rules: if failed { None } else { rules }, findings: list }
 }
@@ -53,7 +55,9 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
     };
     let mut errors = Vec::new();
     expand::expand(&mut tree, env, &mut errors);
-    errors.into_iter().for_each(|error| findings.error(error.line, "", error.message));
+    for error in errors {
+        findings.error(error.line, "", error.message);
+    }
     let mut root = Fields::new(&tree, "", findings);
     let own = root.get("spanlake").map_or_else(own::Own::default, |tree| own::read(tree, findings));
     let mut components = Components::default();
@@ -177,30 +181,4 @@ fn receivers(root: &mut Fields<'_>, findings: &mut Findings) {
             findings.note(entry.line, &path, message, "let a Collector or an agent receive and send OTLP/HTTP");
         }
     }
-}
-
-/// The findings as text, a line each (`config.yaml:33: warning: ...`), then what is used and in which order.
-#[must_use]
-pub fn render(loaded: &Loaded, file_name: &str) -> String {
-    let mut out = String::new();
-    for finding in &loaded.findings {
-        let line = finding.line.map_or_else(String::new, |line| format!("{line}:"));
-        let path = if finding.path.is_empty() { String::new() } else { format!("{}: ", finding.path) };
-        out.push_str(&format!("{file_name}:{line} {}: {path}{}\n", finding.severity, finding.message));
-        if let Some(advice) = &finding.advice {
-            out.push_str(&format!("    {advice}\n"));
-        }
-    }
-    let count = |severity: Severity| loaded.findings.iter().filter(|finding| finding.severity == severity).count();
-    let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
-    out.push_str(&format!("{errors} errors, {warnings} warnings, {notes} notes\n"));
-    match &loaded.rules {
-        Some(rules) => {
-            out.push_str("\nUsed, in this order:\n");
-            rules.summary.iter().for_each(|line| out.push_str(&format!("  {line}\n")));
-            out.push_str(&format!("  rules version: {}\n", rules.version()));
-        }
-        None => out.push_str("\nThe configuration can't be used.\n"),
-    }
-    out
 }

@@ -8,7 +8,7 @@ use crate::rules::Limits;
 const HOUR_MS: u64 = 3_600_000;
 
 /// What the section says, or its defaults.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Own {
     pub(super) builtin_redaction: bool,
     pub(super) latency_inclusive: bool,

@@ -50,7 +50,7 @@ struct Translator<'a> {
     after: After,
 }
 
-impl<'a> Translator<'a> {
+impl Translator<'_> {
     fn peek(&self) -> Option<char> {
         self.rest.chars().next()
     }

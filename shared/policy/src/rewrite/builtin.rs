@@ -63,7 +63,7 @@ const AT: u64 = 1 << LANE;
 const PAIR: u64 = 1 << (2 * LANE);
 const SHAPE: u64 = 1 << (3 * LANE);
 
-/// What each byte adds to the four counts of [`suspect`].
+/// What each byte adds to the four counts of [`suspect`]: digits, `@`, `=` and `:`, and capitals, `_` and blanks.
 static CLASSES: [u64; 256] = classes();
 
 #[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
@@ -71,11 +71,11 @@ const fn classes() -> [u64; 256] {
     let mut table = [0; 256];
     let mut byte = 0_usize;
     while byte < 256 {
-        table[byte] = match byte as u8 {
-            b'0'..=b'9' => DIGIT,
-            b'@' => AT,
-            b'=' | b':' => PAIR,
-            b'A'..=b'Z' | b'_' | b' ' => SHAPE,
+        table[byte] = match byte {
+            0x30..=0x39 => DIGIT,
+            0x40 => AT,
+            0x3d | 0x3a => PAIR,
+            0x41..=0x5a | 0x5f | 0x20 => SHAPE,
             _ => 0,
         };
         byte += 1;

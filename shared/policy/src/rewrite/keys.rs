@@ -24,6 +24,7 @@ pub(crate) enum KeyAction {
 }
 
 /// What is known about a key within a signal.
+#[expect(clippy::struct_excessive_bools, reason = "four independent answers")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyPlan {
     /// Bits of the `string_attribute` conditions on this key.
@@ -100,8 +101,11 @@ fn action(redact: &Redact, key: &str) -> KeyAction {
 /// Remembers the plans of recent keys: a table of fixed size, so that hostile keys cost time but no memory.
 #[derive(Debug, Default)]
 pub(crate) struct KeyCache {
-    slots: Vec<Option<(Signal, Box<[u8]>, KeyPlan)>>,
+    slots: Vec<Option<Known>>,
 }
+
+/// A key that was seen, of a signal.
+type Known = (Signal, Box<[u8]>, KeyPlan);
 
 impl KeyCache {
     pub(crate) fn get(&mut self, rules: &Rules, signal: Signal, key: &[u8]) -> KeyPlan {

@@ -203,8 +203,8 @@ impl Walk<'_> {
     /// A text's replacement; `None` if it stays.
     #[inline]
     pub(super) fn text(&mut self, text: &[u8], place: &Place<'_>, skip: &mut u32) -> Option<String> {
-        let quiet =
-            place.key.plain && !self.scans_values && !(self.plan.has_field_targets && !matches!(place.subject, Subject::Nested));
+        let targeted = self.plan.has_field_targets && matches!(place.subject, Subject::Field(..));
+        let quiet = place.key.plain && !self.scans_values && !targeted;
         if quiet && !(self.plan.builtin && builtin::suspect(text)) {
             return None;
         }
@@ -310,7 +310,9 @@ impl Walk<'_> {
         builtin::find(text, &mut hits);
         if !hits.is_empty() {
             let masked = builtin::mask(text, &hits);
-            hits.iter().for_each(|hit| self.scratch.count(hit.rule as usize));
+            for hit in &hits {
+                self.scratch.count(hit.rule as usize);
+            }
             *current = Some(Cow::Owned(masked));
         }
         self.scratch.hits = hits;

@@ -145,7 +145,7 @@ impl Condition {
     /// Upstream's 56-bit rejection threshold: 0 for what does not depend on chance.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ratio is clamped to 0..=1")]
     fn rejection(&self) -> u64 {
-        const ALL: f64 = (1_u64 << 56) as f64;
+        const ALL: f64 = 72_057_594_037_927_936.0;
         match self {
             Self::Chance(chance) => (1_u64 << 56) - (chance.ratio.clamp(0.0, 1.0) * ALL).round() as u64,
             _ => 0,
@@ -229,7 +229,7 @@ impl Sampler {
         let order = places(true).chain(places(false)).collect();
         let rejections = policies.iter().map(Policy::rejection).collect();
         let chance_drops = policies.iter().any(|policy| policy.drops && !policy.is_deterministic());
-        Self { order, rejections, policies, salts, first_match, chance_drops }
+        Self { policies, order, rejections, salts, first_match, chance_drops }
     }
 
     pub(crate) fn policies(&self) -> &[Policy] {

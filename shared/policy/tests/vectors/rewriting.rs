@@ -16,8 +16,7 @@ fn full_of_secrets(message: &'static Message, depth: u32) -> Vec<u8> {
     for field in message.fields {
         match field.kind {
             Kind::String if field.name == "key" => put_len(&mut out, field.number, b"note"),
-            Kind::String => put_len(&mut out, field.number, SECRET.as_bytes()),
-            Kind::Bytes => put_len(&mut out, field.number, SECRET.as_bytes()),
+            Kind::String | Kind::Bytes => put_len(&mut out, field.number, SECRET.as_bytes()),
             Kind::Message(inner) if depth < 12 => put_len(&mut out, field.number, &full_of_secrets(inner, depth + 1)),
             _ => {}
         }

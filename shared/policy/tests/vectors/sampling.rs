@@ -16,7 +16,9 @@ fn check(name: &str, case: &Json) {
     let mut traces: BTreeMap<TraceId, TraceFacts> = BTreeMap::new();
     for batch in case["phases"][0]["batches"].as_array().unwrap() {
         let (_, facts) = apply(&rules, Signal::Traces, &protobuf(Signal::Traces, batch));
-        facts.iter().for_each(|(id, facts)| traces.entry(*id).or_default().merge(facts));
+        for (id, facts) in facts {
+            traces.entry(id).or_default().merge(&facts);
+        }
     }
     let expected = &case["expected"];
     let mut votes: BTreeMap<(String, &str), u64> = BTreeMap::new();
@@ -32,7 +34,7 @@ fn check(name: &str, case: &Json) {
             Verdict::SampledOut
         };
         assert_eq!(decision.verdict, verdict, "{name} {key} {facts:?}");
-        if let Some(policy) = kept["policy"].as_str().or(expected["dropped_by"][&key].as_str()) {
+        if let Some(policy) = kept["policy"].as_str().or_else(|| expected["dropped_by"][&key].as_str()) {
             assert_eq!(rules.policy_name(decision.policy), policy, "{name} {key}");
         }
         assert!(decision.weight >= 1.0, "{name} {key}");

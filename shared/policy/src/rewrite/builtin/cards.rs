@@ -103,12 +103,11 @@ fn is_card(digits: &[u8]) -> bool {
         30 => length == 14 && prefix(3) <= 305,
         35 => (3528..=3589).contains(&prefix(4)) && length >= 16,
         40..=49 => matches!(length, 13 | 16 | 19),
-        51..=55 => length == 16,
+        50..=58 | 61 | 63 | 66..=69 => length == 16,
         22..=27 => length == 16 && (2221..=2720).contains(&prefix(4)),
         62 | 65 => length >= 16,
         64 => length == 16 && prefix(3) >= 644,
         60 => length >= 16 && prefix(4) == 6011,
-        50 | 56..=58 | 61 | 63 | 66..=69 => length >= 16,
         _ => false,
     };
     issued && luhn(digits)
