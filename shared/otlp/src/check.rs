@@ -172,3 +172,49 @@ fn is_plain_key_value(bytes: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::common::v1::KeyValue;
+    use prost::Message as _;
+
+    use super::*;
+
+    fn is_faultless(bytes: &[u8]) -> bool {
+        let limits = Limits::default();
+        let mut checker = Checker::new(&limits);
+        checker.message(&schema::KEY_VALUE, bytes, 0, 0).is_ok() && checker.verdict().is_none()
+    }
+
+    #[test]
+    fn an_attribute_is_called_plain_only_if_the_whole_walk_and_prost_find_no_fault() {
+        let mut plain = 0;
+        let long = [&b"\x0a\x7f"[..], &[b'k'; 127], b"\x12\x02\x10\x01"].concat();
+        for value in [
+            &b"\x0a\x01k\x12\x04\x0a\x02vw"[..],
+            b"\x0a\x01k\x12\x02\x10\x01",
+            b"\x0a\x01k\x12\x02\x18\x05",
+            b"\x0a\x01k\x12\x0b\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+            b"\x0a\x01k\x12\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+            b"\x0a\x01k\x12\x09\x21\x01\x02\x03\x04\x05\x06\x07\x08",
+            b"\x0a\x01k\x12\x0a\x21\x01\x02\x03\x04\x05\x06\x07\x08\x09",
+            b"\x0a\x01k\x12\x00",
+            &long,
+        ] {
+            for at in 0..value.len() {
+                for byte in 0..=u8::MAX {
+                    let mut damaged = value.to_vec();
+                    damaged[at] = byte;
+                    for length in [damaged.len(), damaged.len() - 1] {
+                        let damaged = &damaged[..length];
+                        if is_plain_key_value(damaged) {
+                            plain += 1;
+                            assert!(is_faultless(damaged) && KeyValue::decode(damaged).is_ok(), "{damaged:02x?}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(plain > 1000);
+    }
+}

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use proptest::prelude::*;
 use prost::Message as _;
@@ -97,7 +98,10 @@ fn parts(signal: Signal, cut: &Cut, shards: &[BucketRange]) -> BTreeMap<(Bucket,
             parts.get_mut(&(entry.bucket, entry.part, entry.overflow)).unwrap().push(row);
         }
         for entry in &record.entries {
-            assert_eq!(parts[&(entry.bucket, entry.part, entry.overflow)].len(), entry.items as usize);
+            let rows = &parts[&(entry.bucket, entry.part, entry.overflow)];
+            let bytes: usize = rows.iter().map(|row| row[4].len()).sum();
+            assert!(bytes as u64 <= PART_BYTES || rows.len() == 1);
+            assert_eq!(rows.len(), entry.items as usize);
         }
     }
     parts
@@ -191,6 +195,52 @@ fn a_hot_trace_spills_to_salted_buckets_and_its_neighbours_stay() {
     let mut homes = [Bucket::of_trace(&hot), Bucket::of_trace(&TraceId([2; 16]))];
     homes.sort_unstable();
     assert_eq!(home, homes);
+}
+
+/// A change of this golden is a new version of the cutting rule.
+#[test]
+fn the_cutting_rule_is_this_one_for_ever() {
+    // A hot trace of growing spans, and small traces that share nothing with it.
+    let spans: Vec<_> = (0..120).map(|n| if n % 5 == 0 { (2 + n % 3, 70_000) } else { (1, 50 * usize::from(n)) }).collect();
+    let cut = cut_one(Signal::Traces, &spans_body(&spans, 10));
+    let mut entries: Vec<_> = cut
+        .records
+        .iter()
+        .flat_map(|record| &record.entries)
+        .map(|entry| (entry.bucket.number(), entry.part, entry.overflow, entry.items))
+        .collect();
+    entries.sort_unstable();
+    let (home, spilt) = (0, OVERFLOW_PARTS);
+    assert_eq!(
+        entries,
+        [
+            (400, spilt, true, 2),
+            (752, spilt, true, 3),
+            (860, spilt, true, 2),
+            (963, spilt, true, 3),
+            (1922, spilt, true, 2),
+            (2042, home, false, 3),
+            (2210, home, false, 3),
+            (2586, spilt, true, 3),
+            (2676, home, false, 91),
+            (3575, spilt, true, 5),
+            (3958, home, false, 3),
+        ]
+    );
+}
+
+#[test]
+fn items_without_a_trace_go_together_in_parts_that_fill_up_in_request_order() {
+    let log = |bytes: usize| LogRecord { severity_text: "x".repeat(bytes), ..Default::default() };
+    let log_records = [100_000, 100_000, 100_000, 10, 300_000, 10, 10].map(log).to_vec();
+    let scope_logs = vec![ScopeLogs { log_records, ..Default::default() }];
+    let body =
+        ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs, ..Default::default() }] }.encode_to_vec();
+    same_parts_under_every_shard_map(Signal::Logs, &body);
+    let cut = cut_one(Signal::Logs, &body);
+    let entries = &cut.records[0].entries;
+    assert!(entries.iter().all(|entry| entry.bucket == Bucket::of_batch(&cut.batch_id) && !entry.overflow));
+    assert_eq!(entries.iter().map(|entry| (entry.part, entry.items)).collect::<Vec<_>>(), [(0, 2), (1, 2), (2, 1), (3, 2)]);
 }
 
 #[test]
