@@ -21,3 +21,17 @@ mod values;
 pub(crate) use report::{Lake, LedgerLine, State, TableSize, print};
 pub(crate) use sender::{Sent, Target, send};
 pub(crate) use shop::{SEED, Shop, Size, build};
+
+/// The rules that the report's figures hold for, as a Collector configuration.
+pub(crate) const RULES: &str = include_str!("rules.yaml");
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_rules_of_the_demo_load_without_a_complaint() {
+        let loaded = spanlake_policy::load(super::RULES, &|_| None);
+        let complaints: Vec<_> =
+            loaded.findings.iter().filter(|finding| finding.severity != spanlake_policy::Severity::Note).collect();
+        assert!(loaded.rules.is_some() && complaints.is_empty(), "{complaints:?}");
+    }
+}
