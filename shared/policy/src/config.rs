@@ -8,6 +8,8 @@ mod redaction;
 mod report;
 mod service;
 mod tail_sampling;
+#[cfg(test)]
+mod tests;
 mod transform;
 mod yaml;
 

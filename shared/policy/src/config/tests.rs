@@ -1,0 +1,125 @@
+use super::*;
+use crate::Severity;
+
+fn read(text: &str) -> Loaded {
+    load(text, &|name| match name {
+        "PCT" => Some("25".to_owned()),
+        "KEY" => Some("team".to_owned()),
+        _ => None,
+    })
+}
+
+fn errors(text: &str) -> Vec<(u32, String)> {
+    let findings = read(text).findings.into_iter().filter(|finding| finding.severity == Severity::Error);
+    findings.map(|finding| (finding.line.unwrap_or(0), finding.message)).collect()
+}
+
+fn policy(body: &str) -> String {
+    format!(
+        "processors:\n  tail_sampling:\n    policies:\n{body}service:\n  pipelines:\n    traces:\n      processors: [tail_sampling]\n"
+    )
+}
+
+#[test]
+fn all_faults_are_found_at_once_and_each_has_its_line() {
+    let text = "exporterz:\nprocessors:\n  tail_sampling:\n    num_tracez: 5\n    policies:\n      - name: a\n        type: latency\n        \
+                latency: {threshold_ms: x}\n      - {name: b, type: composite}\n  filter: {}\n  mystery: {}\nservice:\n  pipelines:\n    traces:\n      \
+                receivers: [otlp]\n      processors: [filter, mystery, tail_sampling, gone]\n    logs:\n      processors: [tail_sampling]\n";
+    let found = errors(text);
+    for (line, part) in [
+        (1, "unknown key `exporterz`"),
+        (4, "unknown key `num_tracez`"),
+        (8, "expected a whole number, found `x`"),
+        (9, "the policy type composite is not supported yet"),
+        (10, "the processor filter is not supported yet"),
+        (11, "unknown processor type `mystery`"),
+        (15, "`otlp` is not defined"),
+        (16, "`gone` is not defined"),
+        (18, "tail_sampling does not work on logs"),
+    ] {
+        assert!(found.iter().any(|(at, message)| *at == line && message.contains(part)), "{line} {part}: {found:#?}");
+    }
+    assert!(read(text).rules.is_none());
+}
+
+#[test]
+fn variables_are_expanded_and_take_the_type_of_their_text() {
+    let body = "      - {name: a, type: probabilistic, probabilistic: {sampling_percentage: \"${env:PCT}\", hash_salt: \"${X:-salt}$$1\"}}\n      \
+                - {name: b, type: string_attribute, string_attribute: {key: \"${KEY}.name\", values: [x]}}\n";
+    let rules = read(&policy(body)).rules.unwrap();
+    let text = format!("{rules:?}");
+    assert!(text.contains("ratio: 0.25") && text.contains("key: \"team.name\""), "{text}");
+    assert_eq!(errors("processors:\n  transform:\n    error_mode: ${1}\n").first().unwrap().0, 3);
+}
+
+#[test]
+fn the_version_follows_the_meaning_and_not_the_layout() {
+    let version = |body: &str| read(&policy(body)).rules.unwrap().version().to_owned();
+    let one = version("      - {name: a, type: latency, latency: {threshold_ms: 5}}\n");
+    assert_eq!(
+        one,
+        version("      # a comment\n      - name: a\n        type: latency\n        latency:\n          threshold_ms: 0x5\n")
+    );
+    assert_ne!(one, version("      - {name: a, type: latency, latency: {threshold_ms: 6}}\n"));
+    assert_eq!(one.len(), 16);
+    assert!(one.bytes().all(|byte| byte.is_ascii_hexdigit()));
+}
+
+#[test]
+fn the_own_section_is_strict() {
+    for (text, part) in [
+        ("spanlake:\n  window: 7s\n", "divide an hour"),
+        ("spanlake:\n  builtin_redaction: maybe\n", "expected on or off"),
+        ("spanlake:\n  compat: {invert_decisions: true}\n", "not supported yet"),
+        ("spanlake:\n  limits: {attributes: 3}\n", "unknown key"),
+        ("spanlake:\n  limits: {attributes_per_item: 0}\n", "at least 1"),
+    ] {
+        let found = errors(text);
+        assert!(found.iter().any(|(line, message)| *line == 2 && message.contains(part)), "{text} {found:?}");
+    }
+    let rules = read("spanlake: {window: 30s, late_horizon: 1m}\n").rules.unwrap();
+    assert_eq!((rules.window_ms(), rules.late_horizon_ms()), (30_000, 60_000));
+}
+
+#[test]
+fn hostile_yaml_is_refused_without_growing() {
+    let mut bomb = String::from("a0: &a0 [x]\n");
+    for level in 1..40 {
+        let before = level - 1;
+        bomb.push_str(&format!("a{level}: &a{level} [*a{before}, *a{before}, *a{before}, *a{before}]\n"));
+    }
+    let deep = format!("a: {}", "[".repeat(500));
+    for text in
+        [bomb.as_str(), &deep, "a: 1\na: 2\n", "a: *b\n", "--- 1\n--- 2\n", "<<: {a: 1}\n", "a: [\n", "? [x]\n: 1\n", "- a\n"]
+    {
+        assert!(read(text).rules.is_none(), "{text}");
+    }
+}
+
+#[test]
+fn what_batch_and_memory_limiter_refuse_upstream_is_refused() {
+    for text in [
+        "processors:\n  batch: {send_batch_size: 10, send_batch_max_size: 5}\n",
+        "processors:\n  batch: {send_batch_sizes: 10}\n",
+        "processors:\n  memory_limiter: {limit_percentage: 75}\n",
+        "processors:\n  memory_limiter: {check_interval: 1s}\n",
+        "processors:\n  memory_limiter: {check_interval: 1s, limit_mib: 10, spike_limit_mib: 10}\n",
+    ] {
+        assert_eq!(errors(text).first().map(|(line, _)| *line), Some(2), "{text}");
+    }
+}
+
+#[test]
+fn a_report_names_line_severity_and_advice() {
+    let report = render(&read("spanlake:\n  builtin_redaction: off\n"), "config.yaml");
+    assert!(report.starts_with("config.yaml:"), "{report}");
+    assert!(report.contains("config.yaml:2: warning: spanlake.builtin_redaction: the built-in masking is off"), "{report}");
+    assert!(report.contains("no tail_sampling: every trace is kept"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in r#"([a-z]{1,6}: |- |\n|  |[{}\[\],&*!|>'"%@`#~]|tail_sampling:|policies:|processors:|\$\{env:X\}|[0-9]{1,3}s?){0,30}"#) {
+        drop(load(&text, &|_| None));
+    }
+}
