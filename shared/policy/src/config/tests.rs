@@ -83,11 +83,8 @@ fn the_own_section_is_strict() {
 
 #[test]
 fn hostile_yaml_is_refused_without_growing() {
-    let mut bomb = String::from("a0: &a0 [x]\n");
-    for level in 1..40 {
-        let before = level - 1;
-        bomb.push_str(&format!("a{level}: &a{level} [*a{before}, *a{before}, *a{before}, *a{before}]\n"));
-    }
+    let level = |level: usize| format!("a{}: &a{} [*a{level}, *a{level}, *a{level}, *a{level}]\n", level + 1, level + 1);
+    let bomb = std::iter::once("a0: &a0 [x]\n".to_owned()).chain((0..40).map(level)).collect::<Vec<_>>().concat();
     let deep = format!("a: {}", "[".repeat(500));
     for text in
         [bomb.as_str(), &deep, "a: 1\na: 2\n", "a: *b\n", "--- 1\n--- 2\n", "<<: {a: 1}\n", "a: [\n", "? [x]\n: 1\n", "- a\n"]
