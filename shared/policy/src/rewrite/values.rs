@@ -61,6 +61,18 @@ impl Walk<'_> {
         number: usize,
         depth: u32,
     ) -> Result<(), Malformed> {
+        if number <= self.rules.limits.attributes
+            && let Some((key, text)) = plain_text(pair)
+        {
+            let plan = self.scratch.keys.get(self.rules, self.signal, key);
+            if plan.plain {
+                let place = Place::of(Subject::Attribute(owner, ""));
+                if let Some(masked) = self.bounded_text(text, &place, &mut 0) {
+                    self.scratch.edits.payload(end - text.len(), end, |out| out.extend_from_slice(masked.as_bytes()));
+                }
+                return Ok(());
+            }
+        }
         let (mark, bounded) = (self.scratch.edits.len(), self.bounded);
         let deleted = self.pair(Some(owner), pair, start, false, 0, depth)?;
         let surplus = number > self.rules.limits.attributes;
@@ -352,6 +364,26 @@ fn mask_lines(text: &str) -> String {
         masked.push_str(MASK);
     }
     masked
+}
+
+/// Key and text of a `KeyValue` in the form that nearly all have: one key, then one value that is one string.
+#[inline]
+fn plain_text(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (key, rest) = delimited(pair, 0x0a)?;
+    let (value, []) = delimited(rest, 0x12)? else { return None };
+    let (text, []) = delimited(value, 0x0a)? else { return None };
+    Some((key, text))
+}
+
+/// The payload of the field that `bytes` begins with, if it has this one-byte tag and at most two bytes of length.
+#[inline]
+fn delimited(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match bytes {
+        [first, low @ 0..0x80, rest @ ..] if *first == tag => (usize::from(*low), rest),
+        [first, low, high @ 0..0x80, rest @ ..] if *first == tag => (usize::from(*low & 0x7f) | usize::from(*high) << 7, rest),
+        _ => return None,
+    };
+    rest.split_at_checked(length)
 }
 
 /// The key of a `KeyValue`: of several the last counts.
