@@ -3,7 +3,20 @@
 //! Rows are written straight from the protobuf wire format; nothing is decoded into message objects. Nothing here does
 //! I/O, reads a clock or panics on any input, and the same input gives the same bytes.
 
+mod attributes;
+mod columns;
+mod context;
+mod file;
+mod items;
+mod logs;
+mod metrics;
+pub mod promote;
 pub mod schema;
+mod spans;
+mod text;
+
+pub use file::{FileMeta, TableError, TableFile};
+pub use items::{Context, Item, Sampling, write_items};
 
 /// Upper bounds of the duration buckets of `red_1m` and `service_edges_1m`, in ns, each inclusive: 1 ms to 60 s.
 pub const RED_BOUNDS_NANO: [i64; 15] = [
