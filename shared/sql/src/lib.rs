@@ -1,1 +1,15 @@
 //! The embedded SQL engine over a lake folder, saved queries, result formats.
+//!
+//! Reads only. The only crate that sees `DataFusion`.
+
+mod error;
+mod format;
+mod lake;
+mod result;
+pub mod saved;
+mod schema;
+
+pub use error::SqlError;
+pub use format::Format;
+pub use lake::{Lake, Limits, open};
+pub use result::{Cell, ResultSet};

@@ -1,0 +1,149 @@
+//! A lake folder as tables.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use spanlake_table::schema::{TABLES, Table};
+
+use crate::error::SqlError;
+use crate::result::ResultSet;
+use crate::schema::file_schema;
+
+/// How often a query whose file was deleted under it is run again.
+const TRIES: usize = 3;
+
+/// What a query may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of memory for sorting, grouping and joining.
+    pub memory_bytes: usize,
+    /// Time until the last row.
+    pub time: Duration,
+    /// Rows of the answer; the rest is left out.
+    pub rows: usize,
+    /// Threads at work.
+    pub threads: usize,
+}
+
+impl Default for Limits {
+    /// 512 MiB, a minute, 100,000 rows, 2 threads.
+    fn default() -> Self {
+        Self { memory_bytes: 512 << 20, time: Duration::from_secs(60), rows: 100_000, threads: 2 }
+    }
+}
+
+/// The tables of a lake, to be queried any number of times.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    /// `file://` URL of the folder above the tables, ended by a slash.
+    root: String,
+    limits: Limits,
+}
+
+/// Opens the lake of a data folder; tables without files are empty. Files may come and go while it is open.
+///
+/// # Errors
+/// [`SqlError::Folder`] if the path cannot be written as a URL; [`SqlError::Failed`] if the engine does not start.
+#[expect(clippy::unused_async, reason = "callers should not care whether opening reads anything")]
+pub async fn open(data_dir: &Path) -> Result<Lake, SqlError> {
+    let absolute = std::path::absolute(data_dir).map_err(|_| SqlError::Folder)?;
+    let mut root = "file://".to_owned();
+    for byte in absolute.to_str().ok_or(SqlError::Folder)?.trim_end_matches('/').bytes() {
+        // Everything that means something in a URL, or a pattern to the engine, is escaped.
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            root.push(char::from(byte));
+        } else {
+            let _infallible = write!(root, "%{byte:02X}");
+        }
+    }
+    root.push_str("/lake/v1/");
+    let lake = Lake { root, limits: Limits::default() };
+    lake.session()?;
+    Ok(lake)
+}
+
+impl Lake {
+    /// The same lake with other limits.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Answers one statement. Only statements that read are possible.
+    ///
+    /// # Errors
+    /// [`SqlError`]; its text says what to do.
+    pub async fn query(&self, sql: &str) -> Result<ResultSet, SqlError> {
+        let answer = tokio::time::timeout(self.limits.time, self.run(sql)).await;
+        answer.unwrap_or(Err(SqlError::TimedOut { seconds: self.limits.time.as_secs() }))
+    }
+
+    async fn run(&self, sql: &str) -> Result<ResultSet, SqlError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.run_once(sql).await {
+                Err(SqlError::Failed(error)) if tries < TRIES && is_missing_file(&error) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn run_once(&self, sql: &str) -> Result<ResultSet, SqlError> {
+        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let session = self.session()?;
+        let frame = session.sql_with_options(sql, options).await?;
+        let columns = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let plan = frame.create_physical_plan().await?;
+        let mut stream = execute_stream(plan, session.task_ctx())?;
+        let mut answer = ResultSet { columns, ..ResultSet::default() };
+        while let Some(batch) = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await {
+            answer.push(&batch?, self.limits.rows)?;
+            if answer.is_truncated {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// A session of its own for each query: the engine caches listings, and files come and go.
+    fn session(&self) -> Result<SessionContext, SqlError> {
+        let runtime = RuntimeEnvBuilder::new().with_memory_limit(self.limits.memory_bytes, 1.0).build_arc()?;
+        let mut config = SessionConfig::new().with_target_partitions(self.limits.threads).with_information_schema(true);
+        config.options_mut().execution.parquet.pushdown_filters = true;
+        config.options_mut().execution.time_zone = Some("UTC".to_owned());
+        config.options_mut().execution.listing_table_ignore_subdirectory = false;
+        let session = SessionContext::new_with_config_rt(config, runtime);
+        for table in TABLES {
+            session.register_table(table.name, Arc::new(self.provider(table)?))?;
+        }
+        Ok(session)
+    }
+
+    fn provider(&self, table: &Table) -> Result<ListingTable, DataFusionError> {
+        let url = ListingTableUrl::parse(format!("{}{}/", self.root, table.name))?;
+        let partitions = vec![("dt".to_owned(), DataType::Utf8), ("hour".to_owned(), DataType::Utf8)];
+        let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
+            .with_file_extension(".parquet")
+            .with_table_partition_cols(partitions);
+        let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(Arc::new(file_schema(table)));
+        ListingTable::try_new(config)
+    }
+}
+
+/// Whether a file was deleted between its listing and its reading.
+fn is_missing_file(error: &DataFusionError) -> bool {
+    let text = error.to_string();
+    text.contains("not found") || text.contains("No such file")
+}

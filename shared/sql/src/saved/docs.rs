@@ -1,0 +1,42 @@
+//! The saved queries as a page of documentation and as files for Athena.
+
+use std::fmt::Write as _;
+
+use super::{Arguments, Parameter, SAVED, SavedQuery};
+use crate::error::SqlError;
+
+/// The moment for which the page's examples are written: 2026-01-01T12:00:00Z.
+const EXAMPLE_NOW: i64 = 1_767_268_800;
+
+/// The documentation page, in Markdown.
+///
+/// # Errors
+/// [`SqlError::Parameter`] only for a template that is not right.
+pub fn docs_page() -> Result<String, SqlError> {
+    let mut page = "# Saved queries\n\nGenerated from `shared/sql/src/saved`. Run one with `spanlake sql --saved NAME`; for Athena \
+                    they are in `infra/athena/queries`. The statements are shown as they run for the last day on 2026-01-01 at \
+                    12:00 UTC. Figures from `red_1m` and `service_edges_1m` count all spans before sampling; figures from `spans` \
+                    are estimated by `sampling_weight`.\n"
+        .to_owned();
+    for query in SAVED {
+        let trace_id = query.parameters.contains(&Parameter::TraceId).then_some("4bf92f3577b34da6a3ce929d0e0e4736");
+        let sql = query.sql(&Arguments { trace_id, ..Arguments::at(EXAMPLE_NOW) })?;
+        let parameters: Vec<_> = query.parameters.iter().map(|parameter| format!("`--{}`", parameter.name())).collect();
+        let _infallible = write!(
+            page,
+            "\n## `{}`\n\n{}. Parameters: {}.\n\n```sql\n{sql}\n```\n",
+            query.name,
+            query.about,
+            parameters.join(", ")
+        );
+    }
+    Ok(page)
+}
+
+/// The query as a file for Athena.
+///
+/// # Errors
+/// [`SqlError::Parameter`] only for a template that is not right.
+pub fn athena_file(query: &SavedQuery) -> Result<String, SqlError> {
+    Ok(format!("-- {}. Generated from shared/sql/src/saved.\n{};\n", query.about, query.athena()?))
+}
