@@ -315,7 +315,9 @@ impl Walk<'_> {
             return;
         }
         let Some(text) = current.as_deref() else { return };
-        if !builtin::suspect(text.as_bytes()) {
+        // What came here only because of its text has been looked at already.
+        let looked_at = place.key.plain && !self.scans_values && !self.plan.has_field_targets;
+        if !looked_at && !builtin::suspect(text.as_bytes()) {
             return;
         }
         let mut hits = std::mem::take(&mut self.scratch.hits);

@@ -11,6 +11,11 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
     let mut at = 0;
     while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
         let start = at + offset;
+        if !could_begin(bytes, start) {
+            let digits = bytes.get(start..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count();
+            at = start + digits;
+            continue;
+        }
         let run = Run::new(bytes, start);
         if let Some(end) = run.card_end(bytes, start) {
             hits.push(Hit { start, end, rule: Rule::PaymentCard });
@@ -19,6 +24,14 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
             at = run.first_group_end;
         }
     }
+}
+
+/// A quick look: an issuer's first digit, then nothing but digits and separators for the length of a card.
+fn could_begin(bytes: &[u8], start: usize) -> bool {
+    bytes.get(start..start + DIGITS_MIN).is_some_and(|window| {
+        matches!(window, [b'2'..=b'6', ..])
+            && window.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'+'))
+    })
 }
 
 /// Digits from a place on, with at most one separator between two of them.

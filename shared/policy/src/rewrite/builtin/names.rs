@@ -48,9 +48,9 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 }
 
 fn is_secret(name: &[u8]) -> bool {
-    let Some(last) = name.last() else { return false };
+    let Some(last) = name.last().map(u8::to_ascii_lowercase) else { return false };
     // Quick way out: the last letters of the names above.
-    if !matches!(last | 0x20, b'd' | b'e' | b'r' | b't' | b'n' | b'y' | b'l' | b's' | b'c' | b'v' | b'2') {
+    if name.len() < 3 || !matches!(last, b'd' | b'e' | b'r' | b't' | b'n' | b'y' | b'l' | b's' | b'c' | b'v' | b'2') {
         return false;
     }
     let mut lower = [0_u8; NAME_BYTES_MAX];
@@ -62,7 +62,10 @@ fn is_secret(name: &[u8]) -> bool {
     }
     let lower = lower.get(NAME_BYTES_MAX - length..).unwrap_or_default();
     let word = |secret: &[u8]| name.len() == secret.len() || last_word(name).eq_ignore_ascii_case(secret);
-    SECRETS.iter().any(|secret| lower.ends_with(secret) && (!WHOLE.contains(secret) || word(secret)))
+    // The last letter first: comparing slices costs a call.
+    SECRETS
+        .iter()
+        .any(|secret| secret.last() == Some(&last) && lower.ends_with(secret) && (!WHOLE.contains(secret) || word(secret)))
         && !HARMLESS.iter().any(|harmless| lower.ends_with(harmless))
 }
 
