@@ -104,11 +104,15 @@ fn suspect_counts(text: &[u8], sum: u64) -> bool {
 /// Notes every secret in `text`, in order and without overlaps.
 pub(crate) fn find(text: &str, hits: &mut Vec<Hit>) {
     hits.clear();
-    names::find_url_passwords(text, hits);
-    names::find_emails(text, hits);
+    if text.contains('@') {
+        names::find_url_passwords(text, hits);
+        names::find_emails(text, hits);
+    }
     names::find_pairs(text, hits);
     tokens::find(text, hits);
-    cards::find(text, hits);
+    if text.bytes().filter(u8::is_ascii_digit).count() >= cards::DIGITS_MIN {
+        cards::find(text, hits);
+    }
     hits.sort_unstable();
     let mut covered = 0;
     hits.retain_mut(|hit| {

@@ -2,7 +2,8 @@
 
 use super::{Hit, Rule};
 
-const DIGITS_MIN: usize = 13;
+/// The fewest digits of a card.
+pub(super) const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
 
 /// Notes the card numbers of `text`.
