@@ -6,6 +6,9 @@
 mod attributes;
 mod columns;
 mod context;
+pub mod ddl;
+mod derived;
+pub mod docs;
 mod file;
 mod items;
 mod logs;
@@ -15,6 +18,7 @@ pub mod schema;
 mod spans;
 mod text;
 
+pub use derived::{DecisionRow, EdgeRow, RedRow, TraceRow, trace_row, write_decisions, write_edges, write_red, write_traces};
 pub use file::{FileMeta, TableError, TableFile};
 pub use items::{Context, Item, Sampling, write_items};
 

@@ -13,7 +13,7 @@ mod signals;
 mod tests;
 
 pub use arrow_types::{arrow_schema, data_type};
-pub(crate) use arrow_types::{element_field, struct_fields, utc};
+pub(crate) use arrow_types::{element_field, utc};
 pub use derived::{DECISIONS, RED_1M, SERVICE_EDGES_1M, TRACES};
 pub use metrics::{METRICS_EXP_HISTOGRAM, METRICS_HISTOGRAM, METRICS_NUMBER, METRICS_SUMMARY};
 pub use signals::{LOGS, SPANS};

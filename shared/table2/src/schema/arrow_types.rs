@@ -47,6 +47,6 @@ pub(crate) fn element_field(kind: &ColumnType) -> FieldRef {
 }
 
 /// The fields of these columns.
-pub(crate) fn struct_fields(columns: &[Column]) -> Fields {
+fn struct_fields(columns: &[Column]) -> Fields {
     columns.iter().map(|column| Field::new(column.name, data_type(&column.kind), true)).collect()
 }
