@@ -49,8 +49,31 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 
 fn is_secret(name: &[u8]) -> bool {
     let Some(last) = name.last().map(u8::to_ascii_lowercase) else { return false };
-    // Quick way out: the last letters of the names above.
-    if name.len() < 3 || !matches!(last, b'd' | b'e' | b'r' | b't' | b'n' | b'y' | b'l' | b's' | b'c' | b'v' | b'2') {
+    // Quick way out: the last two letters of the names above.
+    let [.., before, _] = name else { return false };
+    let end = [before.to_ascii_lowercase(), last];
+    let known = matches!(
+        &end,
+        b"rd"
+            | b"wd"
+            | b"se"
+            | b"et"
+            | b"en"
+            | b"ey"
+            | b"id"
+            | b"on"
+            | b"ie"
+            | b"al"
+            | b"ls"
+            | b"er"
+            | b"re"
+            | b"vv"
+            | b"vc"
+            | b"v2"
+            | b"sn"
+            | b"wt"
+    );
+    if !known {
         return false;
     }
     let mut lower = [0_u8; NAME_BYTES_MAX];
