@@ -18,6 +18,9 @@ pub mod schema;
 mod spans;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 pub use derived::{DecisionRow, EdgeRow, RedRow, TraceRow, trace_row, write_decisions, write_edges, write_red, write_traces};
 pub use file::{FileMeta, TableError, TableFile};
 pub use items::{Context, Item, Sampling, write_items};
