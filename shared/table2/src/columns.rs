@@ -12,6 +12,7 @@ use arrow::error::ArrowError;
 use spanlake_model::NANOS_PER_MS;
 
 use crate::schema::{Column, ColumnType, data_type, element_field, utc};
+use crate::text::Hex;
 
 /// A row at a time: set what there is, in any order and each once; [`Columns::end_row`] fills the others with NULL.
 pub(crate) struct Columns {
@@ -181,6 +182,25 @@ impl Columns {
     pub(crate) fn set_nonempty(&mut self, at: usize, value: &str) {
         if !value.is_empty() {
             self.set_str(at, value);
+        }
+    }
+
+    /// Sets a text, if there is one.
+    pub(crate) fn set_option(&mut self, at: usize, value: Option<&str>) {
+        if let Some(value) = value {
+            self.set_str(at, value);
+        }
+    }
+
+    /// Sets an id, if there is one.
+    pub(crate) fn set_id(&mut self, at: usize, id: Option<&Hex>) {
+        self.set_option(at, id.map(Hex::as_str));
+    }
+
+    /// Sets a `double`, if there is one.
+    pub(crate) fn set_f64_option(&mut self, at: usize, value: Option<f64>) {
+        if let Some(value) = value {
+            self.set_f64(at, value);
         }
     }
 

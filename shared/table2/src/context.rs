@@ -62,7 +62,7 @@ pub(crate) fn prepare(contexts: &[Context<'_>]) -> Vec<Option<Prepared>> {
 }
 
 impl Prepared {
-    fn read<'a>(context: &Context<'a>, promoter: &mut Promoter) -> Result<Self, WireError> {
+    fn read(context: &Context<'_>, promoter: &mut Promoter) -> Result<Self, WireError> {
         const FIRST: usize = position(SPANS.columns, "service_name");
         let mut arena = Arena::default();
         let mut prepared = Self::default();

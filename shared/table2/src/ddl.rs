@@ -18,7 +18,7 @@ pub fn athena(table: &Table) -> String {
     let location = format!("s3://${{LakeBucket}}/lake/v1/{}/", table.name);
     let mut out = format!("CREATE EXTERNAL TABLE IF NOT EXISTS {} (\n{}\n)\n", table.name, columns.join(",\n"));
     out.push_str("PARTITIONED BY (dt string, `hour` string)\nSTORED AS PARQUET\n");
-    out.push_str(&format!("LOCATION '{location}'\nTBLPROPERTIES (\n"));
+    out.extend([format!("LOCATION '{location}'\nTBLPROPERTIES (\n")]);
     let template = format!("{location}dt=${{dt}}/hour=${{hour}}/");
     let properties = [
         ("parquet.compression", "ZSTD"),

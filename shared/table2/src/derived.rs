@@ -283,7 +283,9 @@ pub fn write_decisions(rows: &[DecisionRow<'_>], meta: &FileMeta<'_>) -> Result<
             columns.set_f64(at!(DECISIONS, "weight"), row.weight);
             let votes: BTreeMap<&str, &str> = row.votes.iter().map(|(policy, vote)| (policy.as_str(), vote.as_str())).collect();
             if let Some(map) = columns.map(at!(DECISIONS, "votes")) {
-                votes.into_iter().for_each(|(policy, vote)| map.entry(policy, Some(vote)));
+                for (policy, vote) in votes {
+                    map.entry(policy, Some(vote));
+                }
             }
             columns.set_int(at!(DECISIONS, "span_count"), saturate(row.span_count));
             columns.set_int(at!(DECISIONS, "error_count"), saturate(row.error_count));

@@ -20,13 +20,13 @@ pub fn page() -> String {
 }
 
 fn section(table: &Table, out: &mut String) {
-    out.push_str(&format!("\n## {}\n\n{} Rows of a file are ordered by {}.\n\n", table.name, table.doc, table.sort));
+    out.extend([format!("\n## {}\n\n{} Rows of a file are ordered by {}.\n\n", table.name, table.doc, table.sort)]);
     out.push_str("| column | type | what it holds |\n|---|---|---|\n");
     for column in table.columns {
-        out.push_str(&format!("| `{}` | `{}` | {} |\n", column.name, sql_type(&column.kind), column.doc));
+        out.extend([format!("| `{}` | `{}` | {} |\n", column.name, sql_type(&column.kind), column.doc)]);
         if let ColumnType::Structs(fields) = column.kind {
             for field in fields {
-                out.push_str(&format!("| - `{}` | `{}` | {} |\n", field.name, sql_type(&field.kind), field.doc));
+                out.extend([format!("| - `{}` | `{}` | {} |\n", field.name, sql_type(&field.kind), field.doc)]);
             }
         }
     }

@@ -125,16 +125,16 @@ fn write_row<'a>(
     if head.observed != 0 {
         columns.set_u64(at!("observed_unix_nano"), head.observed);
     }
-    Hex::of::<16>(head.trace_id).iter().for_each(|id| columns.set_str(at!("trace_id"), id.as_str()));
-    Hex::of::<8>(head.span_id).iter().for_each(|id| columns.set_str(at!("span_id"), id.as_str()));
+    columns.set_id(at!("trace_id"), Hex::of::<16>(head.trace_id).as_ref());
+    columns.set_id(at!("span_id"), Hex::of::<8>(head.span_id).as_ref());
     columns.set_int(at!("flags"), i64::from(head.flags));
     columns.set_int(at!("severity_number"), saturate(head.severity_number));
     for (at, bytes) in [(at!("severity_text"), head.severity_text), (at!("event_name"), head.event_name)] {
         let text = arena.utf8(bytes);
         columns.set_nonempty(at, arena.get(text));
     }
-    body.iter().for_each(|body| columns.set_str(at!("body"), arena.get(*body)));
-    head.body.type_name().iter().for_each(|name| columns.set_str(at!("body_type"), name));
+    columns.set_option(at!("body"), body.map(|body| arena.get(body)));
+    columns.set_option(at!("body_type"), head.body.type_name());
     promoter.promote(group, arena, false, |at, value| value.set(columns, at));
     attributes::write(group, arena, columns.map(at!("attributes")));
     columns.set_nonempty(at!("sampling_policy"), item.sampling.policy);

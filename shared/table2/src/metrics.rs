@@ -104,8 +104,10 @@ impl<'a> Found<'a> {
         };
         let before = self.points.get(shape).map_or(0, Vec::len);
         let result = self.add_points(context, item, (shape, metric), data);
-        if result.is_err() {
-            self.points.iter_mut().skip(shape).take(1).for_each(|points| points.truncate(before));
+        if result.is_err()
+            && let Some(points) = self.points.get_mut(shape)
+        {
+            points.truncate(before);
         }
         self.metrics.push(metric);
         result
@@ -124,7 +126,9 @@ impl<'a> Found<'a> {
             if let (1, Value::Len(bytes)) = (field.number, field.value) {
                 let (time, series) = self.series(context, shape, &metric, bytes)?;
                 let point = Point { metric: self.metrics.len(), item, series, time, bytes };
-                self.points.iter_mut().skip(index).take(1).for_each(|points| points.push(point));
+                if let Some(points) = self.points.get_mut(index) {
+                    points.push(point);
+                }
             }
         }
         Ok(())

@@ -174,9 +174,9 @@ impl Promoter {
 
     /// Marks the attributes that have a column of their own, which must be sorted with each key once, and hands each to
     /// `set` with its column.
-    pub(crate) fn promote<'a>(
+    pub(crate) fn promote(
         &mut self,
-        group: &mut Vec<Attribute<'a>>,
+        group: &mut Vec<Attribute<'_>>,
         arena: &Arena,
         is_client: bool,
         mut set: impl FnMut(usize, Promoted<'_>),
@@ -281,7 +281,7 @@ fn split_method(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Adds the query of an old `http.target` to the map; if the sender gave a query of its own, the target stays whole.
-fn keep_query<'a>(group: &mut Vec<Attribute<'a>>, arena: &Arena, target: usize, start: usize) {
+fn keep_query(group: &mut Vec<Attribute<'_>>, arena: &Arena, target: usize, start: usize) {
     let has_query = group.iter().any(|attribute| arena.get(attribute.key) == QUERY);
     let Some(attribute) = group.get_mut(target) else { return };
     if has_query {

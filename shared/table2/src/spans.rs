@@ -216,8 +216,8 @@ impl<'a> Scratch<'a> {
         }
         if let Some(links) = columns.list(at!("links")) {
             for link in &self.links {
-                Hex::of::<16>(link.trace_id).iter().for_each(|id| links.set_str(0, id.as_str()));
-                Hex::of::<8>(link.span_id).iter().for_each(|id| links.set_str(1, id.as_str()));
+                links.set_id(0, Hex::of::<16>(link.trace_id).as_ref());
+                links.set_id(1, Hex::of::<8>(link.span_id).as_ref());
                 links.set_nonempty(2, self.arena.get(link.text));
                 attributes::write(self.of(link.attributes), &self.arena, links.map(3));
                 links.end_row();
@@ -269,10 +269,10 @@ fn write_head(columns: &mut Columns, head: &Head<'_>, arena: &mut Arena) {
     columns.set_time(at!("start_time"), start);
     columns.set_i64(at!("start_unix_nano"), start);
     columns.set_u64(at!("duration_nano"), head.end.saturating_sub(head.start));
-    Hex::of::<16>(head.trace_id).iter().for_each(|id| columns.set_str(at!("trace_id"), id.as_str()));
-    Hex::of::<8>(head.span_id).iter().for_each(|id| columns.set_str(at!("span_id"), id.as_str()));
+    columns.set_id(at!("trace_id"), Hex::of::<16>(head.trace_id).as_ref());
+    columns.set_id(at!("span_id"), Hex::of::<8>(head.span_id).as_ref());
     let parent = Hex::of::<8>(head.parent_span_id);
-    parent.iter().for_each(|id| columns.set_str(at!("parent_span_id"), id.as_str()));
+    columns.set_id(at!("parent_span_id"), parent.as_ref());
     for (at, bytes) in [(at!("trace_state"), head.trace_state), (at!("status_message"), head.status_message)] {
         let text = arena.utf8(bytes);
         columns.set_nonempty(at, arena.get(text));
@@ -299,11 +299,10 @@ fn write_attributes(columns: &mut Columns, is_client: bool, scratch: &mut Scratc
     });
     attributes::write(&scratch.attributes, &scratch.arena, columns.map(at!("attributes")));
     if !has_type {
-        scratch.of_exception("exception.type").into_iter().for_each(|text| columns.set_str(at!("exception_type"), text));
+        columns.set_option(at!("exception_type"), scratch.of_exception("exception.type"));
     }
     if !has_message {
-        let message = scratch.of_exception("exception.message");
-        message.into_iter().for_each(|text| columns.set_str(at!("exception_message"), text));
+        columns.set_option(at!("exception_message"), scratch.of_exception("exception.message"));
     }
 }
 

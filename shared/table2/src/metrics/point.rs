@@ -244,9 +244,9 @@ impl<'a> PointRow<'a> {
         let Some(exemplars) = columns.list(at) else { return };
         for exemplar in &self.exemplars {
             exemplars.set_u64(0, exemplar.time);
-            exemplar.value.iter().for_each(|value| exemplars.set_f64(1, value.as_double()));
-            Hex::of::<16>(exemplar.trace_id).iter().for_each(|id| exemplars.set_str(2, id.as_str()));
-            Hex::of::<8>(exemplar.span_id).iter().for_each(|id| exemplars.set_str(3, id.as_str()));
+            exemplars.set_f64_option(1, exemplar.value.map(Number::as_double));
+            exemplars.set_id(2, Hex::of::<16>(exemplar.trace_id).as_ref());
+            exemplars.set_id(3, Hex::of::<8>(exemplar.span_id).as_ref());
             let attributes = self.nested.get(exemplar.attributes.0..exemplar.attributes.1).unwrap_or_default();
             attributes::write(attributes, &self.arena, exemplars.map(4));
             exemplars.end_row();
@@ -270,9 +270,9 @@ impl<'a> PointRow<'a> {
     fn write_histogram(&self, columns: &mut Columns, metric: &Metric<'_>) {
         columns.set_str(at!(METRICS_HISTOGRAM, "temporality"), temporality_name(metric.temporality));
         columns.set_u64(at!(METRICS_HISTOGRAM, "count"), self.count);
-        self.sum.iter().for_each(|sum| columns.set_f64(at!(METRICS_HISTOGRAM, "sum"), *sum));
-        self.min.iter().for_each(|min| columns.set_f64(at!(METRICS_HISTOGRAM, "min"), *min));
-        self.max.iter().for_each(|max| columns.set_f64(at!(METRICS_HISTOGRAM, "max"), *max));
+        columns.set_f64_option(at!(METRICS_HISTOGRAM, "sum"), self.sum);
+        columns.set_f64_option(at!(METRICS_HISTOGRAM, "min"), self.min);
+        columns.set_f64_option(at!(METRICS_HISTOGRAM, "max"), self.max);
         columns.set_counts(at!(METRICS_HISTOGRAM, "bucket_counts"), &self.counts);
         if let Some(bounds) = columns.list(at!(METRICS_HISTOGRAM, "explicit_bounds")) {
             for bound in &self.bounds {
@@ -285,9 +285,9 @@ impl<'a> PointRow<'a> {
     fn write_exp_histogram(&self, columns: &mut Columns, metric: &Metric<'_>) {
         columns.set_str(at!(METRICS_EXP_HISTOGRAM, "temporality"), temporality_name(metric.temporality));
         columns.set_u64(at!(METRICS_EXP_HISTOGRAM, "count"), self.count);
-        self.sum.iter().for_each(|sum| columns.set_f64(at!(METRICS_EXP_HISTOGRAM, "sum"), *sum));
-        self.min.iter().for_each(|min| columns.set_f64(at!(METRICS_EXP_HISTOGRAM, "min"), *min));
-        self.max.iter().for_each(|max| columns.set_f64(at!(METRICS_EXP_HISTOGRAM, "max"), *max));
+        columns.set_f64_option(at!(METRICS_EXP_HISTOGRAM, "sum"), self.sum);
+        columns.set_f64_option(at!(METRICS_EXP_HISTOGRAM, "min"), self.min);
+        columns.set_f64_option(at!(METRICS_EXP_HISTOGRAM, "max"), self.max);
         columns.set_int(at!(METRICS_EXP_HISTOGRAM, "scale"), self.scale);
         columns.set_u64(at!(METRICS_EXP_HISTOGRAM, "zero_count"), self.zero_count);
         columns.set_f64(at!(METRICS_EXP_HISTOGRAM, "zero_threshold"), self.zero_threshold);
@@ -338,7 +338,9 @@ fn fixed(bytes: &[u8], mut each: impl FnMut(u64)) -> Result<(), WireError> {
     if !rest.is_empty() {
         return Err(WireError { offset: 0, what: "truncated packed field" });
     }
-    words.iter().for_each(|word| each(u64::from_le_bytes(*word)));
+    for word in words {
+        each(u64::from_le_bytes(*word));
+    }
     Ok(())
 }
 
