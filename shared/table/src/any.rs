@@ -79,14 +79,12 @@ impl<'a> Any<'a> {
 
     /// The canonical text, borrowed where the value is text already.
     pub(crate) fn text(self) -> Cow<'a, str> {
-        match self {
-            Self::Text(text) => lossy(text),
-            _ => {
-                let mut text = String::new();
-                let _infallible = self.write_text(&mut text);
-                Cow::Owned(text)
-            }
+        if let Self::Text(text) = self {
+            return lossy(text);
         }
+        let mut text = String::new();
+        let _infallible = self.write_text(&mut text);
+        Cow::Owned(text)
     }
 
     fn write_json(self, out: &mut impl Write, depth: u32) -> fmt::Result {

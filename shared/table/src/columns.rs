@@ -239,31 +239,20 @@ fn append_any(builder: &mut StringBuilder, value: Any<'_>) {
 
 fn append_hex(builder: &mut StringBuilder, bytes: &[u8]) {
     let mut buffer = [0_u8; 32];
-    match buffer.get_mut(..bytes.len() * 2) {
-        Some(digits) => {
-            for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-                pair.copy_from_slice(&HEX[usize::from(*byte)]);
-            }
-            builder.append_value(std::str::from_utf8(digits).unwrap_or_default());
+    if let Some(digits) = buffer.get_mut(..bytes.len() * 2) {
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
-        // An id of a length that ingest refuses.
-        None => {
-            for byte in bytes {
-                let _infallible = write!(builder, "{byte:02x}");
-            }
-            builder.append_value("");
-        }
+        builder.append_value(std::str::from_utf8(digits).unwrap_or_default());
+        return;
     }
+    // An id of a length that ingest refuses.
+    for byte in bytes {
+        let _infallible = write!(builder, "{byte:02x}");
+    }
+    builder.append_value("");
 }
 
-/// The two digits of each byte.
-static HEX: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut table = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
-    table
-};
+const fn digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+}

@@ -22,6 +22,7 @@ pub use derived::{
     DecisionRow, EdgeRow, RED_BOUNDS_NANO, RED_BUCKETS, RedRow, TraceRow, write_decisions, write_edges, write_red, write_traces,
 };
 pub use file::{CREATED_BY, FileMeta, TableError, TableFile};
+pub use spans::{kind_name, status_name};
 pub use summary::{TraceFacts, service_name, trace_summary};
 pub use write::{Context, Item, Sampling, Written, write_items};
 

@@ -1,7 +1,7 @@
 //! The one place that says which tables and columns the lake has; writers, DDL and the documentation follow it.
 //!
-//! Only types that Athena (Trino), DuckDB, DataFusion, Spark, ClickHouse and Polars all read. Columns are only ever
-//! appended: the schema is the public promise.
+//! Only types that Athena and the usual engines all read. Columns are only ever appended: the schema is the public
+//! promise.
 
 mod arrow;
 mod ddl;

@@ -19,6 +19,7 @@ const STATUS_ERROR: i32 = 2;
 
 /// A span's own fields, borrowed from the message.
 #[derive(Default)]
+#[expect(clippy::struct_field_names, reason = "OTLP's own names")]
 pub(crate) struct Span<'a> {
     pub(crate) trace_id: &'a [u8],
     pub(crate) span_id: &'a [u8],
@@ -263,4 +264,16 @@ pub(crate) fn write<'a>(contexts: &Contexts, items: &[Item<'a>], meta: &FileMeta
     written.saturated = scratch.saturating.count;
     written.files.push(file.finish()?);
     Ok(written)
+}
+
+/// The word of an OTLP `SpanKind`, as in `spans.kind`.
+#[must_use]
+pub fn kind_name(kind: u8) -> &'static str {
+    KINDS.get(usize::from(kind)).copied().unwrap_or("UNSPECIFIED")
+}
+
+/// The word of an OTLP `StatusCode`, as in `spans.status_code`.
+#[must_use]
+pub fn status_name(status: u8) -> &'static str {
+    STATUSES.get(usize::from(status)).copied().unwrap_or("UNSET")
 }

@@ -75,12 +75,15 @@ pub fn trace_summary<'a>(contexts: &[Context<'a>], spans: &[(u32, &'a [u8])], fa
         }
     }
     let (_, context, name) = root?;
-    let service = |context: u32| contexts.get(context as usize).and_then(|context| service_name(context.resource));
-    row.root_service = service(context);
+    row.root_service = service_of(contexts, context);
     row.root_name = lossy(name);
-    let services: BTreeSet<_> = seen.into_iter().filter_map(service).collect();
+    let services: BTreeSet<_> = seen.into_iter().filter_map(|context| service_of(contexts, context)).collect();
     row.services = services.into_iter().collect();
     Some(row)
+}
+
+fn service_of<'a>(contexts: &[Context<'a>], context: u32) -> Option<Cow<'a, str>> {
+    contexts.get(context as usize).and_then(|context| service_name(context.resource))
 }
 
 fn saturate(nanos: u64) -> i64 {

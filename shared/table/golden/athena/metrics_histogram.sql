@@ -1,0 +1,54 @@
+-- Generated from shared/table/src/schema. One row a data point of a histogram with explicit bounds.
+CREATE EXTERNAL TABLE IF NOT EXISTS `metrics_histogram` (
+  `time` timestamp,
+  `time_unix_nano` bigint,
+  `start_unix_nano` bigint,
+  `name` string,
+  `unit` string,
+  `description` string,
+  `series_hash` string,
+  `service_name` string,
+  `service_namespace` string,
+  `service_version` string,
+  `service_instance_id` string,
+  `deployment_environment` string,
+  `cloud_region` string,
+  `cloud_account_id` string,
+  `host_name` string,
+  `k8s_namespace_name` string,
+  `k8s_pod_name` string,
+  `k8s_deployment_name` string,
+  `faas_name` string,
+  `attributes` map<string,string>,
+  `resource_attributes` map<string,string>,
+  `scope_attributes` map<string,string>,
+  `scope_name` string,
+  `scope_version` string,
+  `flags` int,
+  `exemplars` array<struct<time_unix_nano:bigint,value:double,trace_id:string,span_id:string,attributes:map<string,string>>>,
+  `temporality` string,
+  `count` bigint,
+  `sum` double,
+  `min` double,
+  `max` double,
+  `bucket_counts` array<bigint>,
+  `explicit_bounds` array<double>,
+  `ingest_time` timestamp,
+  `schema_version` int
+)
+PARTITIONED BY (`dt` string, `hour` string)
+STORED AS PARQUET
+LOCATION 's3://${LakeBucket}/lake/v1/metrics_histogram/'
+TBLPROPERTIES (
+  'parquet.compression' = 'ZSTD',
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.range' = 'NOW-31DAYS,NOW+1DAYS',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'projection.hour.type' = 'integer',
+  'projection.hour.range' = '0,23',
+  'projection.hour.digits' = '2',
+  'storage.location.template' = 's3://${LakeBucket}/lake/v1/metrics_histogram/dt=${dt}/hour=${hour}/'
+);
