@@ -36,7 +36,7 @@ fn span(index: u64) -> Vec<u8> {
     let mut out = Vec::new();
     put_len(&mut out, 1, &[mix(trace).to_be_bytes(), mix(trace + SPANS).to_be_bytes()].concat());
     put_len(&mut out, 2, &id.to_be_bytes());
-    if index % 8 > 0 {
+    if !index.is_multiple_of(8) {
         put_len(&mut out, 4, &mix(index - 1).to_be_bytes());
     }
     let route = format!("/api/v1/resource{}/{{id}}", id % 40);
