@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -45,7 +46,7 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) keep_running: bool,
     /// Another seed makes another shop
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = crate::demo::SEED)]
     pub(crate) seed: u64,
 }
 
@@ -141,15 +142,36 @@ pub(crate) struct SqlArgs {
     /// Run a saved query by its name
     #[arg(long, value_name = "NAME", conflicts_with = "statement")]
     pub(crate) saved: Option<String>,
-    /// A parameter of the saved query, as name=value; repeatable
-    #[arg(long = "param", value_name = "NAME=VALUE", requires = "saved")]
-    pub(crate) params: Vec<String>,
-    /// The same as --param since=..., such as 15m, 1h, 2d
-    #[arg(long, value_name = "DURATION", requires = "saved")]
-    pub(crate) since: Option<String>,
+    /// How far back the saved query looks: 30s, 15m, 1h, 2d. A day if left out
+    #[arg(long, value_name = "DURATION", requires = "saved", value_parser = parse_duration)]
+    pub(crate) since: Option<Duration>,
+    /// One service only, for saved queries that ask for one
+    #[arg(long, value_name = "NAME", requires = "saved")]
+    pub(crate) service: Option<String>,
+    /// The trace, for saved queries that ask for one
+    #[arg(long, value_name = "TRACE_ID", requires = "saved")]
+    pub(crate) trace_id: Option<String>,
+    /// Rows that the saved query shows
+    #[arg(long, value_name = "ROWS", requires = "saved")]
+    pub(crate) limit: Option<u32>,
     /// List the saved queries
     #[arg(long, conflicts_with_all = ["statement", "saved"])]
     pub(crate) list: bool,
+}
+
+/// A whole number and a unit: `15m`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration: write a number and s, m, h or d, such as 15m");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let number: u64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

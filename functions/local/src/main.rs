@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod demo;
 mod folder;
+mod lake;
 mod runtime;
 mod show;
 mod sql;

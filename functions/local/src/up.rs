@@ -19,6 +19,9 @@ use crate::terminal::{is_interactive, note, status};
 /// The environment variable of a bearer token.
 const TOKEN_VARIABLE: &str = "SPANLAKE_TOKEN";
 
+/// How the line begins that tells the URL.
+pub(crate) const LISTENING: &str = "Spanlake takes OTLP/HTTP at ";
+
 /// Between two status lines.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -125,7 +128,7 @@ fn tls(args: &UpArgs) -> anyhow::Result<Option<Tls>> {
 
 /// What to paste into a service.
 fn announce(url: &str, data: &Path, with_token: bool) {
-    note(&format!("Spanlake takes OTLP/HTTP at {url} and keeps its data in {}.", data.display()));
+    note(&format!("{LISTENING}{url} and keeps its data in {}.", data.display()));
     note("Paste into a service (any OpenTelemetry SDK):");
     note("");
     note(&format!("  export OTEL_EXPORTER_OTLP_ENDPOINT={url}"));

@@ -12,7 +12,7 @@ use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::{Clock, EventStream, NewRecord, ObjectStore};
 use spanlake_pipeline::sweep::{expire, sweep};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, error, info, warn};
 
 use crate::disk::Disk;
@@ -44,7 +44,7 @@ impl Default for DriverSettings {
         Self {
             batch_window: Duration::from_millis(500),
             batch_records_max: 10_000,
-            batch_bytes_max: 4 << 20,
+            batch_bytes_max: 2 << 20,
             heartbeat: Duration::from_secs(1),
             archive_interval: Duration::from_secs(5),
             sweep_interval: Duration::from_mins(1),
@@ -127,7 +127,10 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
             }
         };
         while is_on(&mut stop, self.log.wait(shard, watermark)).await {
-            sleep(self.settings.batch_window).await;
+            // A batch that is full already need not wait for more.
+            if self.log.lag(shard, watermark).bytes < self.settings.batch_bytes_max as u64 {
+                sleep(self.settings.batch_window).await;
+            }
             let records = match self.log.read(shard, watermark, self.settings.batch_records_max, self.settings.batch_bytes_max) {
                 Ok(records) => records,
                 Err(error) => {
@@ -236,9 +239,4 @@ async fn is_on<T>(stop: &mut watch::Receiver<bool>, event: impl Future<Output = 
         _ = stop.changed() => false,
         _ = event => true,
     }
-}
-
-/// Waits for a task, for at most `grace`; returns whether it ended.
-pub async fn ended_within<T>(grace: Duration, task: impl Future<Output = T>) -> bool {
-    timeout(grace, task).await.is_ok()
 }

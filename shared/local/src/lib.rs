@@ -5,6 +5,7 @@
 
 mod clock;
 mod disk;
+mod driver;
 mod http;
 mod lock;
 mod log;
@@ -12,6 +13,7 @@ mod store;
 
 pub use clock::{SystemClock, Ticks, real_ticks};
 pub use disk::{Disk, DiskFile, Entry, Faults, ModelDisk, ModelFile, RealDisk, RealFile, Stat};
+pub use driver::{Driver, DriverSettings, Progress};
 pub use http::{Handler, ServerLimits, Tls, TlsError, serve};
 pub use lock::{FolderLock, LockError};
 pub use log::{Damage, Floor, Lag, LogOptions, LogReport, OpenError, ReadError, SegmentLog, ShardLimits, read_shards};

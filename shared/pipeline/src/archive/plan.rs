@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_partition_is_the_utc_hour() {
         assert_eq!(date_and_hour(0), ("1970-01-01".to_owned(), 0));
-        assert_eq!(date_and_hour(1_795_216_740 * NANOS_PER_SECOND), ("2026-11-20".to_owned(), 21));
+        assert_eq!(date_and_hour(1_795_216_740 * NANOS_PER_SECOND), ("2026-11-20".to_owned(), 23));
         assert_eq!(date_and_hour(951_782_400 * NANOS_PER_SECOND), ("2000-02-29".to_owned(), 0));
         assert_eq!(date_and_hour(-1), ("1969-12-31".to_owned(), 23));
     }

@@ -78,10 +78,9 @@ impl<S: ObjectStore> Closer<'_, S> {
     async fn late(&mut self, key: Key, late: Vec<Late>) -> Result<(), CloseError> {
         for Late { member, policy, weight, verdict } in late {
             let Some(row) = member.row().copied() else { continue };
-            let (version, rules) = self.rules_of(&member).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
+            let (_, rules) = self.rules_of(&member).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
             let facts = facts_of(&row, row.span.bits);
             let by_itself = catch_unwind(AssertUnwindSafe(|| rules.keeps_late_span(&key.trace, &facts)));
-            drop(version);
             let head = |policy, weight| GroupHead {
                 signal: Signal::Traces,
                 trace: key.trace,

@@ -1,0 +1,161 @@
+//! `spanlake why`: every policy's vote on a trace, the deciding one, weight, wait and lateness.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use spanlake_model::TraceId;
+use spanlake_pipeline::Verdict;
+use spanlake_pipeline::archive::partition_of;
+use spanlake_pipeline::inspect::RecordedDecision;
+
+use crate::cli::IdArgs;
+use crate::folder::{Folder, runtime};
+use crate::lake::{open, texts};
+use crate::terminal::print;
+
+/// Exit code 0 if anything is known of the trace, 1 if not.
+pub(crate) fn run(args: &IdArgs) -> anyhow::Result<ExitCode> {
+    let id = parse_id(&args.id)?;
+    let folder = Folder::open(&args.data.data)?;
+    let (found, text) = runtime()?.block_on(explain(&folder, id))?;
+    print(&text);
+    Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(crate) fn parse_id(text: &str) -> anyhow::Result<TraceId> {
+    text.trim().parse().map_err(|error| anyhow!("{text:?} is no trace id: {error}"))
+}
+
+/// Whether anything is known of a trace, and the text about it.
+pub(crate) async fn explain(folder: &Folder, id: TraceId) -> anyhow::Result<(bool, String)> {
+    let state = folder.find_trace(id).await?;
+    let mut decisions = in_lake(folder, id).await?;
+    let newer = state.decisions.iter().map(Decision::from);
+    decisions.extend(newer.filter(|newer| !decisions.iter().any(|known| known.decided == newer.decided)).collect::<Vec<_>>());
+    decisions.sort_by(|a, b| a.decided.cmp(&b.decided));
+    let mut out = String::new();
+    for decision in &decisions {
+        decision.write(&mut out, id)?;
+    }
+    let late = late_spans(folder, id).await?;
+    if late > 0 {
+        writeln!(out, "{late} of its spans came late, after a decision: they follow it, unless a policy keeps them by itself.")?;
+    }
+    let waiting = state.spans.iter().filter(|span| !span.is_decided).count();
+    if waiting > 0 {
+        writeln!(out, "{waiting} of its spans wait for a decision; it falls when the wait and the window are over. Ask again in half a minute.")?;
+    }
+    let found = !out.is_empty();
+    if !found {
+        writeln!(
+            out,
+            "Nothing is known of trace {id}. Either none of its spans arrived here, or it was decided longer ago than files are kept.\n\
+             Look whether its service sends here: spanlake sql --saved traffic --data {}",
+            folder.path.display()
+        )?;
+    }
+    Ok((found, out))
+}
+
+/// A point in time as the SQL engine writes it: `2026-11-21T08:15:00.000Z`.
+fn timestamp_text(nanos: i64) -> String {
+    let partition = partition_of(nanos);
+    let (date, hour) = partition.split_once('/').unwrap_or_default();
+    let (date, hour) = (date.trim_start_matches("dt="), hour.trim_start_matches("hour="));
+    let ms = nanos.div_euclid(spanlake_model::NANOS_PER_MS).rem_euclid(3_600_000);
+    format!("{date}T{hour}:{:02}:{:02}.{:03}Z", ms / 60_000, ms / 1_000 % 60, ms % 1_000)
+}
+
+/// A decision, from the lake or from the folder's state.
+struct Decision {
+    /// RFC 3339-like, UTC, to compare and to print.
+    decided: String,
+    verdict: String,
+    policy: String,
+    weight: f64,
+    votes: Vec<(String, String)>,
+    spans: String,
+    errors: String,
+    wait_ms: String,
+    is_complete: bool,
+    rules: String,
+}
+
+impl From<&RecordedDecision> for Decision {
+    fn from(recorded: &RecordedDecision) -> Self {
+        let reason = &recorded.reason;
+        Self {
+            decided: timestamp_text(recorded.decided_nanos),
+            verdict: reason.verdict.name().to_owned(),
+            policy: reason.policy.clone(),
+            weight: reason.weight,
+            votes: reason.votes.clone(),
+            spans: recorded.spans.to_string(),
+            errors: recorded.errors.to_string(),
+            wait_ms: recorded.wait_ms.to_string(),
+            is_complete: recorded.is_complete,
+            rules: reason.rules.clone(),
+        }
+    }
+}
+
+impl Decision {
+    fn write(&self, out: &mut String, id: TraceId) -> std::fmt::Result {
+        let verdict = match self.verdict.as_str() {
+            name if name == Verdict::Kept.name() => "was kept",
+            name if name == Verdict::Dropped.name() => "was dropped: a drop policy vetoed it",
+            _ => "was sampled out: no policy kept it",
+        };
+        writeln!(out, "Trace {id} {verdict}.")?;
+        writeln!(out, "  decided     {} (UTC), {} ms after its first span", self.decided, self.wait_ms)?;
+        writeln!(out, "  on          {} spans, {} of them errors", self.spans, self.errors)?;
+        let policy = if self.policy.is_empty() { "none" } else { &self.policy };
+        writeln!(out, "  deciding    {policy}")?;
+        if self.verdict == Verdict::Kept.name() {
+            writeln!(out, "  weight      {} (it stands for so many traces)", self.weight)?;
+            if !self.is_complete {
+                writeln!(out, "  incomplete  it passed the caps of a trace; the rest was dropped and counted")?;
+            }
+        }
+        writeln!(out, "  rules       {}", self.rules)?;
+        writeln!(out, "  votes")?;
+        for (policy, vote) in &self.votes {
+            writeln!(out, "    {policy:<32} {}", vote.replace('_', " "))?;
+        }
+        Ok(())
+    }
+}
+
+async fn in_lake(folder: &Folder, id: TraceId) -> anyhow::Result<Vec<Decision>> {
+    let lake = open(&folder.path).await?;
+    let sql = format!(
+        "SELECT decided_time, verdict, policy, weight, votes, span_count, error_count, wait_ms, is_complete, rules_version \
+         FROM decisions WHERE trace_id = '{id}' ORDER BY decided_time"
+    );
+    let rows = texts(&lake, &sql).await.context("asking the decisions table")?;
+    let mut decisions = Vec::new();
+    for row in rows {
+        let text = |column: usize| row.get(column).cloned().unwrap_or_default();
+        let votes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text(4)).unwrap_or_default();
+        decisions.push(Decision {
+            decided: text(0),
+            verdict: text(1),
+            policy: text(2),
+            weight: text(3).parse().unwrap_or(1.0),
+            votes: votes.into_iter().map(|(policy, vote)| (policy, vote.as_str().unwrap_or_default().to_owned())).collect(),
+            spans: text(5),
+            errors: text(6),
+            wait_ms: text(7),
+            is_complete: text(8) == "true",
+            rules: text(9),
+        });
+    }
+    Ok(decisions)
+}
+
+async fn late_spans(folder: &Folder, id: TraceId) -> anyhow::Result<u64> {
+    let lake = open(&folder.path).await?;
+    let rows = texts(&lake, &format!("SELECT count(*) FROM spans WHERE trace_id = '{id}' AND is_late")).await?;
+    Ok(rows.into_iter().flatten().next().and_then(|count| count.parse().ok()).unwrap_or_default())
+}
