@@ -78,7 +78,7 @@ pub enum SqlError {
 
 /// The names of all tables.
 pub(crate) fn table_names() -> Vec<&'static str> {
-    table::TABLES.iter().map(|table| table.name).collect()
+    table::schema::TABLES.iter().map(|table| table.name).collect()
 }
 
 /// The engine's error in our words; `limit_bytes` is the memory limit in force.

@@ -62,7 +62,7 @@ impl Lake {
         let build = || -> Result<SessionContext, DataFusionError> {
             let context = SessionContext::new_with_config_rt(config(&settings), runtime(&settings)?);
             functions::register(&context);
-            for table in table::TABLES {
+            for table in table::schema::TABLES {
                 let folder = data_dir.join("lake").join("v1").join(table.name);
                 context.register_table(TableReference::bare(table.name), Arc::new(listing(table, &folder)?))?;
             }
@@ -165,7 +165,7 @@ fn config(settings: &Settings) -> SessionConfig {
         .with_target_partitions(settings.target_partitions.max(1))
         .with_parquet_bloom_filter_pruning(true);
     // As in Athena, whose ORDER BY puts NULL last in either direction.
-    config.options_mut().sql_parser.default_null_ordering = "nulls_last".to_owned();
+    config.options_mut().sql_parser.default_null_ordering.replace_range(.., "nulls_last");
     // A trace lookup reads one column of a wide row and then only the pages of the rows that it found.
     config.options_mut().execution.parquet.pushdown_filters = true;
     config
@@ -180,7 +180,7 @@ fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>, DataFusionError> {
         .build_arc()
 }
 
-fn listing(table: &table::Table, folder: &Path) -> Result<ListingTable, DataFusionError> {
+fn listing(table: &table::schema::Table, folder: &Path) -> Result<ListingTable, DataFusionError> {
     let mut folder = PathBuf::from(folder);
     // The trailing separator says that it is a folder even while it does not exist.
     folder.push("");

@@ -5,7 +5,7 @@
 //! this engine and for Athena. Not for writing the lake, and not for printing: [`ResultSet::render`] writes to the
 //! caller's writer.
 
-use spanlake_table2::schema as table;
+use spanlake_table2 as table;
 
 mod error;
 mod functions;

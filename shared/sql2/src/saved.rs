@@ -48,6 +48,20 @@ const SERVICE: Param = Param { name: "service", default: Some(""), kind: ParamKi
 const LIMIT: Param = Param { name: "limit", default: Some("20"), kind: ParamKind::Int, doc: "how many rows at most" };
 const TRACE_ID: Param = Param { name: "trace-id", default: None, kind: ParamKind::TraceId, doc: "the trace: 32 hex digits" };
 
+/// What stands in front of the list in the documentation.
+const INTRODUCTION: &str = "# Saved queries
+
+Generated from `shared/sql/src/saved`; `UPDATE_GOLDEN=1 cargo test -p spanlake-sql` writes it anew.
+
+`spanlake sql --saved NAME` runs one over a data folder; parameters such as `--since 15m` are named below. Athena's form
+of each is in `infra/athena/queries`, and shown here; durations stand there in seconds.
+
+`red_1m`, `service_edges_1m` and `decisions` count everything that was sent, before sampling. Figures from `spans`,
+`traces` and `logs` are estimates by `sampling_weight`: how many rows each kept row stands for.
+
+| query | answers |
+|---|---|";
+
 /// All saved queries, grouped by theme.
 pub fn all() -> impl Iterator<Item = &'static Saved> {
     [requests::QUERIES, failures::QUERIES, traces::QUERIES, volumes::QUERIES].into_iter().flatten()
@@ -83,7 +97,7 @@ pub fn fill(name: &str, params: &[(String, String)], now_nanos: i64) -> Result<S
 /// A comment in front says what it answers and what may be changed. Fails with [`SqlError::UnknownQuery`] alone.
 pub fn athena(name: &str) -> Result<String, SqlError> {
     let saved = find(name)?;
-    let mut text = format!("-- {}: {}\n", saved.name, saved.description);
+    let mut lines = vec![format!("-- {}: {}", saved.name, saved.description)];
     for param in saved.params {
         let default = match (param.default, param.kind) {
             (None, _) => "given to the execution as ?".to_owned(),
@@ -91,40 +105,33 @@ pub fn athena(name: &str) -> Result<String, SqlError> {
             (Some(value), ParamKind::Text) => format!("here '{value}'"),
             (Some(value), _) => format!("here {value}"),
         };
-        text.push_str(&format!("-- {}: {}; {default}\n", param.name, param.doc));
+        lines.push(format!("-- {}: {}; {default}", param.name, param.doc));
     }
-    text.push_str(&template::expand(saved, &Athena, |param| param.default.map(str::to_owned))?);
-    text.push_str(";\n");
-    Ok(text)
+    lines.push(format!("{};\n", template::expand(saved, &Athena, default_of)?));
+    Ok(lines.join("\n"))
+}
+
+fn default_of(param: &Param) -> Option<String> {
+    param.default.map(str::to_owned)
 }
 
 /// The documentation page of all saved queries, as Markdown.
 pub fn docs() -> Result<String, SqlError> {
-    let mut page = String::from(
-        "# Saved queries\n\nGenerated from `shared/sql/src/saved`; `UPDATE_GOLDEN=1 cargo test -p spanlake-sql` writes it anew.\n\n\
-         `spanlake sql --saved NAME` runs one over a data folder, `--since 15m` and the other parameters as named below. Athena's \
-         form of each is in `infra/athena/queries`; a duration stands there in seconds.\n\n\
-         Tables before sampling (`red_1m`, `service_edges_1m`, `decisions`) count everything that was sent. Figures from `spans`, \
-         `traces` and `logs` are estimates by `sampling_weight`: how many rows each kept row stands for.\n\n| query | answers |\n|---|---|\n",
-    );
+    let mut page = vec![INTRODUCTION.to_owned()];
+    page.extend(all().map(|saved| format!("| [{0}](#{0}) | {1} |", saved.name, saved.description)));
     for saved in all() {
-        page.push_str(&format!("| [{0}](#{0}) | {1} |\n", saved.name, saved.description));
-    }
-    for saved in all() {
-        page.push_str(&format!(
-            "\n## {}\n\n{}\n\n| parameter | default | meaning |\n|---|---|---|\n",
-            saved.name, saved.description
-        ));
+        let title = format!("\n## {}\n\n{}\n", saved.name, saved.description);
+        page.extend([title, "| parameter | default | meaning |".to_owned(), "|---|---|---|".to_owned()]);
         for param in saved.params {
             let default = match param.default {
                 None => "must be given".to_owned(),
                 Some("") => "empty".to_owned(),
                 Some(value) => format!("`{value}`"),
             };
-            page.push_str(&format!("| `{}` | {default} | {} |\n", param.name, param.doc));
+            page.push(format!("| `{}` | {default} | {} |", param.name, param.doc));
         }
-        let statement = template::expand(saved, &Athena, |param| param.default.map(str::to_owned))?;
-        page.push_str(&format!("\n```sql\n{statement}\n```\n"));
+        page.push(format!("\n```sql\n{}\n```", template::expand(saved, &Athena, default_of)?));
     }
-    Ok(page)
+    page.push(String::new());
+    Ok(page.join("\n"))
 }

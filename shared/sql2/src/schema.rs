@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 
-use crate::table::{Column, ColumnType, Table};
+use crate::table::schema::{Column, ColumnType, Table};
 
 /// A table's columns without the partition columns; every one may be NULL.
 pub(crate) fn schema(table: &Table) -> SchemaRef {
@@ -36,3 +36,6 @@ fn data_type(kind: &ColumnType) -> DataType {
 fn element(kind: DataType) -> FieldRef {
     Arc::new(Field::new("element", kind, true))
 }
+
+#[cfg(test)]
+mod tests;

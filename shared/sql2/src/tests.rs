@@ -7,6 +7,7 @@ pub(crate) mod planted;
 mod render;
 mod sample;
 mod saved;
+mod written;
 
 use crate::{Format, Lake, ResultSet};
 

@@ -26,14 +26,12 @@ impl<'a> Cells<'a> {
             if is_null(column, row) {
                 return Ok(None);
             }
-            match formatter {
-                Some(formatter) => Ok(Some(formatter.value(row).try_to_string()?)),
-                None => {
-                    let mut text = String::new();
-                    json(column, row, &mut text)?;
-                    Ok(Some(text))
-                }
+            if let Some(formatter) = formatter {
+                return Ok(Some(formatter.value(row).try_to_string()?));
             }
+            let mut text = String::new();
+            json(column, row, &mut text)?;
+            Ok(Some(text))
         };
         self.columns.iter().map(cell).collect()
     }
@@ -115,5 +113,5 @@ pub(super) fn text(value: &str, out: &mut String) {
 
 /// Whether a number's text may stand in JSON as it is.
 pub(super) fn is_json_number(text: &str) -> bool {
-    !text.contains(|letter: char| letter == 'n' || letter == 'N')
+    !text.contains(['n', 'N'])
 }

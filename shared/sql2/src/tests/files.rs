@@ -59,7 +59,7 @@ pub(crate) type Row = Vec<(&'static str, Cell)>;
 
 /// The Arrow schema of a table.
 pub(crate) fn schema(name: &str) -> SchemaRef {
-    crate::schema::schema(table::table(name).unwrap())
+    crate::schema::schema(table::schema::table(name).unwrap())
 }
 
 /// Writes rows as one file of a table's hour.
@@ -87,7 +87,7 @@ fn column(field: &FieldRef, rows: &[Row]) -> ArrayRef {
     if cells.iter().all(Option::is_none) {
         return new_null_array(field.data_type(), rows.len());
     }
-    let int = |cell: &Option<&Cell>| match cell {
+    let int = |cell: Option<&Cell>| match cell {
         Some(Cell::Int(number)) => Some(*number),
         _ => None,
     };
@@ -104,14 +104,14 @@ fn column(field: &FieldRef, rows: &[Row]) -> ArrayRef {
                 .map(|cell| if let Some(Cell::Double(number)) = cell { Some(*number) } else { None })
                 .collect::<Float64Array>(),
         ),
-        DataType::Int64 => Arc::new(cells.iter().map(int).collect::<Int64Array>()),
+        DataType::Int64 => Arc::new(cells.iter().map(|cell| int(*cell)).collect::<Int64Array>()),
         DataType::Int32 => {
-            Arc::new(cells.iter().map(|cell| int(cell).map(|number| i32::try_from(number).unwrap())).collect::<Int32Array>())
+            Arc::new(cells.iter().map(|cell| int(*cell).map(|number| i32::try_from(number).unwrap())).collect::<Int32Array>())
         }
         DataType::Timestamp(..) => Arc::new(
             cells
                 .iter()
-                .map(|cell| int(cell).map(|nanos| nanos / 1_000_000 * 1_000))
+                .map(|cell| int(*cell).map(|nanos| nanos / 1_000_000 * 1_000))
                 .collect::<TimestampMicrosecondArray>()
                 .with_timezone("UTC"),
         ),
@@ -140,7 +140,7 @@ fn ints(item: &FieldRef, cells: &[Option<&Cell>]) -> ArrayRef {
     let mut builder = ListBuilder::new(Int64Builder::new()).with_field(Arc::clone(item));
     for cell in cells {
         if let Some(Cell::Ints(numbers)) = cell {
-            numbers.iter().for_each(|number| builder.values().append_value(*number));
+            builder.values().append_slice(numbers);
         }
         builder.append(matches!(cell, Some(Cell::Ints(_))));
     }

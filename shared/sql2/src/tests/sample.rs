@@ -12,7 +12,7 @@ const ENDPOINTS: [u32; 3] = [500, 1_000, 3_000];
 const SEEDS: u32 = 200;
 const KEPT: f64 = 0.05;
 
-/// SplitMix64 as a fraction from 0 to 1.
+/// `SplitMix64` as a fraction from 0 to 1.
 fn random(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
@@ -65,13 +65,13 @@ fn standard_error(requests: f64) -> f64 {
 
 #[tokio::test]
 async fn estimates_stay_within_three_standard_errors_and_do_not_lean() {
-    let estimates = estimates(SEEDS, &ENDPOINTS).await;
-    assert_eq!(estimates.len(), ENDPOINTS.len() * usize::try_from(SEEDS).unwrap());
-    let outside = estimates.iter().filter(|(requests, estimate)| (estimate - requests).abs() > 3.0 * standard_error(*requests));
+    let pairs = estimates(SEEDS, &ENDPOINTS).await;
+    assert_eq!(pairs.len(), ENDPOINTS.len() * usize::try_from(SEEDS).unwrap());
+    let outside = pairs.iter().filter(|(requests, estimate)| (estimate - requests).abs() > 3.0 * standard_error(*requests));
     // Of 600 fair estimates 1.6 are expected beyond three standard errors.
     assert!(outside.count() <= 5);
-    let (requests, estimated) = estimates.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
-    let mean_error = (estimated / requests - 1.0).abs();
+    let (sent, counted) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    let mean_error = f64::abs(counted / sent - 1.0);
     assert!(mean_error < 0.01, "{mean_error}");
 }
 

@@ -9,7 +9,10 @@ fn given(params: &[(&str, &str)]) -> Vec<(String, String)> {
     params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-async fn check(cases: &[(&str, &[(&str, &str)], String)]) {
+/// A query, its parameters, and its rows as CSV.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], String);
+
+async fn check(cases: &[Case<'_>]) {
     let data = tempfile::tempdir().unwrap();
     plant(data.path());
     let lake = Lake::open(data.path()).await.unwrap();
