@@ -1,6 +1,5 @@
 //! The lake folder as tables, and one statement at a time over them.
 
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,10 +12,18 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::AbortHandle;
 
 use crate::error::{explain, is_vanished};
 use crate::{ResultSet, SqlError, functions, schema, table};
+
+/// Longest statement, in bytes. With it, the depth of what the engine must walk is bounded too.
+const MAX_STATEMENT_BYTES: usize = 16 << 10;
+/// Stack of a thread that runs statements, in bytes: far more than 16 KiB of OR need. It is address
+/// space, not memory, until it is used.
+const STACK_BYTES: usize = 256 << 20;
 
 /// Limits of a query.
 #[derive(Debug, Clone)]
@@ -40,8 +47,34 @@ impl Default for Settings {
 ///
 /// Files are listed anew for each statement, so that one instance sees what a running process adds and expires.
 pub struct Lake {
+    session: Session,
+    /// Threads of our own: deep statements need more stack than a caller's threads have. `None` only while dropping.
+    threads: Option<Runtime>,
+}
+
+impl Drop for Lake {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            // The caller may be a task itself, which must not wait for threads to end.
+            threads.shutdown_background();
+        }
+    }
+}
+
+/// What a statement needs while it runs.
+#[derive(Clone)]
+struct Session {
     context: SessionContext,
     settings: Settings,
+}
+
+/// Ends a statement whose caller no longer waits for it.
+struct Abort(AbortHandle);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Lake {
@@ -69,7 +102,14 @@ impl Lake {
             Ok(context)
         };
         let context = build().map_err(|error| explain(&error, settings.memory_bytes))?;
-        Ok(Self { context, settings })
+        let threads = Builder::new_multi_thread()
+            .worker_threads(settings.target_partitions.max(1))
+            .thread_name("sql")
+            .thread_stack_size(STACK_BYTES)
+            .enable_time()
+            .build()
+            .map_err(|error| SqlError::Failed { reason: format!("no thread for queries: {error}") })?;
+        Ok(Self { session: Session { context, settings }, threads: Some(threads) })
     }
 
     /// Runs one reading statement (SELECT, WITH, EXPLAIN, SHOW, DESCRIBE) and collects its rows.
@@ -77,25 +117,36 @@ impl Lake {
     /// A file that expires while the statement runs makes it run once more, over a new listing.
     pub async fn query(&self, sql: &str) -> Result<ResultSet, SqlError> {
         let sql = sql.trim().trim_end_matches(';');
+        if sql.len() > MAX_STATEMENT_BYTES {
+            return Err(SqlError::Syntax { reason: format!("give at most {MAX_STATEMENT_BYTES} bytes") });
+        }
         let outcome = match self.guarded(sql).await {
             Err(Fault::Engine(error)) if is_vanished(&error) => self.guarded(sql).await,
             outcome => outcome,
         };
         outcome.map_err(|fault| match fault {
             Fault::Refused(error) => error,
-            Fault::Engine(error) => explain(&error, self.settings.memory_bytes),
+            Fault::Engine(error) => explain(&error, self.session.settings.memory_bytes),
         })
     }
 
     /// A damaged file can make the engine panic: that ends the statement, not the process.
     async fn guarded(&self, sql: &str) -> Result<ResultSet, Fault> {
-        AssertUnwindSafe(self.run(sql)).catch_unwind().await.unwrap_or_else(|_| {
-            let reason =
-                "the engine gave up, most likely over a damaged file: narrow the statement by dt and hour to find it".to_owned();
-            Err(Fault::Refused(SqlError::Failed { reason }))
-        })
+        let failed = |reason: &str| Err(Fault::Refused(SqlError::Failed { reason: reason.to_owned() }));
+        let Some(threads) = &self.threads else { return failed("the lake is closed") };
+        let (session, sql) = (self.session.clone(), sql.to_owned());
+        let running = threads.spawn(async move { session.run(&sql).await });
+        let _abort = Abort(running.abort_handle());
+        match running.await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                failed("the engine gave up, most likely over a damaged file: narrow the statement by dt and hour to find it")
+            }
+        }
     }
+}
 
+impl Session {
     async fn run(&self, sql: &str) -> Result<ResultSet, Fault> {
         let state = self.context.state();
         let mut statements = DFParser::parse_sql(sql)?;

@@ -64,11 +64,11 @@ async fn a_file_that_expires_after_it_was_listed_is_told_from_other_faults() {
     let rows: Vec<Row> = (0..10).map(|n| vec![("service_name", n.to_string().into())]).collect();
     write(data.path(), "spans", ("2026-11-20", "08"), "1.parquet", &rows);
     let lake = Lake::open(data.path()).await.unwrap();
-    let plan = lake.context.sql("SELECT service_name FROM spans").await.unwrap().create_physical_plan().await.unwrap();
+    let plan = lake.session.context.sql("SELECT service_name FROM spans").await.unwrap().create_physical_plan().await.unwrap();
     fs::remove_file(data.path().join("lake/v1/spans/dt=2026-11-20/hour=08/1.parquet")).unwrap();
-    let error = datafusion::physical_plan::collect(plan, lake.context.task_ctx()).await.unwrap_err();
+    let error = datafusion::physical_plan::collect(plan, lake.session.context.task_ctx()).await.unwrap_err();
     assert!(super::is_vanished(&error), "{error}");
-    let other = lake.context.sql("SELECT x FROM spans").await.unwrap_err();
+    let other = lake.session.context.sql("SELECT x FROM spans").await.unwrap_err();
     assert!(!super::is_vanished(&other), "{other}");
 }
 
@@ -182,4 +182,15 @@ async fn a_result_is_cut_at_its_limit_and_says_so() {
     assert_eq!((ten.rows.len(), ten.is_cut), (10, false));
     let more = lake.query("SELECT * FROM generate_series(1, 100000)").await.unwrap();
     assert_eq!((more.rows.len(), more.is_cut), (10, true));
+}
+
+#[tokio::test]
+async fn a_deep_statement_is_answered_and_a_longer_one_refused() {
+    let data = tempfile::tempdir().unwrap();
+    plant(data.path());
+    let lake = Lake::open(data.path()).await.unwrap();
+    let deep = |terms| format!("SELECT count(*) FROM spans WHERE {}", vec!["is_late"; terms].join(" OR "));
+    // A thread of the usual 2 MiB overflows at this depth, which would end the process.
+    assert_eq!(answer(&lake, &deep(200)).await, "1");
+    assert!(matches!(lake.query(&deep(2_000)).await, Err(SqlError::Syntax { .. })));
 }
