@@ -103,7 +103,9 @@ fn plan_error(text: &str) -> SqlError {
 fn nearest(name: &str, mut names: Vec<String>) -> Vec<String> {
     names.sort();
     names.dedup();
-    names.sort_by_cached_key(|candidate| (!candidate.contains(name) && !name.contains(candidate.as_str()), distance(name, candidate)));
+    names.sort_by_cached_key(|candidate| {
+        (!candidate.contains(name) && !name.contains(candidate.as_str()), distance(name, candidate))
+    });
     names.truncate(NEAREST_MOST);
     names
 }

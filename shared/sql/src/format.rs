@@ -56,7 +56,12 @@ impl ResultSet {
             }
         }
         let right: Vec<_> = (0..widths.len())
-            .map(|column| self.rows.iter().filter_map(|row| row.get(column)).all(|cell| matches!(cell, Cell::Int(_) | Cell::Double(_) | Cell::Null)))
+            .map(|column| {
+                self.rows
+                    .iter()
+                    .filter_map(|row| row.get(column))
+                    .all(|cell| matches!(cell, Cell::Int(_) | Cell::Double(_) | Cell::Null))
+            })
             .collect();
         let mut out = String::new();
         line(&mut out, &header, &widths, &right);
@@ -131,9 +136,7 @@ fn line(out: &mut String, cells: &[String], widths: &[usize], right: &[bool]) {
 
 fn csv_line(out: &mut String, cells: impl Iterator<Item = String>) {
     let cells: Vec<_> = cells
-        .map(|cell| {
-            if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
-        })
+        .map(|cell| if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell })
         .collect();
     out.push_str(&cells.join(","));
     out.push_str("\r\n");

@@ -132,10 +132,17 @@ fn cell(array: &ArrayRef, row: usize) -> Result<Cell, DataFusionError> {
         DataType::Struct(fields) => {
             let values = array.as_struct();
             let cells = values.columns().iter().map(|array| cell(array, row));
-            Cell::Record(fields.iter().zip(cells).map(|(field, cell)| Ok((field.name().clone(), cell?))).collect::<Result<_, DataFusionError>>()?)
+            Cell::Record(
+                fields
+                    .iter()
+                    .zip(cells)
+                    .map(|(field, cell)| Ok((field.name().clone(), cell?)))
+                    .collect::<Result<_, DataFusionError>>()?,
+            )
         }
         kind => {
-            let options = FormatOptions::default().with_timestamp_tz_format(Some(TIME_FORMAT)).with_timestamp_format(Some(TIME_FORMAT));
+            let options =
+                FormatOptions::default().with_timestamp_tz_format(Some(TIME_FORMAT)).with_timestamp_format(Some(TIME_FORMAT));
             let text = ArrayFormatter::try_new(array.as_ref(), &options)?.value(row).try_to_string()?;
             match text.parse() {
                 Ok(number) if kind.is_integer() => Cell::Int(number),
