@@ -1,4 +1,5 @@
 //! Messages from a seed, with the values that break things.
+#![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "random numbers, cut on purpose")]
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
