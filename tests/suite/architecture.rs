@@ -49,7 +49,11 @@ const RESERVED: &[Reserved] = &[
         tests: &["spanlake-tests"],
     },
     Reserved { libraries: &["regex", "serde-saphyr"], product: &["spanlake-policy"], tests: &["spanlake-tests"] },
-    Reserved { libraries: &["anyhow", "clap", "rustix", "tracing-subscriber", "ureq"], product: &["spanlake"], tests: &["spanlake-tests"] },
+    Reserved {
+        libraries: &["anyhow", "clap", "rustix", "tracing-subscriber", "ureq"],
+        product: &["spanlake"],
+        tests: &["spanlake-tests"],
+    },
     Reserved { libraries: &["rand", "uuid", "chrono", "time", "getrandom"], product: &[], tests: &[] },
     Reserved { libraries: &["tempfile"], product: &["spanlake"], tests: &["spanlake-local", "spanlake-sql", "spanlake-tests"] },
 ];
@@ -130,7 +134,9 @@ fn only_the_crates_that_are_meant_to_see_a_library_see_it() {
     let mut wrong = Vec::new();
     for package in workspace() {
         for dependency in &package.dependencies {
-            let Some(reserved) = RESERVED.iter().find(|reserved| reserved.libraries.contains(&dependency.name.as_str())) else { continue };
+            let Some(reserved) = RESERVED.iter().find(|reserved| reserved.libraries.contains(&dependency.name.as_str())) else {
+                continue;
+            };
             let name = package.name.as_str();
             if !reserved.product.contains(&name) && !(dependency.is_dev && reserved.tests.contains(&name)) {
                 wrong.push(format!("{name} -> {}", dependency.name));
@@ -150,7 +156,11 @@ fn every_crate_takes_its_lints_and_versions_from_the_workspace() {
             if line.starts_with('[') {
                 in_dependencies = line.ends_with("dependencies]");
             } else if in_dependencies {
-                assert!(line.contains("workspace = true"), "{}: versions stand in the workspace's manifest: {line}", package.name);
+                assert!(
+                    line.contains("workspace = true"),
+                    "{}: versions stand in the workspace's manifest: {line}",
+                    package.name
+                );
             }
         }
     }
@@ -175,7 +185,8 @@ fn the_pure_crates_are_held_to_it_by_clippy() {
 
 #[test]
 fn the_rings_of_the_pure_crates_are_the_lowest() {
-    let pure: BTreeMap<String, Option<u8>> = PURE.iter().map(|name| (format!("spanlake-{name}"), ring(&format!("spanlake-{name}")))).collect();
+    let pure: BTreeMap<String, Option<u8>> =
+        PURE.iter().map(|name| (format!("spanlake-{name}"), ring(&format!("spanlake-{name}")))).collect();
     for (name, own) in RINGS {
         assert_eq!(pure.contains_key(*name), *own <= PIPELINE, "{name}");
     }

@@ -19,8 +19,8 @@ use crate::captures::{self, Capture};
 use crate::drive::{Front, START_NANOS, block_on, grouper, rules};
 
 const RULES: &str = include_str!("simulation/rules.yaml");
-const SEEDS: u64 = 60;
-const CUTS: u64 = 4;
+const SEEDS: u64 = 40;
+const CUTS: u64 = 3;
 
 /// The same rules with another share of chance: what a stream changes to.
 fn other_rules() -> String {
@@ -182,7 +182,8 @@ fn random_batch(rng: &mut Rng, most: u64) -> Batch {
 
 #[test]
 fn every_cut_of_the_same_records_seals_the_same_bytes() {
-    let metrics: Vec<_> = captures::all().into_iter().filter(|capture| capture.signal == Signal::Metrics && capture.name.contains(".pb")).collect();
+    let metrics: Vec<_> =
+        captures::all().into_iter().filter(|capture| capture.signal == Signal::Metrics && capture.name.contains(".pb")).collect();
     let (mut met, mut stragglers, mut outputs) = (Ledger::default(), 0, 0);
     for seed in 0..SEEDS {
         let (records, late) = records(seed, &metrics);
@@ -198,7 +199,12 @@ fn every_cut_of_the_same_records_seals_the_same_bytes() {
             let most = [1, 3, 10, 40][rng.index(4)];
             let other = run(&records, &settings, |_| random_batch(&mut rng, most));
             let differing: Vec<_> = other.objects.keys().filter(|key| !whole.objects.contains_key(*key)).collect();
-            assert!(other == whole, "seed {seed}, cut {cut}, batches of up to {most}: {differing:?}\n{:#?}\n{:#?}", whole.ledger, other.ledger);
+            assert!(
+                other == whole,
+                "seed {seed}, cut {cut}, batches of up to {most}: {differing:?}\n{:#?}\n{:#?}",
+                whole.ledger,
+                other.ledger
+            );
         }
         met.add(&whole.ledger);
         stragglers += late;

@@ -19,6 +19,7 @@ use spanlake_model::Signal;
 use crate::inflate::{Coding, Inflater};
 
 /// The bodies that real SDKs sent, inflated: name, signal, whether JSON, bytes.
+#[expect(clippy::disallowed_methods, reason = "fixtures are files; the crate itself touches none")]
 pub(crate) fn captures() -> Vec<(String, Signal, bool, Vec<u8>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/captures");
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release -p spanlake-policy --example measure -- FOLDER [CONFIG]`
 #![expect(clippy::print_stdout, reason = "its purpose is to print")]
+#![expect(clippy::disallowed_methods, reason = "a measurement reads bodies and the time; the crate itself does not")]
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is wrong")]
 
 use std::time::Instant;

@@ -55,7 +55,11 @@ fn every_source_file_is_declared_as_a_module() {
         if in_examples || stem == "lib" || stem == "main" {
             continue;
         }
-        let (stem, from) = if stem == "mod" { (file.parent().unwrap().file_name().unwrap().to_str().unwrap(), file.parent().unwrap()) } else { (stem, file.as_path()) };
+        let (stem, from) = if stem == "mod" {
+            (file.parent().unwrap().file_name().unwrap().to_str().unwrap(), file.parent().unwrap())
+        } else {
+            (stem, file.as_path())
+        };
         let declaration = format!("mod {stem};");
         let declares = |parent: &PathBuf| {
             let text = std::fs::read_to_string(parent).unwrap_or_default();
@@ -88,7 +92,8 @@ fn a_file_of_the_product_has_one_role_and_an_end() {
 #[test]
 fn no_file_names_a_path_of_the_machine_it_was_written_on() {
     // In pieces, since this file is looked at as well.
-    let mut foreign = vec![["/ro", "ot/"].concat(), ["/Us", "ers/"].concat(), ["/ho", "me/"].concat(), ["C:", "\\Users"].concat()];
+    let mut foreign =
+        vec![["/ro", "ot/"].concat(), ["/Us", "ers/"].concat(), ["/ho", "me/"].concat(), ["C:", "\\Users"].concat()];
     let checkout = root().display().to_string();
     if checkout.matches('/').count() > 1 {
         foreign.push(checkout);

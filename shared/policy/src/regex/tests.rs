@@ -1,5 +1,6 @@
 use super::{Template, compile};
 
+#[expect(clippy::disallowed_methods, reason = "vectors are files; the crate itself touches none")]
 fn rows() -> Vec<serde_json::Value> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/vectors/regex-go-vs-rust.jsonl");
     let text = std::fs::read_to_string(path).unwrap();

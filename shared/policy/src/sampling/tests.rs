@@ -3,6 +3,7 @@ use spanlake_model::TraceId;
 use super::hash::{hash, salted, threshold};
 use super::*;
 
+#[expect(clippy::disallowed_methods, reason = "vectors are files; the crate itself touches none")]
 fn rows() -> Vec<serde_json::Value> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/vectors/probabilistic-golden.jsonl");
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
