@@ -163,8 +163,8 @@ fn a_trace_is_summed_up_from_its_spans() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn no_bytes_make_a_writer_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), signal in 0..3) {
-        let signal = [Signal::Traces, Signal::Logs, Signal::Metrics][signal as usize];
+    fn no_bytes_make_a_writer_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), signal in 0_usize..3) {
+        let signal = [Signal::Traces, Signal::Logs, Signal::Metrics][signal];
         let context = Context { resource: &bytes, scope: &bytes, ..Context::default() };
         let item = |context| Item { context, bytes: &bytes, arrival_nanos: i64::MIN, sampling: SAMPLING };
         let contexts = [context, Context::default()];

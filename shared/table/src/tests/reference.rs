@@ -1,4 +1,7 @@
 //! Rows made from decoded messages, the obvious way.
+#![expect(clippy::cast_precision_loss, reason = "the exemplars' column is a double")]
+#![expect(clippy::format_collect, reason = "obvious beats fast in a reference")]
+#![expect(clippy::match_same_arms, reason = "guards read best one by one")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,7 +39,7 @@ fn or_null(text: &str) -> Value {
 }
 
 fn word(words: &[&str], number: i32) -> String {
-    words.get(number as usize).map_or_else(|| number.to_string(), |word| (*word).to_owned())
+    usize::try_from(number).ok().and_then(|place| words.get(place)).map_or_else(|| number.to_string(), |word| (*word).to_owned())
 }
 
 fn real(number: f64) -> String {
@@ -120,7 +123,8 @@ fn common(source: &Source, row: &mut Row) {
 }
 
 fn object(value: Value) -> Row {
-    value.as_object().cloned().unwrap()
+    let Value::Object(row) = value else { panic!("{value} is no row") };
+    row
 }
 
 fn count(number: u32) -> i32 {
