@@ -217,3 +217,19 @@ fn every_cut_of_the_same_records_seals_the_same_bytes() {
     let counts = [met.traces.sampled_out, met.traces.dropped_total(), met.quarantined_records, u64::from(stragglers)];
     assert!(counts.iter().all(|count| *count > 50) && outputs > 300, "the streams were too tame: {counts:?}, {outputs} outputs");
 }
+
+/// A shard that catches up reads in one batch what came minutes apart.
+#[test]
+fn a_batch_longer_than_the_late_horizon_decides_each_trace_once() {
+    let front = Front::new(1);
+    for number in [1, 2] {
+        let (trace, id, parent, name) = (TraceId([number; 16]), SpanId([number; 8]), SpanId::default(), "work".to_owned());
+        let span = SpanSpec { trace, id, parent, name, kind: 2, start_nanos: 1, end_nanos: 2, status: 2, attributes: Vec::new() };
+        front.stream.set_now(START_NANOS + i64::from(number) * 700 * NANOS_PER_SECOND);
+        front.post(Signal::Traces, trace_request("web", &[span]));
+    }
+    front.beat(START_NANOS + 1_430 * NANOS_PER_SECOND);
+    let Outcome { ledger, .. } =
+        run(&front.records(0), &GroupSettings::default(), |rest| Batch { takes: rest, again: 0, forgets: false });
+    assert_eq!((ledger.traces.committed, ledger.traces.kept), (2, 2), "{ledger:?}");
+}
