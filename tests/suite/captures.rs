@@ -43,7 +43,7 @@ impl Capture {
     /// The body without its encoding, by another decoder than the product's way of calling it.
     pub(crate) fn inflated(&self) -> Vec<u8> {
         let mut body = Vec::new();
-        if self.name.ends_with(".gz") {
+        if self.headers.contains_key("content-encoding") {
             flate2::read::MultiGzDecoder::new(&self.wire[..]).read_to_end(&mut body).unwrap();
         } else {
             body.clone_from(&self.wire);
@@ -72,7 +72,7 @@ pub(crate) fn all() -> Vec<Capture> {
         name: name.clone(),
         signal: Signal::ALL.into_iter().find(|signal| name.contains(signal.name())).unwrap(),
         path: text(&head["path"]),
-        headers: head["headers"].as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        headers: head["headers"].as_object().unwrap().iter().map(|(name, value)| (name.to_lowercase(), text(value))).collect(),
         wire: std::fs::read(format!("{data}/captures/{name}")).unwrap(),
     };
     let mut all: Vec<_> = heads.iter().map(capture).collect();

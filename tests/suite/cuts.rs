@@ -19,7 +19,7 @@ use crate::captures::{self, Capture};
 use crate::drive::{Front, START_NANOS, block_on, grouper, rules};
 
 const RULES: &str = include_str!("simulation/rules.yaml");
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 60;
 const CUTS: u64 = 3;
 
 /// The same rules with another share of chance: what a stream changes to.
@@ -71,9 +71,9 @@ impl Scene<'_> {
 
     fn spans(&mut self) {
         let mut spans = Vec::new();
-        for _ in 0..1 + self.rng.below(4) {
+        for _ in 0..=self.rng.below(3) {
             let trace = self.trace();
-            for _ in 0..1 + self.rng.below(3) {
+            for _ in 0..=self.rng.below(2) {
                 let start_nanos = START_NANOS.unsigned_abs() + self.rng.below(1_000_000_000);
                 let status = if self.rng.chance(10) { 2 } else { 0 };
                 let attributes = vec![("card".to_owned(), format!("4111 1111 1111 1111 {}", self.rng.below(9)))];
@@ -88,7 +88,7 @@ impl Scene<'_> {
 
     fn logs(&mut self) {
         let mut records = Vec::new();
-        for _ in 0..1 + self.rng.below(3) {
+        for _ in 0..=self.rng.below(2) {
             let trace = if self.rng.chance(50) { self.trace() } else { TraceId::default() };
             records.push((trace, format!("log {}", self.rng.next_u64())));
         }
@@ -215,7 +215,7 @@ fn every_cut_of_the_same_records_seals_the_same_bytes() {
         assert!(account.kept > 0 && account.duplicates > 0, "the streams were too tame: {met:?}");
     }
     let counts = [met.traces.sampled_out, met.traces.dropped_total(), met.quarantined_records, u64::from(stragglers)];
-    assert!(counts.iter().all(|count| *count > 50) && outputs > 300, "the streams were too tame: {counts:?}, {outputs} outputs");
+    assert!(counts.iter().all(|count| *count > 20) && outputs > 300, "the streams were too tame: {counts:?}, {outputs} outputs");
 }
 
 /// A shard that catches up reads in one batch what came minutes apart.
