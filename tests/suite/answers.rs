@@ -40,7 +40,7 @@ impl Server {
     fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
         if let Err(refusal) = self.ingest.admit(&parts) {
-            return refusal;
+            return *refusal;
         }
         block_on(self.ingest.handle(Request::from_parts(parts, body)))
     }
@@ -108,7 +108,8 @@ fn a_good_request_is_answered_200_in_its_own_encoding_and_is_on_the_stream() {
 
 #[test]
 fn without_the_right_token_nothing_is_read_and_the_answer_is_401() {
-    let settings = IngestSettings { tokens: vec![TOKEN.to_owned(), "another-token-here".to_owned()], ..IngestSettings::default() };
+    let settings =
+        IngestSettings { tokens: vec![TOKEN.to_owned(), "another-token-here".to_owned()], ..IngestSettings::default() };
     let server = Server::with(settings, 0);
     let body = trace_request("web", &[span(1)]);
     for header in ["", "Bearer ", "Bearer wrong", "Basic a-token-for-this-test", TOKEN] {
@@ -195,7 +196,8 @@ fn a_bad_item_is_refused_alone_with_its_reason() {
     bad.trace = TraceId::default();
     let answer = server.post("/v1/traces", &[PROTOBUF], trace_request("web", &[span(1), bad, span(2)]));
     assert_eq!(answer.status(), 200);
-    let reply = opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse::decode(answer.body().clone()).unwrap();
+    let reply =
+        opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse::decode(answer.body().clone()).unwrap();
     let partial = reply.partial_success.unwrap();
     assert_eq!(partial.rejected_spans, 1);
     assert!(partial.error_message.contains("trace_id"), "{}", partial.error_message);

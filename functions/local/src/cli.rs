@@ -69,7 +69,7 @@ pub(crate) struct UpArgs {
     /// are kept, health checks are not, secrets are masked. `spanlake check FILE` tells what of a file is used
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// A file of bearer tokens, one a line, any of which admits. Also: the environment variable SPANLAKE_TOKEN
+    /// A file of bearer tokens, one a line, any of which admits. Also: the environment variable `SPANLAKE_TOKEN`
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// TLS certificate chain (PEM)

@@ -41,7 +41,11 @@ impl Folder {
     }
 }
 
+/// The stack of a thread that runs statements: planning one recurses as deep as its expressions nest.
+const STACK_BYTES: usize = 64 << 20;
+
 /// A runtime for commands that only read.
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("starting the runtime")
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).thread_stack_size(STACK_BYTES).enable_all().build().context("starting the runtime")
 }

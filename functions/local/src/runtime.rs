@@ -23,7 +23,7 @@ use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::Rules;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::cli::{StreamLimits, UpArgs};
 use crate::folder::STREAM;
@@ -43,7 +43,7 @@ struct Front(Arc<LocalIngest>);
 
 impl Handler for Front {
     fn admit(&self, parts: &Parts) -> Result<(), Box<Response<Bytes>>> {
-        self.0.admit(parts).map_err(Box::new)
+        self.0.admit(parts)
     }
 
     async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
@@ -84,9 +84,9 @@ impl Process {
         let data = setup.args.data.data.clone();
         std::fs::create_dir_all(&data).with_context(|| format!("making the data folder {}", data.display()))?;
         let lock = FolderLock::take(&data)?;
-        let listener = TcpListener::bind(setup.args.listen)
-            .await
-            .with_context(|| format!("listening on {}: is another program there? Choose another with --listen", setup.args.listen))?;
+        let listener = TcpListener::bind(setup.args.listen).await.with_context(|| {
+            format!("listening on {}: is another program there? Choose another with --listen", setup.args.listen)
+        })?;
         let address = listener.local_addr().context("reading the address")?;
         let store = Arc::new(DiskStore::open(RealDisk, data.clone()).with_context(|| format!("opening {}", data.display()))?);
         let log = Arc::new(open_log(&setup, store.as_ref()).await?);
@@ -104,8 +104,8 @@ impl Process {
         let ingest_settings = IngestSettings { tokens: setup.tokens, ..IngestSettings::default() };
         let ingest = Arc::new(Ingest::new(Arc::clone(&log), SystemClock, ingest_settings));
         let front = Arc::new(Front(Arc::clone(&ingest)));
-        let mut stopping = stopping.clone();
-        let shutdown = async move { drop(stopping.wait_for(|stop| *stop).await) };
+        let mut until = stopping;
+        let shutdown = async move { drop(until.wait_for(|stop| *stop).await) };
         let server = tokio::spawn(serve(listener, setup.tls, front, ServerLimits::default(), shutdown));
         Ok(Self { address, driver, log, ingest, stop, roles, server, _lock: lock })
     }
@@ -118,10 +118,15 @@ impl Process {
     /// Finishes requests and steps under way, then stops. What is on the stream is gone on with at the next start.
     pub(crate) async fn stop(self) {
         info!("stopping: finishing what is under way");
-        drop(self.stop.send(true));
-        drop(self.server.await);
+        // Nobody listens any more only if every role has ended by itself, which stopping would have done.
+        self.stop.send_replace(true);
+        if self.server.await.is_err() {
+            error!("the HTTP server ended by a panic");
+        }
         for role in self.roles {
-            drop(tokio::task::spawn_blocking(|| drop(role.join())).await);
+            if !matches!(tokio::task::spawn_blocking(|| role.join()).await, Ok(Ok(()))) {
+                error!("a role ended by a panic");
+            }
         }
         info!("stopped; a start on the same folder goes on where this ended");
     }
@@ -163,38 +168,32 @@ fn start_roles(
         ..GroupSettings::default()
     };
     let shards = log.shards();
-    let compile: Arc<CompileRules> = Arc::new(|text| crate::up::compile(text));
-    let mut roles = Vec::new();
-    {
-        let (driver, store, stop, shards) = (Arc::clone(driver), Arc::clone(store), stopping.clone(), shards.clone());
-        roles.push(role("group", move |local| {
-            local.spawn_local({
-                let (driver, stop) = (Arc::clone(&driver), stop.clone());
-                async move { driver.heartbeats(stop).await }
-            });
-            for (number, shard) in shards.into_iter().enumerate() {
-                let grouper = Grouper::new(Arc::clone(&store), shard, settings.clone(), Arc::clone(&rules), Arc::clone(&compile));
-                let (driver, stop) = (Arc::clone(&driver), stop.clone());
-                local.spawn_local(async move { driver.group(number, grouper, stop).await });
-            }
-        })?);
-    }
+    let compile: Arc<CompileRules> = Arc::new(crate::up::compile);
+    let mut threads = Vec::new();
+    let grouping = (Arc::clone(driver), Arc::clone(store), stopping.clone(), shards.clone());
+    threads.push(role("group", move |local| {
+        let (driver, store, stop, shards) = grouping;
+        let (beating, until) = (Arc::clone(&driver), stop.clone());
+        local.spawn_local(async move { beating.heartbeats(until).await });
+        for (number, shard) in shards.into_iter().enumerate() {
+            let grouper = Grouper::new(Arc::clone(&store), shard, settings.clone(), Arc::clone(&rules), Arc::clone(&compile));
+            let (driver, stop) = (Arc::clone(&driver), stop.clone());
+            local.spawn_local(async move { driver.group(number, grouper, stop).await });
+        }
+    })?);
     let (driver, store, stop) = (Arc::clone(driver), Arc::clone(store), stopping.clone());
-    roles.push(role("archive", move |local| {
+    threads.push(role("archive", move |local| {
         let archiver = || Archiver::new(Arc::clone(&store), shards.clone(), FILE_BYTES);
         let (writing, sweeping) = (archiver(), archiver());
         let (other, other_stop) = (Arc::clone(&driver), stop.clone());
         local.spawn_local(async move { other.archive(writing, other_stop).await });
         local.spawn_local(async move { driver.housekeep(sweeping, SystemClock, stop).await });
     })?);
-    Ok(roles)
+    Ok(threads)
 }
 
 /// Runs tasks of one role on a thread of their own, so that their work never delays an answer.
-fn role(
-    name: &str,
-    start: impl FnOnce(&tokio::task::LocalSet) + Send + 'static,
-) -> anyhow::Result<std::thread::JoinHandle<()>> {
+fn role(name: &str, start: impl FnOnce(&tokio::task::LocalSet) + Send + 'static) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
     let run = move || {
         let local = tokio::task::LocalSet::new();

@@ -34,7 +34,11 @@ const SHOWN_ROWS: u32 = 8;
 pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let data = args.data.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("spanlake-demo-{}", std::process::id())));
-    ensure!(!data.join("manifest").exists(), "{} holds data already: the demo wants a new folder, so that every figure is its own", data.display());
+    ensure!(
+        !data.join("manifest").exists(),
+        "{} holds data already: the demo wants a new folder, so that every figure is its own",
+        data.display()
+    );
     std::fs::create_dir_all(&data).with_context(|| format!("making {}", data.display()))?;
     let rules = data.join("demo-rules.yaml");
     std::fs::write(&rules, demo::RULES).with_context(|| format!("writing {}", rules.display()))?;
@@ -43,7 +47,10 @@ pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reading the clock")?;
     let shop = demo::build(args.seed, u64::try_from(now.as_nanos())?, Size::USUAL)?;
-    note(&format!("[2/4] a web shop sends its telemetry there, {} OTLP/HTTP requests over about ten seconds", shop.requests.len()));
+    note(&format!(
+        "[2/4] a web shop sends its telemetry there, {} OTLP/HTTP requests over about ten seconds",
+        shop.requests.len()
+    ));
     let target = Target { url: process.url.clone(), headers: Vec::new() };
     let sent = demo::send(&target, &shop.requests, &|sent| progress(&sending(sent)))?;
     finish_line(&format!("      {}", sending(&sent)));
@@ -102,7 +109,11 @@ impl Running {
             if let Some((_, rest)) = line.split_once(LISTENING) {
                 let url = rest.split_whitespace().next().unwrap_or_default().to_owned();
                 // What the process logs from here on belongs to the demo's own output.
-                std::thread::spawn(move || said.iter().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).for_each(|line| note(&line)));
+                std::thread::spawn(move || {
+                    said.iter()
+                        .filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\""))
+                        .for_each(|line| note(&line))
+                });
                 return Ok(Self { child, url });
             }
             heard.push(line);
@@ -133,7 +144,8 @@ impl Drop for Running {
 }
 
 fn sending(sent: &Sent) -> String {
-    let items: Vec<String> = Signal::ALL.into_iter().map(|signal| format!("{} {}", sent.accepted[signal], signal.items())).collect();
+    let items: Vec<String> =
+        Signal::ALL.into_iter().map(|signal| format!("{} {}", sent.accepted[signal], signal.items())).collect();
     format!("{} requests answered: {}", sent.requests, items.join(", "))
 }
 
@@ -166,7 +178,11 @@ fn settle(runtime: &Runtime, folder: &Folder, sent: &Sent) -> anyhow::Result<Ove
             folder.path.display()
         );
         let pending: u64 = Signal::ALL.into_iter().map(|signal| overview.ledger.account(signal).pending).sum();
-        progress(&format!("{pending} items undecided, {} plans not carried out, {} s", overview.plans_undone, begun.elapsed().as_secs()));
+        progress(&format!(
+            "{pending} items undecided, {} plans not carried out, {} s",
+            overview.plans_undone,
+            begun.elapsed().as_secs()
+        ));
         std::thread::sleep(SETTLE_INTERVAL);
     }
 }
@@ -225,10 +241,11 @@ fn state(folder: &Folder, overview: &Overview, sent: &Sent, url: &str, query: Ro
         masked: overview.ledger.masked.iter().map(|(rule, values)| (rule.clone(), *values)).collect(),
         saved_queries: ["slow-endpoints", "error-rate", "who-calls-whom"].map(str::to_owned).to_vec(),
         next_steps: vec![
-            format!("Ask this lake yourself:   spanlake sql --data {data} --saved recent-errors"),
+            format!("Ask this lake yourself:   spanlake sql --data {data} --saved errors"),
             format!("All saved queries:        spanlake sql --data {data} --list"),
             "Keep your own telemetry:  spanlake up, and paste what it prints into a service".to_owned(),
-            "Bring your own rules:     spanlake check your-collector.yaml, then spanlake up --config your-collector.yaml".to_owned(),
+            "Bring your own rules:     spanlake check your-collector.yaml, then spanlake up --config your-collector.yaml"
+                .to_owned(),
             format!("Look again while it runs: spanlake demo --keep-running (this one listened at {url})"),
         ],
     })

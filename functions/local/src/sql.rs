@@ -21,7 +21,8 @@ pub(crate) fn run(args: &SqlArgs) -> anyhow::Result<()> {
     let lake = runtime.block_on(open(&folder.path))?;
     if let Some(name) = &args.saved {
         let (service, trace_id) = (args.service.as_deref(), args.trace_id.as_deref());
-        let answer = runtime.block_on(run_saved(&lake, name, Asked { since: args.since, service, trace_id, limit: args.limit }))?;
+        let answer =
+            runtime.block_on(run_saved(&lake, name, Asked { since: args.since, service, trace_id, limit: args.limit }))?;
         show(&answer, args.format);
         return Ok(());
     }
@@ -45,12 +46,13 @@ fn show(answer: &ResultSet, format: Format) {
 }
 
 fn list() -> String {
-    let mut out = String::from("Saved queries: spanlake sql --saved NAME [--since 1h]\n\n");
+    let mut lines = vec!["Saved queries: spanlake sql --saved NAME [--since 1h]".to_owned(), String::new()];
     for query in SAVED {
-        let parameters: Vec<String> = query.parameters.iter().map(|parameter| format!("--{}", parameter.name())).collect();
-        out.push_str(&format!("  {:<26} {}\n{:29}takes {}\n", query.name, query.about, "", parameters.join(", ")));
+        let takes: Vec<String> = query.parameters.iter().map(|parameter| format!("--{}", parameter.name())).collect();
+        lines.push(format!("  {:<26} {}", query.name, query.about));
+        lines.push(format!("{:29}takes {}", "", takes.join(", ")));
     }
-    out
+    lines.join("\n") + "\n"
 }
 
 type Run<'a> = &'a dyn Fn(&Lake, &str) -> anyhow::Result<ResultSet>;

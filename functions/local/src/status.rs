@@ -22,10 +22,15 @@ pub(crate) fn run(args: &DataArgs) -> anyhow::Result<()> {
 fn text(folder: &Folder, overview: &Overview) -> anyhow::Result<String> {
     let mut out = String::new();
     writeln!(out, "Ledger (committed = kept + sampled out + dropped + pending)")?;
-    writeln!(out, "  {:<12} {:>12} {:>12} {:>12} {:>12} {:>12} {:>12}", "", "committed", "kept", "sampled out", "dropped", "pending", "duplicates")?;
+    writeln!(
+        out,
+        "  {:<12} {:>12} {:>12} {:>12} {:>12} {:>12} {:>12}",
+        "", "committed", "kept", "sampled out", "dropped", "pending", "duplicates"
+    )?;
     for signal in Signal::ALL {
         let account = overview.ledger.account(signal);
-        let numbers = [account.committed, account.kept, account.sampled_out, account.dropped_total(), account.pending, account.duplicates];
+        let numbers =
+            [account.committed, account.kept, account.sampled_out, account.dropped_total(), account.pending, account.duplicates];
         write!(out, "  {:<12}", signal.items())?;
         numbers.iter().try_for_each(|number| write!(out, " {number:>12}"))?;
         writeln!(out)?;

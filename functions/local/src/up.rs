@@ -1,12 +1,11 @@
 //! `spanlake up`: checks the flags, loads the rules, runs the process until Ctrl-C or SIGTERM.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use spanlake_local::Tls;
-use spanlake_model::Signal;
+use spanlake_model::{NANOS_PER_MS, Signal};
 use spanlake_policy::{DEFAULT_CONFIG, Rules, Severity, load, render};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
@@ -146,22 +145,24 @@ fn announce(url: &str, data: &Path, with_token: bool) {
 fn status_line(process: &Process) -> String {
     let progress = process.driver.progress();
     let counts = process.counts();
-    let mut line = format!("{} requests", counts.requests);
+    let mut parts = vec![format!("{} requests", counts.requests)];
     for signal in Signal::ALL {
         let (committed, kept) = progress.totals(signal);
         if committed > 0 {
-            drop(write!(line, " | {} {committed} in, {kept} kept", signal.items()));
+            parts.push(format!("{} {committed} in, {kept} kept", signal.items()));
         }
     }
     let refused: u64 = counts.refusals.values().sum();
     if refused > 0 {
-        drop(write!(line, " | {refused} refused"));
+        parts.push(format!("{refused} refused"));
     }
-    let watermark = |shard: usize| progress.manifests.get(shard).and_then(Option::as_ref).map_or(0, |manifest| manifest.watermark);
-    let lag = (0..progress.manifests.len()).map(|shard| process.log.lag(shard, watermark(shard)).oldest_age_nanos).max();
-    let lag_ms = lag.unwrap_or_default() / spanlake_model::NANOS_PER_MS;
-    drop(write!(line, " | lag {:.1} s | {} files", f64::from(i32::try_from(lag_ms).unwrap_or(i32::MAX)) / 1_000.0, progress.archived.files));
-    line
+    let watermark =
+        |shard: usize| progress.manifests.get(shard).and_then(Option::as_ref).map_or(0, |manifest| manifest.watermark);
+    let lags = (0..progress.manifests.len()).map(|shard| process.log.lag(shard, watermark(shard)).oldest_age_nanos);
+    let tenths = lags.max().unwrap_or_default() / (100 * NANOS_PER_MS);
+    parts.push(format!("lag {}.{} s", tenths / 10, tenths % 10));
+    parts.push(format!("{} files", progress.archived.files));
+    parts.join(" | ")
 }
 
 /// Structured logs: JSON lines unless a person is watching.

@@ -51,7 +51,12 @@ pub(crate) async fn draw(folder: &Folder, id: TraceId, colours: bool) -> anyhow:
     let mut bars = in_lake(folder, id).await?;
     let state = folder.find_trace(id).await?;
     let pending: Vec<Bar> = state.spans.iter().filter_map(from_wire).collect();
-    bars.extend(pending.into_iter().filter(|new| !bars.iter().any(|known| known.id == new.id && known.name == new.name)).collect::<Vec<_>>());
+    bars.extend(
+        pending
+            .into_iter()
+            .filter(|new| !bars.iter().any(|known| known.id == new.id && known.name == new.name))
+            .collect::<Vec<_>>(),
+    );
     if bars.is_empty() {
         let data = folder.path.display();
         let text = format!("No span of trace {id} is kept. Was it sampled out? spanlake why --data {data} {id}\n");

@@ -44,14 +44,17 @@ pub(crate) async fn explain(folder: &Folder, id: TraceId) -> anyhow::Result<(boo
     }
     let waiting = state.spans.iter().filter(|span| !span.is_decided).count();
     if waiting > 0 {
-        writeln!(out, "{waiting} of its spans wait for a decision; it falls when the wait and the window are over. Ask again in half a minute.")?;
+        writeln!(
+            out,
+            "{waiting} of its spans wait for a decision; it falls when the wait and the window are over. Ask again in half a minute."
+        )?;
     }
     let found = !out.is_empty();
     if !found {
         writeln!(
             out,
             "Nothing is known of trace {id}. Either none of its spans arrived here, or it was decided longer ago than files are kept.\n\
-             Look whether its service sends here: spanlake sql --saved traffic --data {}",
+             Look whether its service sends here: spanlake sql --saved services --data {}",
             folder.path.display()
         )?;
     }

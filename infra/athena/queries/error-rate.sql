@@ -1,10 +1,8 @@
--- error-rate: Requests and errors per service and minute, from all spans before sampling.
--- since: how far back to look: 90s, 15m, 1h, 7d; here 1h, in seconds
--- service: one service; empty: all; here ''
+-- Requests and error rate per service and minute, before sampling. Generated from shared/sql/src/saved.
 SELECT minute, service_name, sum(requests) AS requests, sum(errors) AS errors,
-  round(1e2 * sum(errors) / nullif(sum(requests), 0), 2) AS error_percent
+  round(100.0 * sum(errors) / sum(requests), 3) AS error_percent
 FROM red_1m
-WHERE dt >= date_format(current_timestamp - INTERVAL '3600' SECOND, '%Y-%m-%d') AND (dt > date_format(current_timestamp - INTERVAL '3600' SECOND, '%Y-%m-%d') OR hour >= date_format(current_timestamp - INTERVAL '3600' SECOND, '%H')) AND minute >= current_timestamp - INTERVAL '3600' SECOND
-  AND kind IN ('SERVER', 'CONSUMER') AND ('' = '' OR service_name = '')
+WHERE dt >= date_format(current_timestamp - interval '24' hour, '%Y-%m-%d') AND dt || ' ' || hour >= date_format(current_timestamp - interval '24' hour, '%Y-%m-%d %H') AND minute >= current_timestamp - interval '24' hour
 GROUP BY minute, service_name
-ORDER BY minute, service_name;
+ORDER BY minute DESC, service_name
+LIMIT 50;

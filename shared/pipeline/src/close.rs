@@ -189,7 +189,14 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         let (overflow, spans): (Vec<_>, Vec<_>) =
             members.into_iter().filter(is_span).partition(|member| member.row().is_some_and(|row| row.overflow));
         let due: Vec<Member> = overflow.into_iter().filter(|member| self.is_fresh(member)).collect();
-        let head = GroupHead { signal: Signal::Traces, trace: key.trace, policy: "overflow", weight: 1.0, is_late: false, is_complete: false };
+        let head = GroupHead {
+            signal: Signal::Traces,
+            trace: key.trace,
+            policy: "overflow",
+            weight: 1.0,
+            is_late: false,
+            is_complete: false,
+        };
         self.seal(&head, &due).await?;
         if !spans.is_empty() {
             self.trace(key, spans).await?;
@@ -267,7 +274,12 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         if !self.decisions.is_empty() {
             let Finished { bytes, index_bytes, hash } = self.decisions.finish(self.end - self.settings.window_nanos, self.end)?;
             let key = keys::data(keys::DECISIONS, hash);
-            self.manifest.decisions.push(DecisionsRef { key: key.clone(), bytes: bytes.len() as u64, index_bytes, end: self.end });
+            self.manifest.decisions.push(DecisionsRef {
+                key: key.clone(),
+                bytes: bytes.len() as u64,
+                index_bytes,
+                end: self.end,
+            });
             puts.push((key.clone(), bytes));
             decisions = Some(key);
         }
@@ -279,7 +291,14 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             let key = keys::data(keys::SEALED, hash);
             self.manifest.sealed_last += 1;
             let number = self.manifest.sealed_last;
-            self.manifest.sealed.push(SealedRef { number, key: key.clone(), bytes: bytes.len() as u64, raw_bytes, window_start, decisions });
+            self.manifest.sealed.push(SealedRef {
+                number,
+                key: key.clone(),
+                bytes: bytes.len() as u64,
+                raw_bytes,
+                window_start,
+                decisions,
+            });
             puts.push((key, bytes));
         }
         Ok(puts)

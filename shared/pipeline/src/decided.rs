@@ -207,7 +207,14 @@ impl DecidedIndex {
             if reason as usize >= self.reasons.len() {
                 return Err(Damaged("unknown reason"));
             }
-            rows.push(Decided { key, reason, spans: take.u32()?, errors: take.u32()?, wait_ms: take.u32()?, is_complete: head & 1 == 1 });
+            rows.push(Decided {
+                key,
+                reason,
+                spans: take.u32()?,
+                errors: take.u32()?,
+                wait_ms: take.u32()?,
+                is_complete: head & 1 == 1,
+            });
         }
         Ok(rows)
     }

@@ -107,7 +107,13 @@ pub struct Grouper<S> {
 
 impl<S: ObjectStore> Grouper<S> {
     /// The grouper of `shard`. `default_rules` hold until a heartbeat carries others.
-    pub fn new(store: Arc<S>, shard: Shard, settings: GroupSettings, default_rules: Arc<Rules>, compile: Arc<CompileRules>) -> Self {
+    pub fn new(
+        store: Arc<S>,
+        shard: Shard,
+        settings: GroupSettings,
+        default_rules: Arc<Rules>,
+        compile: Arc<CompileRules>,
+    ) -> Self {
         let mut book = RulesBook::default();
         book.insert("", default_rules);
         Self { store, shard, settings, compile, book, manifest: None, prefixes: HashMap::new() }
@@ -160,7 +166,8 @@ impl<S: ObjectStore> Grouper<S> {
                 return Ok(manifest.watermark);
             }
             let known = self.load_known(&manifest, &fresh).await?;
-            let BatchPlan { manifest: next, puts, seen } = match plan_batch(&manifest, &fresh, &known, &self.book, &self.settings) {
+            let BatchPlan { manifest: next, puts, seen } = match plan_batch(&manifest, &fresh, &known, &self.book, &self.settings)
+            {
                 Ok(plan) => plan,
                 Err(PlanError::UnknownRules(version)) => {
                     self.load_rules(&version).await?;

@@ -129,8 +129,8 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
     ///
     /// # Errors
     /// The answer, if it may not.
-    pub fn admit(&self, parts: &Parts) -> Result<(), Response<Bytes>> {
-        self.check(parts).map(drop).map_err(|refusal| self.refused(parts, &refusal))
+    pub fn admit(&self, parts: &Parts) -> Result<(), Box<Response<Bytes>>> {
+        self.check(parts).map(drop).map_err(|refusal| Box::new(self.refused(parts, &refusal)))
     }
 
     /// Handles a whole request and answers it.

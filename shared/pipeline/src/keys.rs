@@ -39,14 +39,19 @@ pub fn rules(version: &str) -> String {
     format!("{RULES}{version}.yaml")
 }
 
+/// How a plan's key ends.
+pub const PLAN_MADE: &str = ".json";
+/// How the key of a plan's done mark ends.
+pub const PLAN_DONE: &str = ".done";
+
 /// Archive plan `number`.
 #[must_use]
 pub fn plan(number: u64) -> String {
-    format!("{PLAN}{number:012}.json")
+    format!("{PLAN}{number:012}{PLAN_MADE}")
 }
 
 /// The mark that plan `number` was carried out.
 #[must_use]
 pub fn plan_done(number: u64) -> String {
-    format!("{PLAN}{number:012}.done")
+    format!("{PLAN}{number:012}{PLAN_DONE}")
 }

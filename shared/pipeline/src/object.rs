@@ -183,7 +183,8 @@ mod tests {
         for at in 0..object.bytes.len() {
             let mut bytes = object.bytes.to_vec();
             bytes[at] ^= 4;
-            let whole = ObjectIndex::read(&bytes).and_then(|index| Ok((index.inflate(0, &bytes, 0)?, index.inflate(1, &bytes, 0)?)));
+            let whole =
+                ObjectIndex::read(&bytes).and_then(|index| Ok((index.inflate(0, &bytes, 0)?, index.inflate(1, &bytes, 0)?)));
             assert!(whole.is_err(), "byte {at}");
         }
     }

@@ -91,7 +91,12 @@ pub trait ObjectStore: Send + Sync {
     fn swap(&self, key: &str, expected: &ETag, bytes: Bytes) -> impl Future<Output = Result<Conditional, StoreError>> + Send;
 
     /// Up to `most` objects whose keys begin with `prefix` and are greater than `after`, in order of their keys.
-    fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
+    fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
 
     /// Deletes the object; one that is not there is no error.
     fn delete(&self, key: &str) -> impl Future<Output = Result<(), StoreError>> + Send;

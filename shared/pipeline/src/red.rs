@@ -147,7 +147,10 @@ impl RedTable {
         if at == next {
             self.rows.push((name.to_key(), RedCell::default()));
         }
-        #[expect(clippy::indexing_slicing, reason = "`at` is an index of `rows`: it was stored with the row, or the row was just pushed")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "`at` is an index of `rows`: it was stored with the row, or the row was just pushed"
+        )]
         &mut self.rows[at].1
     }
 

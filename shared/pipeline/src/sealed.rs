@@ -120,7 +120,12 @@ impl SealedWriter {
     ///
     /// `decisions` is the key of the decisions of the same close: named here, so that one is not archived without the
     /// other.
-    pub(crate) fn finish(mut self, red: &RedTable, edges: &RedTable, decisions: Option<&str>) -> Result<Option<Finished>, Damaged> {
+    pub(crate) fn finish(
+        mut self,
+        red: &RedTable,
+        edges: &RedTable,
+        decisions: Option<&str>,
+    ) -> Result<Option<Finished>, Damaged> {
         for signal in Signal::ALL {
             let block = self.open.get_mut(usize::from(signal.code())).map(std::mem::take).unwrap_or_default();
             self.block(signal.code(), &block)?;
@@ -219,7 +224,14 @@ mod tests {
         let mut writer = SealedWriter::new(1_000).unwrap();
         let context = StagedContext { service: "shop".into(), ..StagedContext::default() };
         assert_eq!((writer.context(&context), writer.context(&context)), (0, 0));
-        let head = GroupHead { signal: Signal::Logs, trace: TraceId([3; 16]), policy: "p", weight: 20.0, is_late: true, is_complete: false };
+        let head = GroupHead {
+            signal: Signal::Logs,
+            trace: TraceId([3; 16]),
+            policy: "p",
+            weight: 20.0,
+            is_late: true,
+            is_complete: false,
+        };
         let item = SealedItem { context: 0, arrival: 900, count: 1, body: b"body" };
         writer.group(&head, [item, item].into_iter()).unwrap();
         let object = writer.finish(&RedTable::new(1), &RedTable::new(1), None).unwrap().unwrap();

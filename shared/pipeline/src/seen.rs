@@ -103,7 +103,8 @@ impl Known {
     /// For a record that arrives at `arrival`: which of its parts were already taken within the horizon.
     pub(crate) fn seen(&self, batch_id: &BatchId, parts: &[Part], arrival: i64) -> Vec<bool> {
         let known = self.parts.get(batch_id);
-        let is_seen = |part: &Part| known.and_then(|known| known.get(part)).is_some_and(|last| last.saturating_add(SEEN_NANOS) > arrival);
+        let is_seen =
+            |part: &Part| known.and_then(|known| known.get(part)).is_some_and(|last| last.saturating_add(SEEN_NANOS) > arrival);
         parts.iter().map(is_seen).collect()
     }
 }

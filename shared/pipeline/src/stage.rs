@@ -72,7 +72,12 @@ pub(crate) fn fresh_records<'a>(manifest: &Manifest, records: &'a [Record]) -> V
 }
 
 /// Whether older rules still take facts at this arrival: until every trace that began under them must be decided.
-pub(crate) fn previous_at<'a>(rules: &'a RulesInForce, book: &RulesBook, settings: &GroupSettings, arrival: i64) -> Option<&'a Previous> {
+pub(crate) fn previous_at<'a>(
+    rules: &'a RulesInForce,
+    book: &RulesBook,
+    settings: &GroupSettings,
+    arrival: i64,
+) -> Option<&'a Previous> {
     rules.previous.as_ref().filter(|previous| {
         let wait = book.get(&previous.version).map_or(0, |rules| wait_nanos(rules));
         settings.window_start(arrival) < previous.until.saturating_add(wait)
@@ -181,7 +186,10 @@ impl<'a> Stager<'a> {
             "shard": self.manifest.shard, "sequence": record.sequence, "arrival_unix_nano": record.arrival_nanos,
             "bytes": record.bytes.len(), "blake3_128": hash.to_string(), "reason": reason,
         });
-        self.quarantine.push((format!("{}{}-{:020}-{hash}.json", keys::QUARANTINE, self.manifest.shard, record.sequence), note.to_string().into()));
+        self.quarantine.push((
+            format!("{}{}-{:020}-{hash}.json", keys::QUARANTINE, self.manifest.shard, record.sequence),
+            note.to_string().into(),
+        ));
     }
 
     fn items(&mut self, record: &Record, items: &Items<'_>) -> Result<(), PlanError> {
@@ -201,7 +209,8 @@ impl<'a> Stager<'a> {
         let ledger_before = self.manifest.ledger.clone();
         let staged = check_payload(items).and_then(|payload| {
             // A panic of a rule must not stop the shard: the record is counted as poison.
-            catch_unwind(AssertUnwindSafe(|| self.payload(items, &payload, &seen, &force))).unwrap_or(Err(Damaged("a rule panicked")))
+            catch_unwind(AssertUnwindSafe(|| self.payload(items, &payload, &seen, &force)))
+                .unwrap_or(Err(Damaged("a rule panicked")))
         });
         if let Err(Damaged(reason)) = staged {
             self.batch.rows.truncate(rows_before);
@@ -228,7 +237,8 @@ impl<'a> Stager<'a> {
     fn in_force(&mut self, record: &Record) -> Result<InForce, PlanError> {
         let arrival = self.manifest.clock;
         let load = |version: &String| self.book.get(version).cloned().ok_or_else(|| PlanError::UnknownRules(version.clone()));
-        let previous = previous_at(&self.manifest.rules, self.book, self.settings, arrival).map(|previous| previous.version.clone());
+        let previous =
+            previous_at(&self.manifest.rules, self.book, self.settings, arrival).map(|previous| previous.version.clone());
         let rules = load(&self.manifest.rules.current)?;
         let previous_loaded = previous.as_ref().map(load).transpose()?;
         self.note_record(record);
@@ -322,7 +332,14 @@ impl<'a> Stager<'a> {
         index
     }
 
-    fn item(&mut self, signal: Signal, raw: &[u8], context: usize, force: &InForce, (mut key, overflow, count): (Key, bool, u64)) {
+    fn item(
+        &mut self,
+        signal: Signal,
+        raw: &[u8],
+        context: usize,
+        force: &InForce,
+        (mut key, overflow, count): (Key, bool, u64),
+    ) {
         let Some(ready) = self.contexts.all.get(context) else { return };
         let start = self.batch.arena.len();
         let outcome = force.rules.item(signal, &ready.masked, raw, &mut self.batch.arena, &mut self.scratch);
@@ -355,7 +372,8 @@ impl<'a> Stager<'a> {
             };
             let (service, environment) = (ready.masked.service_name.as_str(), ready.masked.deployment_environment.as_str());
             let (window, minute) = (force.window, force.minute);
-            let name = RedName { window, minute, service, environment, operation: head.name, kind: span.kind, status: span.status };
+            let name =
+                RedName { window, minute, service, environment, operation: head.name, kind: span.kind, status: span.status };
             let duration = span.end_nanos.saturating_sub(span.start_nanos);
             self.batch.red.cell(name).count(span.status == STATUS_ERROR, duration);
         }
@@ -428,7 +446,8 @@ struct ItemHead<'a> {
 
 impl<'a> ItemHead<'a> {
     fn read(signal: Signal, item: &'a [u8]) -> Self {
-        let mut head = Self { trace: TraceId::default(), span: SpanId::default(), parent: SpanId::default(), name: "", status: 0 };
+        let mut head =
+            Self { trace: TraceId::default(), span: SpanId::default(), parent: SpanId::default(), name: "", status: 0 };
         let mut reader = Reader::new(item);
         // Ingest has validated the item: an error here would only end the walk early.
         while let Ok(Some(field)) = reader.next() {

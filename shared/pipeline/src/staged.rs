@@ -115,7 +115,7 @@ pub(crate) struct Batch {
 impl Batch {
     /// The object's bytes. Sorts the rows; items of a trace stay in order of their records within a signal.
     pub(crate) fn finish(mut self) -> Result<Finished, Damaged> {
-        self.rows.sort_by(|a, b| (a.key, a.signal, a.record).cmp(&(b.key, b.signal, b.record)));
+        self.rows.sort_by_key(|row| (row.key, row.signal, row.record));
         let mut writer = ObjectWriter::new()?;
         let mut segments = Vec::new();
         let mut rows = self.rows.as_slice();
@@ -181,7 +181,8 @@ fn encode_segment(rows: &[Row], arena: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Dama
         } else {
             facts.varint(u64::from(row.count));
         }
-        let body = arena.get(row.body.0 as usize..row.body.0 as usize + row.body.1 as usize).ok_or(Damaged("body beyond the arena"))?;
+        let body =
+            arena.get(row.body.0 as usize..row.body.0 as usize + row.body.1 as usize).ok_or(Damaged("body beyond the arena"))?;
         bodies.extend_from_slice(body);
     }
     Ok((facts, bodies))
@@ -210,13 +211,25 @@ fn decode_span(take: &mut Take<'_>) -> Result<SpanPart, Damaged> {
     let is_root = flags & 32 != 0;
     let span_id = SpanId(take.array()?);
     let parent_id = if is_root { SpanId::default() } else { SpanId(take.array()?) };
-    Ok(SpanPart { bits, previous_bits, start_nanos, end_nanos, kind: flags & 7, status: flags >> 3 & 3, is_root, span_id, parent_id })
+    Ok(SpanPart {
+        bits,
+        previous_bits,
+        start_nanos,
+        end_nanos,
+        kind: flags & 7,
+        status: flags >> 3 & 3,
+        is_root,
+        span_id,
+        parent_id,
+    })
 }
 
 fn encode_header(rules: &[String], records: &[StagedRecord], segments: &[(Key, Key)]) -> Vec<u8> {
     let mut out = Vec::new();
     out.varint(rules.len() as u64);
-    rules.iter().for_each(|version| out.bytes(version.as_bytes()));
+    for version in rules {
+        out.bytes(version.as_bytes());
+    }
     out.varint(records.len() as u64);
     let (mut sequence, mut arrival) = (0, 0);
     for record in records {
@@ -370,14 +383,27 @@ mod tests {
 
     fn row(bucket: u16, trace: u8, record: u32, body: (u32, u32)) -> Row {
         let key = Key { bucket, trace: TraceId([trace; 16]) };
-        let span = SpanPart { bits: 5, start_nanos: 10, end_nanos: 3, kind: 3, status: 2, span_id: SpanId([9; 8]), ..SpanPart::default() };
+        let span = SpanPart {
+            bits: 5,
+            start_nanos: 10,
+            end_nanos: 3,
+            kind: 3,
+            status: 2,
+            span_id: SpanId([9; 8]),
+            ..SpanPart::default()
+        };
         Row { key, signal: Signal::Traces, record, context: 0, count: 1, overflow: false, body, span }
     }
 
     #[test]
     fn a_batch_is_read_back_sorted_segment_by_segment() {
         let arena: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
-        let rows = vec![row(9, 1, 0, (0, 150_000)), row(2, 8, 1, (150_000, 10)), row(2, 8, 0, (150_010, 5)), row(2, 7, 1, (10, 150_000))];
+        let rows = vec![
+            row(9, 1, 0, (0, 150_000)),
+            row(2, 8, 1, (150_000, 10)),
+            row(2, 8, 0, (150_010, 5)),
+            row(2, 7, 1, (10, 150_000)),
+        ];
         let record = |sequence, arrival| StagedRecord { sequence, arrival, rules: 0, previous_rules: 0 };
         let batch = Batch {
             rules: vec!["r1".into()],
@@ -393,7 +419,8 @@ mod tests {
         assert_eq!(index.records[1].sequence, 9);
         let mut read = Vec::new();
         for number in 0..index.segments.len() {
-            let part = |range: Range<u64>| &object.bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
+            let part =
+                |range: Range<u64>| &object.bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
             let rows = index.rows(number, part(index.facts_range(number).unwrap())).unwrap();
             let bodies = index.bodies(number, part(index.bodies_range(number).unwrap())).unwrap();
             let body = |row: &Row| bodies[row.body.0 as usize..][..row.body.1 as usize].to_vec();

@@ -83,19 +83,19 @@ pub async fn expire<S: ObjectStore>(store: &S, before_nanos: i64) -> Result<Swep
 /// Done plans that may go (all but the newest plan), and the undone ones.
 async fn plans<S: ObjectStore>(store: &S) -> Result<(Vec<Listed>, Vec<Plan>), SweepError> {
     let listed = list_all(store, keys::PLAN).await?;
-    let done: BTreeSet<String> =
-        listed.iter().filter_map(|listed| listed.key.strip_suffix(".done")).map(|stem| format!("{stem}.json")).collect();
-    let newest = listed.iter().filter(|listed| listed.key.ends_with(".json")).map(|listed| listed.key.clone()).next_back();
+    let stem = |listed: &Listed, kind: &str| listed.key.strip_suffix(kind).map(str::to_owned);
+    let done: BTreeSet<String> = listed.iter().filter_map(|listed| stem(listed, keys::PLAN_DONE)).collect();
+    let made: BTreeSet<String> = listed.iter().filter_map(|listed| stem(listed, keys::PLAN_MADE)).collect();
     let mut undone = Vec::new();
-    for plan in listed.iter().filter(|listed| listed.key.ends_with(".json") && !done.contains(&listed.key)) {
-        undone.push(Plan::decode(&get_whole(store, &plan.key).await?)?);
+    for plan in made.difference(&done) {
+        undone.push(Plan::decode(&get_whole(store, &format!("{plan}{}", keys::PLAN_MADE)).await?)?);
     }
-    let newest = newest.unwrap_or_default();
-    let old = listed.into_iter().filter(|listed| {
-        let plan = listed.key.replace(".done", ".json");
-        done.contains(&plan) && plan != newest
-    });
-    Ok((old.collect(), undone))
+    let newest = made.last().cloned().unwrap_or_default();
+    let is_old = |listed: &Listed| {
+        let stem = stem(listed, keys::PLAN_DONE).or_else(|| stem(listed, keys::PLAN_MADE)).unwrap_or_default();
+        done.contains(&stem) && stem != newest
+    };
+    Ok((listed.into_iter().filter(is_old).collect(), undone))
 }
 
 async fn list_all<S: ObjectStore>(store: &S, prefix: &str) -> Result<Vec<Listed>, StoreError> {

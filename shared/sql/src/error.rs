@@ -39,6 +39,9 @@ pub enum SqlError {
         /// What and where.
         reason: String,
     },
+    /// The engine gave up in the middle: a fault of its own, or a damaged file.
+    #[error("the SQL engine failed on this statement; if simpler statements work, rephrase it, else a file may be damaged")]
+    Panicked,
     /// It took too long.
     #[error("no answer within {seconds} s; narrow the query with dt and hour, or raise the time limit")]
     TimedOut {

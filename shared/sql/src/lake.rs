@@ -16,6 +16,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use spanlake_table::schema::{TABLES, Table};
 
 use crate::error::SqlError;
+use crate::functions;
 use crate::result::ResultSet;
 use crate::schema::file_schema;
 
@@ -85,8 +86,18 @@ impl Lake {
     /// # Errors
     /// [`SqlError`]; its text says what to do.
     pub async fn query(&self, sql: &str) -> Result<ResultSet, SqlError> {
-        let answer = tokio::time::timeout(self.limits.time, self.run(sql)).await;
-        answer.unwrap_or(Err(SqlError::TimedOut { seconds: self.limits.time.as_secs() }))
+        // A task of its own: a damaged file may make the engine panic, which must end the statement and not the process,
+        // and a runtime's threads can be given the stack that deep expressions need.
+        let (lake, statement) = (self.clone(), sql.to_owned());
+        let mut running = tokio::spawn(async move { lake.run(&statement).await });
+        match tokio::time::timeout(self.limits.time, &mut running).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(SqlError::Panicked),
+            Err(_) => {
+                running.abort();
+                Err(SqlError::TimedOut { seconds: self.limits.time.as_secs() })
+            }
+        }
     }
 
     async fn run(&self, sql: &str) -> Result<ResultSet, SqlError> {
@@ -125,6 +136,7 @@ impl Lake {
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         config.options_mut().execution.listing_table_ignore_subdirectory = false;
         let session = SessionContext::new_with_config_rt(config, runtime);
+        functions::register(&session);
         for table in TABLES {
             session.register_table(table.name, Arc::new(self.provider(table)?))?;
         }

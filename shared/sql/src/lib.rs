@@ -4,6 +4,7 @@
 
 mod error;
 mod format;
+mod functions;
 mod lake;
 mod result;
 pub mod saved;

@@ -100,7 +100,7 @@ pub struct EdgeRow<'a> {
     pub caller_service: &'a str,
     /// The called service.
     pub callee_service: &'a str,
-    /// `CLIENT` or `PRODUCER`.
+    /// `SERVER` or `CONSUMER`: the kind of the called span.
     pub kind: &'a str,
     /// Calls.
     pub requests: u64,

@@ -67,8 +67,5 @@ impl<'a> Scheduler<'a> {
 /// Gives the scheduler a chance to let others go first.
 pub(crate) async fn yield_once() {
     let mut yielded = false;
-    std::future::poll_fn(move |_| {
-        if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+    std::future::poll_fn(move |_| if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

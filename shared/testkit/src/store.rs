@@ -176,7 +176,9 @@ impl State {
         match self.late.swap_remove(at) {
             Late::Put(key, bytes) => drop(self.store(key, bytes)),
             Late::PutNew(key, bytes) => drop(self.store_if(key, bytes, |found| found.is_none())),
-            Late::Swap(key, etag, bytes) => drop(self.store_if(key, bytes, |found| found.is_some_and(|found| tag(found) == etag))),
+            Late::Swap(key, etag, bytes) => {
+                drop(self.store_if(key, bytes, |found| found.is_some_and(|found| tag(found) == etag)))
+            }
         }
     }
 

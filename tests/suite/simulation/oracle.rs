@@ -63,7 +63,11 @@ pub(super) fn check_any_time(sent: &[Acknowledged], visible: &Visible) -> Result
 
 /// At rest: every acknowledged log is visible; every trace that a deterministic policy keeps is whole, every other is
 /// whole or absent. `together` says which traces arrived in one piece, well within the wait.
-pub(super) fn check_at_rest(acknowledged: &[Acknowledged], visible: &Visible, together: &BTreeSet<TraceId>) -> Result<(), String> {
+pub(super) fn check_at_rest(
+    acknowledged: &[Acknowledged],
+    visible: &Visible,
+    together: &BTreeSet<TraceId>,
+) -> Result<(), String> {
     for log in acknowledged.iter().flat_map(|request| &request.logs) {
         if !visible.logs.contains_key(log) {
             return Err(format!("I2: the acknowledged log {log} is not visible"));
@@ -77,7 +81,9 @@ pub(super) fn check_at_rest(acknowledged: &[Acknowledged], visible: &Visible, to
         let seen = spans.iter().filter(|span| visible.spans.contains_key(&(span.trace, span.id))).count();
         if !together.contains(trace) {
             // A straggler may be late: then only what a policy keeps by itself must be there.
-            if let Some(lost) = spans.iter().find(|span| must_be_kept(&[span]) && !visible.spans.contains_key(&(span.trace, span.id))) {
+            if let Some(lost) =
+                spans.iter().find(|span| must_be_kept(&[span]) && !visible.spans.contains_key(&(span.trace, span.id)))
+            {
                 return Err(format!("I4: span {:?} of {trace} is kept by itself and not visible", lost.id));
             }
             continue;

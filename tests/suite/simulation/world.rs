@@ -144,11 +144,16 @@ impl World {
                 let service = if self.rng.chance(10) { SERVICES[2] } else { SERVICES[self.rng.index(2)] };
                 let start = START_NANOS.unsigned_abs() + number * 1_000_000;
                 let end = start + if slow && number == 0 { 1_500_000_000 } else { 5_000_000 };
-                let span = SentSpan { trace, id: SpanId(self.rng.bytes()), is_error: is_error && number == 0, start, end, service };
+                let span =
+                    SentSpan { trace, id: SpanId(self.rng.bytes()), is_error: is_error && number == 0, start, end, service };
                 pieces.entry(service).or_default().push(span);
             }
             for (service, spans) in pieces {
-                let logs = if self.rng.chance(40) { vec![format!("log {:x}-note", self.rng.next_u64() | 0xa000_0000_0000_000b)] } else { Vec::new() };
+                let logs = if self.rng.chance(40) {
+                    vec![format!("log {:x}-note", self.rng.next_u64() | 0xa000_0000_0000_000b)]
+                } else {
+                    Vec::new()
+                };
                 if !logs.is_empty() {
                     let records: Vec<_> = logs.iter().map(|log| (trace, log.clone())).collect();
                     let holds = Acknowledged { spans: Vec::new(), logs };
@@ -305,8 +310,7 @@ impl World {
     }
 
     fn digest(&self) -> String {
-        let all: Vec<String> =
-            self.store.snapshot().into_iter().map(|(key, bytes)| format!("{key} {}\n", bytes.len())).collect();
+        let all: Vec<String> = self.store.snapshot().into_iter().map(|(key, bytes)| format!("{key} {}\n", bytes.len())).collect();
         all.concat()
     }
 }
@@ -356,4 +360,3 @@ fn log_body(record: &[u8]) -> String {
         other => panic!("a body that nobody sent: {other:?}"),
     }
 }
-

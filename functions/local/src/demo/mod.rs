@@ -20,7 +20,7 @@ mod values;
 
 pub(crate) use report::{Lake, LedgerLine, State, TableSize, print};
 pub(crate) use sender::{Sent, Target, send};
-pub(crate) use shop::{SEED, Shop, Size, build};
+pub(crate) use shop::{SEED, Size, build};
 pub(crate) use truth::Truth;
 
 /// The rules that the report's figures hold for, as a Collector configuration.

@@ -34,7 +34,8 @@ pub(super) async fn files<S: ObjectStore>(
     let inputs = read(store, group).await?;
     let plan_number = plan.number.to_string();
     let pairs = [("spanlake.plan", plan_number.as_str())];
-    let files = tables(&inputs, &FileMeta { pairs: &pairs }).map_err(|source| ArchiveError::Table { plan: plan.number, source })?;
+    let files =
+        tables(&inputs, &FileMeta { pairs: &pairs }).map_err(|source| ArchiveError::Table { plan: plan.number, source })?;
     let rows = files.into_iter().filter(|file| file.rows > 0);
     Ok(rows.map(|file| (plan.file_key(file.table, number), Bytes::from(file.bytes))).collect())
 }
@@ -215,5 +216,9 @@ fn decisions(inputs: &Inputs, meta: &FileMeta<'_>) -> Result<TableFile, spanlake
 }
 
 fn votes_of(index: &DecidedIndex) -> Vec<Vec<(&str, &str)>> {
-    index.reasons.iter().map(|reason| reason.votes.iter().map(|(policy, vote)| (policy.as_str(), vote.as_str())).collect()).collect()
+    index
+        .reasons
+        .iter()
+        .map(|reason| reason.votes.iter().map(|(policy, vote)| (policy.as_str(), vote.as_str())).collect())
+        .collect()
 }

@@ -101,7 +101,13 @@ impl Plan {
             return None;
         }
         let number = last.map_or(0, |plan| plan.number) + 1;
-        Some(Self { format: FORMAT, writer: WRITER, number, positions, groups: groups.into_iter().map(|(_, group)| group).collect() })
+        Some(Self {
+            format: FORMAT,
+            writer: WRITER,
+            number,
+            positions,
+            groups: groups.into_iter().map(|(_, group)| group).collect(),
+        })
     }
 
     /// The stored form.

@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn only_a_call_from_span_to_span_is_an_edge() {
-        let spans = [span(1, 0, SERVER, 0), span(2, 1, CLIENT, 0), span(3, 2, SERVER, 2), span(4, 3, 1, 0), span(5, 9, SERVER, 0)];
+        let spans =
+            [span(1, 0, SERVER, 0), span(2, 1, CLIENT, 0), span(3, 2, SERVER, 2), span(4, 3, 1, 0), span(5, 9, SERVER, 0)];
         let services = ["web", "web", "cart", "cart", "lost"];
         let all: Vec<_> = spans.iter().zip(services).collect();
         let mut edges = RedTable::new(10);

@@ -42,7 +42,12 @@ pub(super) struct StagedReader {
 
 impl StagedReader {
     /// Opens a staged batch behind `after`, which was done before. `object` is its place among the batches.
-    pub(super) async fn open<S: ObjectStore>(store: &S, object: usize, staged: &Staged, after: Option<Key>) -> Result<Self, FetchError> {
+    pub(super) async fn open<S: ObjectStore>(
+        store: &S,
+        object: usize,
+        staged: &Staged,
+        after: Option<Key>,
+    ) -> Result<Self, FetchError> {
         let index = staged_index(store, staged).await?;
         let rest = get_range(store, &staged.key, index.rest_range().map_err(|damaged| damaged.of(&staged.key))?).await?;
         let contexts = index.contexts(&rest).map_err(|damaged| damaged.of(&staged.key))?;
@@ -116,9 +121,14 @@ impl StagedReader {
 }
 
 /// Fetches a segment's bodies, unless they are there.
-pub(super) async fn load_bodies<S: ObjectStore>(store: &S, readers: &[StagedReader], segment: &LazySegment) -> Result<(), FetchError> {
+pub(super) async fn load_bodies<S: ObjectStore>(
+    store: &S,
+    readers: &[StagedReader],
+    segment: &LazySegment,
+) -> Result<(), FetchError> {
     if segment.bodies.get().is_none() {
-        let reader = readers.iter().find(|reader| reader.object == segment.object).ok_or(Damaged("no such batch").of(""))?;
+        let reader =
+            readers.iter().find(|reader| reader.object == segment.object).ok_or_else(|| Damaged("no such batch").of(""))?;
         let damaged = |damaged: Damaged| damaged.of(&reader.key);
         let bytes = get_range(store, &reader.key, reader.index.bodies_range(segment.number).map_err(damaged)?).await?;
         let bodies = reader.index.bodies(segment.number, &bytes).map_err(damaged)?;

@@ -35,7 +35,8 @@ impl<S: ObjectStore> Closer<'_, S> {
             if found.iter().any(|(end, _)| member.arrival < *end) {
                 continue;
             }
-            let covering = found.iter().filter(|(end, _)| self.is_within_horizon(*end, member.arrival)).max_by_key(|(end, _)| *end);
+            let covering =
+                found.iter().filter(|(end, _)| self.is_within_horizon(*end, member.arrival)).max_by_key(|(end, _)| *end);
             match covering {
                 None => undecided.push(member),
                 Some((_, reason)) if self.is_fresh(&member) => {

@@ -12,7 +12,7 @@ use plant::{NOW, TRACE, plant};
 
 /// Compares a generated text with the file beside the crate; `UPDATE_GOLDEN=1` writes it instead.
 fn golden(name: &str, text: &str) {
-    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
@@ -23,9 +23,9 @@ fn golden(name: &str, text: &str) {
 
 #[test]
 fn the_page_and_the_athena_files_are_the_queries() {
-    golden("queries.md", &docs_page().unwrap());
+    golden("docs/queries.md", &docs_page().unwrap());
     for query in SAVED {
-        golden(&format!("athena/{}.sql", query.name), &athena_file(query).unwrap());
+        golden(&format!("infra/athena/queries/{}.sql", query.name), &athena_file(query).unwrap());
     }
 }
 

@@ -324,7 +324,7 @@ const EDGES: &[Column] = &[
     column("minute", Timestamp, Delta, "Minute of arrival."),
     column("caller_service", Text, Dictionary, "The calling service."),
     column("callee_service", Text, Dictionary, "The called service."),
-    column("kind", Text, Dictionary, "`CLIENT` for calls, `PRODUCER` for messages."),
+    column("kind", Text, Dictionary, "Kind of the called span: `SERVER` for calls, `CONSUMER` for messages."),
     column("requests", Bigint, Dictionary, "Calls, before sampling."),
     column("errors", Bigint, Dictionary, "Calls that failed, before sampling."),
     column("duration_sum_nano", Bigint, Dictionary, "Sum of durations as the callee saw them."),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Compares a generated text with the file in the repository; `UPDATE_GOLDEN=1` writes it instead.
@@ -21,13 +21,13 @@ fn golden(path: &Path, text: &str) {
 
 #[test]
 fn the_documentation_page_is_the_schema() {
-    golden(&root().join("schema.md"), &docs_page());
+    golden(&root().join("docs/schema.md"), &docs_page());
 }
 
 #[test]
 fn the_athena_tables_are_the_schema() {
     for table in TABLES {
-        golden(&root().join(format!("athena/{}.sql", table.name)), &ddl(table));
+        golden(&root().join(format!("infra/athena/tables/{}.sql", table.name)), &ddl(table));
     }
 }
 
