@@ -120,7 +120,11 @@ async fn life(seed: u64, fault: impl Fn(&mut Rng) -> Faults) -> (BTreeSet<TraceI
                 waiting.push(span(&mut rng));
                 let mut refused = Vec::new();
                 for span in waiting.drain(..) {
-                    if process.post(&span).await { drop(acknowledged.insert(span.trace)) } else { refused.push(span) }
+                    if process.post(&span).await {
+                        acknowledged.insert(span.trace);
+                    } else {
+                        refused.push(span);
+                    }
                 }
                 waiting = refused;
                 hand.forward(4);

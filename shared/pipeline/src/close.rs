@@ -77,7 +77,8 @@ pub(crate) async fn close_part<S: ObjectStore>(
     while let Some(key) = closer.next_key() {
         let members = closer.gather(key).await?;
         closer.group(key, members).await?;
-        if closer.sealed.raw_bytes() >= settings.seal_bytes && closer.next_key().is_some() {
+        // By what was sealed alone: what else is staged depends on how the records were cut into batches.
+        if closer.sealed.raw_bytes() >= settings.seal_bytes {
             return closer.finish_part(key);
         }
     }

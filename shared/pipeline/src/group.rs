@@ -119,18 +119,24 @@ impl<S: ObjectStore> Grouper<S> {
         Self { store, shard, settings, compile, book, manifest: None, prefixes: HashMap::new() }
     }
 
-    /// Takes a batch of the shard's records, in any cut and any repetition, or as much of its front as one call may
-    /// take, and closes what is due.
+    /// Takes a batch of the shard's records, in any cut and any repetition, and closes what is due.
     ///
     /// # Errors
     /// [`GroupError`] if the batch is not committed for certain: it must be given again.
     pub async fn handle(&mut self, records: &[Record]) -> Result<Handled, GroupError> {
-        let result = self.commit(records).await;
-        if result.is_err() {
-            // The swap may have taken effect all the same: only the store knows.
-            self.manifest = None;
+        let last = records.iter().map(|record| record.sequence).max().unwrap_or_default();
+        let mut watermark = 0;
+        loop {
+            let result = self.commit(records).await;
+            if result.is_err() {
+                // The swap may have taken effect all the same: only the store knows.
+                self.manifest = None;
+            }
+            let before = std::mem::replace(&mut watermark, result?);
+            if watermark >= last || watermark == before {
+                break;
+            }
         }
-        let watermark = result?;
         let mut closes = 0;
         let close_error = loop {
             match self.close_next().await {
@@ -161,7 +167,7 @@ impl<S: ObjectStore> Grouper<S> {
         for _ in 0..SWAP_TRIES {
             let manifest = self.manifest().await?.clone();
             let mut fresh = fresh_records(&manifest, records);
-            fresh.truncate(prefix_len(&fresh));
+            fresh.truncate(prefix_len(manifest.clock, &fresh, &self.settings));
             if fresh.is_empty() {
                 return Ok(manifest.watermark);
             }
@@ -288,15 +294,16 @@ impl<S: ObjectStore> Grouper<S> {
     }
 }
 
-/// How many of the records a call may take: what it inflates is bounded, and the rest comes again.
-fn prefix_len(records: &[&Record]) -> usize {
-    let mut raw_bytes = 0;
+/// How many of the records one staged batch may take: what it inflates is bounded, and its items lie in one window, so
+/// that no batch stays listed longer than its own traces wait.
+fn prefix_len(clock: i64, records: &[&Record], settings: &GroupSettings) -> usize {
+    let (mut clock, mut raw_bytes, mut window) = (clock, 0, None);
     let fits = |record: &&&Record| {
-        raw_bytes += match Envelope::decode(&record.bytes) {
-            Ok(Envelope::Items(items)) => items.payload_bytes,
-            _ => 0,
-        };
-        raw_bytes <= BATCH_RAW_BYTES_MAX
+        clock = clock.max(record.arrival_nanos);
+        let Ok(Envelope::Items(items)) = Envelope::decode(&record.bytes) else { return true };
+        raw_bytes += items.payload_bytes;
+        let own = settings.window_start(clock);
+        raw_bytes <= BATCH_RAW_BYTES_MAX && *window.get_or_insert(own) == own
     };
     records.iter().take_while(fits).count().max(1)
 }

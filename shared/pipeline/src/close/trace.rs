@@ -120,12 +120,11 @@ impl<S: ObjectStore> Closer<'_, S> {
         let spans = members.len() as u64;
         let errors = u32::try_from(facts.errors).unwrap_or(u32::MAX);
         let wait_ms = u32::try_from((self.end - first_arrival) / NANOS_PER_MS).unwrap_or(u32::MAX);
-        let Ok(decision) = decision else {
-            // Counted and given up: a trace that makes the rules panic must not stop the shard for ever.
-            self.drop_spans("poison", spans);
-            return Ok(());
+        let (reason, number) = match decision {
+            Ok(decision) => self.reason(&version, &decision)?,
+            // Counted, recorded and given up: a trace that makes the rules panic must not stop the shard for ever.
+            Err(_) => self.poison(&version),
         };
-        let (reason, number) = self.reason(&version, &decision)?;
         let mut is_complete = true;
         match reason.verdict {
             Verdict::Kept => is_complete = self.keep(key, &reason, members).await?,
@@ -203,6 +202,13 @@ impl<S: ObjectStore> Closer<'_, S> {
         let number = self.decisions.reason(&reason);
         self.reasons.push((version.to_owned(), *decision, reason.clone(), number));
         Ok((reason, number))
+    }
+
+    fn poison(&mut self, version: &str) -> (Reason, u32) {
+        let (policy, rules) = ("poison".to_owned(), version.to_owned());
+        let reason = Reason { verdict: Verdict::Dropped, policy, weight: 1.0, rules, votes: Vec::new() };
+        let number = self.decisions.reason(&reason);
+        (reason, number)
     }
 
     fn sample_out(&mut self, spans: u64) {
