@@ -8,8 +8,8 @@ use spanlake_sql::saved::{Arguments, saved};
 use spanlake_sql::{Cell, Lake, ResultSet};
 
 /// Opens the lake of a data folder.
-pub(crate) async fn open(path: &Path) -> anyhow::Result<Lake> {
-    spanlake_sql::open(path).await.context("opening the lake")
+pub(crate) fn open(path: &Path) -> anyhow::Result<Lake> {
+    spanlake_sql::open(path).context("opening the lake")
 }
 
 /// The rows of an answer, each cell as text; nothing for NULL.

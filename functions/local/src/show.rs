@@ -112,7 +112,7 @@ impl Running {
                 std::thread::spawn(move || {
                     said.iter()
                         .filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\""))
-                        .for_each(|line| note(&line))
+                        .for_each(|line| note(&line));
                 });
                 return Ok(Self { child, url });
             }
@@ -195,7 +195,7 @@ fn report(
     overview: &Overview,
     url: &str,
 ) -> anyhow::Result<bool> {
-    let open = runtime.block_on(lake::open(&folder.path))?;
+    let open = lake::open(&folder.path)?;
     let query = |sql: &str| runtime.block_on(lake::texts(&open, sql));
     let saved = |name: &str| {
         let asked = lake::Asked { limit: Some(SHOWN_ROWS), ..lake::Asked::default() };

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &SqlArgs) -> anyhow::Result<()> {
     }
     let folder = Folder::open(&args.data.data)?;
     let runtime = runtime()?;
-    let lake = runtime.block_on(open(&folder.path))?;
+    let lake = open(&folder.path)?;
     if let Some(name) = &args.saved {
         let (service, trace_id) = (args.service.as_deref(), args.trace_id.as_deref());
         let answer =

@@ -150,7 +150,7 @@ fn duration_text(nanos: i64) -> String {
 }
 
 async fn in_lake(folder: &Folder, id: TraceId) -> anyhow::Result<Vec<Bar>> {
-    let lake = open(&folder.path).await?;
+    let lake = open(&folder.path)?;
     let sql = format!(
         "SELECT span_id, parent_span_id, service_name, name, kind, start_unix_nano, duration_nano, is_error, status_message, is_late, events \
          FROM spans WHERE trace_id = '{id}' ORDER BY start_unix_nano"

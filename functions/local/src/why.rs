@@ -131,7 +131,7 @@ impl Decision {
 }
 
 async fn in_lake(folder: &Folder, id: TraceId) -> anyhow::Result<Vec<Decision>> {
-    let lake = open(&folder.path).await?;
+    let lake = open(&folder.path)?;
     let sql = format!(
         "SELECT decided_time, verdict, policy, weight, votes, span_count, error_count, wait_ms, is_complete, rules_version \
          FROM decisions WHERE trace_id = '{id}' ORDER BY decided_time"
@@ -158,7 +158,7 @@ async fn in_lake(folder: &Folder, id: TraceId) -> anyhow::Result<Vec<Decision>> 
 }
 
 async fn late_spans(folder: &Folder, id: TraceId) -> anyhow::Result<u64> {
-    let lake = open(&folder.path).await?;
+    let lake = open(&folder.path)?;
     let rows = texts(&lake, &format!("SELECT count(*) FROM spans WHERE trace_id = '{id}' AND is_late")).await?;
     Ok(rows.into_iter().flatten().next().and_then(|count| count.parse().ok()).unwrap_or_default())
 }

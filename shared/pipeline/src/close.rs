@@ -8,6 +8,7 @@ mod edges;
 mod read;
 mod trace;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -113,6 +114,8 @@ struct Closer<'a, S> {
     readers: Vec<StagedReader>,
     decided: Vec<DecidedReader>,
     sealed: SealedWriter,
+    /// Numbers that contexts of staged batches have in the sealed output, by batch and number there.
+    sealed_contexts: HashMap<(usize, u32), u32>,
     decisions: DecidedWriter,
     reasons: Vec<(String, Decision, Reason, u32)>,
     edges: RedTable,
@@ -149,6 +152,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             readers,
             decided,
             sealed: SealedWriter::new(end - settings.window_nanos)?,
+            sealed_contexts: HashMap::new(),
             decisions: DecidedWriter::default(),
             reasons: Vec::new(),
             edges: RedTable::new(settings.red_keys_max),
@@ -222,8 +226,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         let mut kept = 0;
         for member in members {
             let Some(row) = member.row() else { continue };
-            let context = self.readers.get(member.reader).and_then(|reader| reader.contexts.get(row.context as usize));
-            let context = self.sealed.context(context.ok_or(Damaged("item of an unknown context"))?);
+            let context = self.context(member.reader, row.context)?;
             items.push(SealedItem { context, arrival: member.arrival, count: row.count, body: member.segment.body(row) });
             kept += u64::from(row.count);
         }
@@ -232,6 +235,17 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         account.kept += kept;
         account.pending = account.pending.saturating_sub(kept);
         Ok(())
+    }
+
+    /// The number in the sealed output of a context of a staged batch.
+    fn context(&mut self, reader: usize, number: u32) -> Result<u32, CloseError> {
+        if let Some(known) = self.sealed_contexts.get(&(reader, number)) {
+            return Ok(*known);
+        }
+        let context = self.readers.get(reader).and_then(|reader| reader.contexts.get(number as usize));
+        let sealed = self.sealed.context(context.ok_or(Damaged("item of an unknown context"))?);
+        self.sealed_contexts.insert((reader, number), sealed);
+        Ok(sealed)
     }
 
     /// Ends a part behind `last`; the rest of the close is a later part's.

@@ -2,13 +2,33 @@
 //!
 //! Reading never trusts a length: it is checked against what is left before anything is allocated.
 
+use std::cell::RefCell;
+
 use spanlake_otlp::wire::put_varint;
 use thiserror::Error;
+use zstd::bulk::Decompressor;
 
 /// Stored bytes that are not what was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("stored bytes are damaged: {0}")]
 pub struct Damaged(pub &'static str);
+
+thread_local! {
+    /// A context costs more to make than a small frame to inflate. It holds no state from frame to frame.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Inflates a zstd frame of exactly `raw_bytes`.
+pub(crate) fn inflate(frame: &[u8], raw_bytes: usize) -> Result<Vec<u8>, Damaged> {
+    let raw = DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => slot.insert(Decompressor::new().map_err(|_| Damaged("no memory to inflate"))?),
+        };
+        decompressor.decompress(frame, raw_bytes).map_err(|_| Damaged("compressed bytes do not inflate"))
+    })?;
+    if raw.len() == raw_bytes { Ok(raw) } else { Err(Damaged("compressed bytes have another length")) }
+}
 
 /// Appends to stored bytes.
 pub(crate) trait Put {

@@ -5,7 +5,7 @@
 
 use spanlake_model::{BatchId, Bucket, Signal};
 
-use crate::codec::{Damaged, Put, Take};
+use crate::codec::{Damaged, Put, Take, inflate};
 
 /// The largest record that a shard takes (Kinesis: 1 MiB).
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -101,12 +101,7 @@ impl Items<'_> {
         if self.payload_bytes > PAYLOAD_BYTES_MAX {
             return Err(Damaged("payload beyond the limit"));
         }
-        let payload =
-            zstd::bulk::decompress(self.payload, self.payload_bytes).map_err(|_| Damaged("payload does not inflate"))?;
-        if payload.len() != self.payload_bytes {
-            return Err(Damaged("payload has another length"));
-        }
-        Ok(payload)
+        inflate(self.payload, self.payload_bytes)
     }
 }
 

@@ -10,14 +10,31 @@ use bytes::Bytes;
 use spanlake_model::ContentHash;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::codec::{Damaged, Put, Take};
+use crate::codec::{Damaged, Put, Take, inflate};
 
 const MAGIC: [u8; 4] = *b"SLO1";
 /// `MAGIC`, the index's length (u32) and checksum (u64).
 const TAIL_BYTES: usize = 16;
 /// The largest block, inflated, that is believed.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
-const ZSTD_LEVEL: i32 = 1;
+/// How hard an object is compressed: by how long it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Read once or twice within the minute, then gone.
+    Brief,
+    /// Kept until the archive has taken it, or for the late horizon.
+    Lasting,
+}
+
+impl Effort {
+    /// The zstd level.
+    const fn level(self) -> i32 {
+        match self {
+            Self::Brief => -5,
+            Self::Lasting => 1,
+        }
+    }
+}
 
 /// Writes an object.
 pub(crate) struct ObjectWriter {
@@ -28,8 +45,8 @@ pub(crate) struct ObjectWriter {
 }
 
 impl ObjectWriter {
-    pub(crate) fn new() -> Result<Self, Damaged> {
-        let compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL).map_err(|_| Damaged("no memory to compress"))?;
+    pub(crate) fn new(effort: Effort) -> Result<Self, Damaged> {
+        let compressor = zstd::bulk::Compressor::new(effort.level()).map_err(|_| Damaged("no memory to compress"))?;
         Ok(Self { out: Vec::new(), index: Vec::new(), blocks: 0, compressor })
     }
 
@@ -142,11 +159,7 @@ impl ObjectIndex {
         if xxh3_64(written) != block.hash {
             return Err(Damaged("block has another checksum"));
         }
-        let raw = zstd::bulk::decompress(written, block.raw_bytes).map_err(|_| Damaged("block does not inflate"))?;
-        if raw.len() != block.raw_bytes {
-            return Err(Damaged("block has another length"));
-        }
-        Ok(raw)
+        inflate(written, block.raw_bytes)
     }
 
     fn get(&self, number: u32) -> Result<&BlockRef, Damaged> {
@@ -159,7 +172,7 @@ mod tests {
     use super::*;
 
     fn written() -> Finished {
-        let mut writer = ObjectWriter::new().unwrap();
+        let mut writer = ObjectWriter::new(Effort::Lasting).unwrap();
         assert_eq!(writer.block(b"first").unwrap(), 0);
         assert_eq!(writer.block(&[7; 5000]).unwrap(), 1);
         writer.finish(b"header")

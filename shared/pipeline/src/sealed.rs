@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use spanlake_model::{Signal, TraceId};
 
 use crate::codec::{Damaged, Put, Take};
-use crate::object::{Finished, ObjectIndex, ObjectWriter};
+use crate::object::{Effort, Finished, ObjectIndex, ObjectWriter};
 use crate::red::{RedCell, RedKey, RedTable};
 use crate::staged::StagedContext;
 
@@ -56,7 +56,7 @@ impl SealedWriter {
     pub(crate) fn new(window_start: i64) -> Result<Self, Damaged> {
         Ok(Self {
             window_start,
-            writer: ObjectWriter::new()?,
+            writer: ObjectWriter::new(Effort::Lasting)?,
             contexts: Vec::new(),
             context_numbers: HashMap::new(),
             blocks: Vec::new(),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use spanlake_model::{Signal, SpanId, TraceId};
 
 use crate::codec::{Damaged, Put, Take};
-use crate::object::{Finished, ObjectIndex, ObjectWriter};
+use crate::object::{Effort, Finished, ObjectIndex, ObjectWriter};
 use crate::red::RedTable;
 use crate::seen::{self, SeenRecord};
 
@@ -115,8 +115,8 @@ pub(crate) struct Batch {
 impl Batch {
     /// The object's bytes. Sorts the rows; items of a trace stay in order of their records within a signal.
     pub(crate) fn finish(mut self) -> Result<Finished, Damaged> {
-        self.rows.sort_by_key(|row| (row.key, row.signal, row.record));
-        let mut writer = ObjectWriter::new()?;
+        self.rows.sort_by_cached_key(|row| (row.key, row.signal, row.record));
+        let mut writer = ObjectWriter::new(Effort::Brief)?;
         let mut segments = Vec::new();
         let mut rows = self.rows.as_slice();
         while let Some(first) = rows.first() {
@@ -141,7 +141,7 @@ impl Batch {
 
 /// An object with nothing but ids of requests already seen.
 pub(crate) fn seen_object(seen: &[SeenRecord]) -> Result<Finished, Damaged> {
-    let mut writer = ObjectWriter::new()?;
+    let mut writer = ObjectWriter::new(Effort::Lasting)?;
     writer.block(&seen::encode(seen))?;
     Ok(writer.finish(&[]))
 }

@@ -39,7 +39,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 512 MiB, a minute, 100,000 rows, 2 threads.
     fn default() -> Self {
-        Self { memory_bytes: 512 << 20, time: Duration::from_secs(60), rows: 100_000, threads: 2 }
+        Self { memory_bytes: 512 << 20, time: Duration::from_mins(1), rows: 100_000, threads: 2 }
     }
 }
 
@@ -55,8 +55,7 @@ pub struct Lake {
 ///
 /// # Errors
 /// [`SqlError::Folder`] if the path cannot be written as a URL; [`SqlError::Failed`] if the engine does not start.
-#[expect(clippy::unused_async, reason = "callers should not care whether opening reads anything")]
-pub async fn open(data_dir: &Path) -> Result<Lake, SqlError> {
+pub fn open(data_dir: &Path) -> Result<Lake, SqlError> {
     let absolute = std::path::absolute(data_dir).map_err(|_| SqlError::Folder)?;
     let mut root = "file://".to_owned();
     for byte in absolute.to_str().ok_or(SqlError::Folder)?.trim_end_matches('/').bytes() {

@@ -14,7 +14,7 @@ pub use docs::{athena_file, docs_page};
 pub use queries::SAVED;
 
 /// How far back a query looks by default.
-pub const SINCE_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
+pub const SINCE_DEFAULT: Duration = Duration::from_hours(24);
 /// How many rows a query shows by default.
 pub const LIMIT_DEFAULT: u32 = 50;
 

@@ -177,7 +177,7 @@ impl State {
             Late::Put(key, bytes) => drop(self.store(key, bytes)),
             Late::PutNew(key, bytes) => drop(self.store_if(key, bytes, |found| found.is_none())),
             Late::Swap(key, etag, bytes) => {
-                drop(self.store_if(key, bytes, |found| found.is_some_and(|found| tag(found) == etag)))
+                drop(self.store_if(key, bytes, |found| found.is_some_and(|found| tag(found) == etag)));
             }
         }
     }

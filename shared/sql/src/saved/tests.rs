@@ -65,7 +65,7 @@ const ANSWERS: &[(&str, &str)] = &[
 async fn every_saved_query_gives_the_planted_answer() {
     let folder = tempfile::tempdir().unwrap();
     plant(folder.path());
-    let lake = open(folder.path()).await.unwrap();
+    let lake = open(folder.path()).unwrap();
     for query in SAVED {
         let trace_id = query.parameters.contains(&Parameter::TraceId).then_some(TRACE);
         let sql = query.sql(&Arguments { trace_id, ..Arguments::at(NOW) }).unwrap();
@@ -88,7 +88,7 @@ async fn every_saved_query_gives_the_planted_answer() {
 async fn a_service_narrows_a_query_and_is_never_more_than_a_value() {
     let folder = tempfile::tempdir().unwrap();
     plant(folder.path());
-    let lake = open(folder.path()).await.unwrap();
+    let lake = open(folder.path()).unwrap();
     for (service, rows) in [("cart", 1), ("shop", 1), ("x' OR '1'='1", 0), ("{limit}", 0)] {
         let sql = saved("errors").unwrap().sql(&Arguments { service: Some(service), ..Arguments::at(NOW) }).unwrap();
         assert_eq!(lake.query(&sql).await.unwrap().rows.len(), rows, "{service}");
@@ -108,7 +108,7 @@ fn parameters_are_checked() {
 #[tokio::test]
 async fn only_queries_are_answered_and_errors_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await.unwrap();
+    let lake = open(folder.path()).unwrap();
     assert_eq!(lake.query("SELECT count(*) AS n FROM spans").await.unwrap().cell(0, "n").unwrap().as_int(), Some(0));
     let failed = async |sql: &str| lake.query(sql).await.unwrap_err().to_string();
     for sql in [
@@ -133,7 +133,7 @@ async fn only_queries_are_answered_and_errors_say_what_to_do() {
 #[tokio::test]
 async fn files_may_come_and_go_while_the_lake_is_open() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await.unwrap();
+    let lake = open(folder.path()).unwrap();
     let count = async || lake.query("SELECT count(*) AS n FROM logs WHERE hour = '11'").await.unwrap().rows[0][0].as_int();
     assert_eq!(count().await, Some(0));
     plant(folder.path());
@@ -147,7 +147,7 @@ async fn maps_lists_and_awkward_folder_names_work() {
     let folder = tempfile::tempdir().unwrap();
     let awkward = folder.path().join("a b%20[1]*{x}#?");
     plant(&awkward);
-    let lake = open(&awkward).await.unwrap();
+    let lake = open(&awkward).unwrap();
     let answer = lake.query("SELECT votes['errors'] AS vote, votes['none'] AS none FROM decisions WHERE verdict = 'kept'").await;
     let answer = answer.unwrap();
     assert_eq!(answer.cell(0, "vote").unwrap().as_text(), Some("sampled"));

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""Athena's engine reads the lake as Spanlake does: a real Trino gets the DDL and the saved queries that are meant for Athena.
+
+    tests/ci/athena.py PATH-OF-SPANLAKE DATA-FOLDER INSTALL-FOLDER
+
+The DDL is given to Trino as a Glue table, partition projection included. Every row of every table and every answer of a saved
+query must be what Spanlake says of the same files. The first run installs Trino (268 MB) into INSTALL-FOLDER.
+Exit code 0: all equal. 1: some differ, each is named. 2: something could not be installed or run.
+Needs Java 17 to 25 and, for the installation, Maven; no Python packages.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOOL = HERE / "trino" / "trino-local"
+ATHENA = HERE.parent.parent / "infra" / "athena"
+INSTALL_LIMIT_S, RUN_LIMIT_S = 420, 300
+SHOWN_DIFFERENCES = 3
+
+# Further hours that hold a copy of each table's smallest file: days back, hour. They lie at the edges of what the DDL
+# projects, which answers with no rows, and without an error, if it is wrong. None is within two days: saved queries look there.
+EDGES = [(30, "00"), (16, "09"), (3, "23")]
+
+# One text for both engines, for the functions that Spanlake has under Athena's names.
+STATEMENTS = {
+    "element_at of a map": "SELECT element_at(attributes, 'url.template') AS template, count(*) AS n FROM spans GROUP BY 1 ORDER BY 2 DESC, 1",
+    "from_unixtime_nanos": "SELECT count(*) AS n FROM spans WHERE from_unixtime_nanos(start_unix_nano) >= start_time",
+    "approx_percentile of few values": "SELECT approx_percentile(http_response_status_code, 0.5) AS status FROM spans",
+    "weights": "SELECT service_name, round(sum(sampling_weight)) AS spans FROM spans GROUP BY 1 ORDER BY 1",
+    "a trace's hour": "SELECT t.root_service, count(*) AS spans FROM traces t JOIN spans s ON s.trace_id = t.trace_id AND s.dt = t.dt AND s.hour = t.hour"
+                      " GROUP BY 1 ORDER BY 1",
+}
+
+# Saved queries that the demo's lake rightly answers with no rows: its services send in time.
+MAY_BE_EMPTY = {"late-spans"}
+
+
+class Failure(Exception):
+    """Something could not be run; the text says what."""
+
+
+def run(command, limit_s, **options):
+    """The finished process; ends it with its children when it takes too long."""
+    process = subprocess.Popen([str(part) for part in command], text=True, start_new_session=True, **options)
+    try:
+        out, err = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise Failure(f"{command[0]} {command[1]} took more than {limit_s} s") from None
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+# --- what is read --------------------------------------------------------------------------------------------------------
+
+def with_edges(data, into):
+    """A copy of the data folder with more hours in its lake."""
+    shutil.copytree(data, into)
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    for table in sorted((into / "lake" / "v1").iterdir()):
+        smallest = min(table.glob("**/*.parquet"), key=lambda path: (path.stat().st_size, path.name))
+        for days, hour in EDGES:
+            folder = table / f"dt={today - datetime.timedelta(days=days)}" / f"hour={hour}"
+            folder.mkdir(parents=True)
+            shutil.copy(smallest, folder)
+
+
+def statements(tables, trace_id):
+    """Name, text and Spanlake's arguments of everything that both are asked; Trino gets `?` by a directive."""
+    asked = [(f"table {table}", f"SELECT * FROM {table}", None) for table in tables]
+    asked += [(name, text, None) for name, text in STATEMENTS.items()]
+    for path in sorted((ATHENA / "queries").glob("*.sql")):
+        text = path.read_text().strip().rstrip(";")
+        arguments = ["--saved", path.stem] + (["--trace-id", trace_id] if "?" in text else [])
+        asked.append((path.stem, text, arguments))
+    return asked
+
+
+# --- the two readers: a list of rows, each a dictionary ------------------------------------------------------------------
+
+def by_spanlake(binary, data, arguments):
+    done = run([binary, "sql", "--data", data, "--format", "json", *arguments], RUN_LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode != 0 or "only the first" in done.stderr:
+        raise Failure(f"spanlake sql {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return [json.loads(line) for line in done.stdout.split("\n") if line.strip()]
+
+
+def by_trino(tools, data, asked, trace_id, work):
+    """What Trino answered to each statement, by name."""
+    script = work / "asked.sql"
+    directives = {name: f"-- name: {name}\n" + (f"-- params: '{trace_id}'\n" if "?" in text else "") for name, text, _ in asked}
+    script.write_text("".join(f"{directives[name]}{text};\n\n" for name, text, _ in asked))
+    ddl = [part for path in sorted((ATHENA / "tables").glob("*.sql")) for part in ("--ddl", path)]
+    command = [TOOL, "run", "--lake", data, *ddl, "--var", "LakeBucket=lake", "--database", "spanlake", "--sql", script, "--format", "json"]
+    done = run(command, RUN_LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tools)
+    print(done.stderr.strip(), flush=True)
+    answers = {answer["name"]: answer for answer in map(json.loads, filter(None, done.stdout.split("\n")))}
+    if "warning" in done.stderr or set(answers) != set(directives):
+        raise Failure(f"Trino answered {len(answers)} of {len(directives)} statements, or warned of the DDL")
+    return answers
+
+
+# --- one form for a value, whoever read it -------------------------------------------------------------------------------
+
+def parts(text):
+    """`a b(c, d), e` -> [`a b(c, d)`, `e`]"""
+    depth, found = 0, [""]
+    for character in text:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += character
+    return [part.strip() for part in found]
+
+
+def plain(value, kind):
+    """A value in the form of Trino's JSON: structs as lists, times with a space and without a zone."""
+    if value is None:
+        return None
+    outer, _, inner = kind.partition("(")
+    inner = inner[:-1]
+    if outer == "timestamp":
+        return value.replace("T", " ").removesuffix("Z")
+    if outer in ("double", "real"):
+        return repr(float(value))
+    if outer == "array":
+        return [plain(element, inner) for element in value]
+    if outer == "map":
+        return {key: plain(element, parts(inner)[1]) for key, element in value.items()}
+    if outer == "row":
+        fields = [part.replace('"', "").split(" ", 1) for part in parts(inner)]
+        values = [value[name] for name, _ in fields] if isinstance(value, dict) else value
+        return [plain(element, field[1]) for element, field in zip(values, fields)]
+    return value
+
+
+def compare(name, text, ours, answer):
+    """Prints one line, and what differs; whether all is equal."""
+    # A weighted percentile of a sample is an estimate in both, by different algorithms: its value and the order by it are not compared.
+    estimates = "approx_percentile(" in text and name not in STATEMENTS
+    kinds = {column["name"]: column["type"] for column in answer["columns"] or [] if not (estimates and re.fullmatch(r"p\d+_ms", column["name"]))}
+    places = [place for place, column in enumerate(answer["columns"] or []) if column["name"] in kinds]
+    missing = [set(row) ^ {column["name"] for column in answer["columns"]} for row in ours[:1] if answer["columns"]]
+    theirs = [json.dumps({column: plain(row[place], kinds[column]) for place, column in zip(places, kinds)}, sort_keys=True) for row in answer["data"]]
+    mine = [] if any(missing) else [json.dumps({column: plain(row[column], kind) for column, kind in kinds.items()}, sort_keys=True) for row in ours]
+    if estimates or name.startswith("table "):
+        theirs, mine = sorted(theirs), sorted(mine)
+    empty = not theirs and name not in MAY_BE_EMPTY
+    equal = answer["ok"] and not any(missing) and mine == theirs and not empty
+    print(f"{'equal ' if equal else 'DIFFER'} {name:32} {len(theirs):6} rows {answer['wall_ms']:6} ms {answer['s3_bytes']:9} bytes {answer['s3_lists']:5} lists", flush=True)
+    if equal:
+        return True
+    if not answer["ok"]:
+        print(f"    Trino: {answer['error']}")
+    elif any(missing):
+        print(f"    columns differ: {sorted(missing[0])}")
+    elif empty:
+        print("    expected some rows")
+    else:
+        show_differences(mine, theirs)
+    return False
+
+
+def show_differences(mine, theirs):
+    print(f"    Spanlake {len(mine)} rows, Trino {len(theirs)}")
+    differing = [(json.loads(one), json.loads(other)) for one, other in zip(mine, theirs) if one != other]
+    for one, other in differing[:SHOWN_DIFFERENCES]:
+        for column in one:
+            if one[column] != other[column]:
+                print(f"    {column}: Spanlake {one[column]!r}, Trino {other[column]!r}")
+
+
+# --- the check -----------------------------------------------------------------------------------------------------------
+
+def check(binary, data, install_folder, work):
+    tools = {**os.environ, "TRINO_HOME": str(install_folder)}
+    if run([TOOL, "install"], INSTALL_LIMIT_S, env=tools).returncode != 0:
+        raise Failure("Trino could not be installed: it needs Java 17 to 25, Maven (mvn) and Maven's registry")
+    lake = work / "data"
+    with_edges(data, lake)
+    tables = sorted(path.stem for path in (ATHENA / "tables").glob("*.sql"))
+    if tables != sorted(path.name for path in (lake / "lake" / "v1").iterdir()):
+        raise Failure("the lake and infra/athena/tables have different tables")
+    pick = "SELECT min(l.trace_id) AS id FROM logs l JOIN spans s ON s.trace_id = l.trace_id WHERE s.is_error"
+    trace_id = by_spanlake(binary, lake, [pick])[0]["id"]
+    asked = statements(tables, trace_id)
+    answers = by_trino(tools, lake, asked, trace_id, work)
+    equal = [compare(name, text, by_spanlake(binary, lake, arguments or [text]), answers[name]) for name, text, arguments in asked]
+    print(f"{sum(equal)} of {len(equal)} equal")
+    return all(equal)
+
+
+def main():
+    if len(sys.argv) != 4:
+        print(__doc__, file=sys.stderr)
+        return 2
+    binary, data, install_folder = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
+    try:
+        with tempfile.TemporaryDirectory(prefix="spanlake-athena-") as work:
+            return 0 if check(binary, data, install_folder, pathlib.Path(work)) else 1
+    except (Failure, OSError, ValueError, subprocess.SubprocessError) as failure:
+        print(f"could not be run: {failure}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
