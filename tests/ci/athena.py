@@ -25,6 +25,8 @@ TOOL = HERE / "trino" / "trino-local"
 ATHENA = HERE.parent.parent / "infra" / "athena"
 INSTALL_LIMIT_S, RUN_LIMIT_S = 420, 300
 SHOWN_DIFFERENCES = 3
+# Trino lists an hour that is not there twice: two periods of a day, and what is left of today and tomorrow.
+MOST_LISTS = 2 * (49 + 23 + 24)
 
 # Further hours that hold a copy of each table's smallest file: days back, hour. They lie at the edges of what the DDL
 # projects, which answers with no rows, and without an error, if it is wrong. None is within two days: saved queries look there.
@@ -32,12 +34,13 @@ EDGES = [(30, "00"), (16, "09"), (3, "23")]
 
 # One text for both engines, for the functions that Spanlake has under Athena's names.
 STATEMENTS = {
-    "element_at of a map": "SELECT element_at(attributes, 'url.template') AS template, count(*) AS n FROM spans GROUP BY 1 ORDER BY 2 DESC, 1",
+    "element_at of a map": "SELECT element_at(attributes, 'url.template') AS template, count(*) AS n FROM spans GROUP BY 1"
+                           " ORDER BY 2 DESC, 1",
     "from_unixtime_nanos": "SELECT count(*) AS n FROM spans WHERE from_unixtime_nanos(start_unix_nano) >= start_time",
-    "approx_percentile of few values": "SELECT approx_percentile(http_response_status_code, 0.5) AS status FROM spans",
+    "approx_percentile of few values": "SELECT CAST(approx_percentile(http_response_status_code, 0.5) AS double) AS status FROM spans",
     "weights": "SELECT service_name, round(sum(sampling_weight)) AS spans FROM spans GROUP BY 1 ORDER BY 1",
-    "a trace's hour": "SELECT t.root_service, count(*) AS spans FROM traces t JOIN spans s ON s.trace_id = t.trace_id AND s.dt = t.dt AND s.hour = t.hour"
-                      " GROUP BY 1 ORDER BY 1",
+    "traces joined with spans": "SELECT t.root_service, count(*) AS spans FROM traces t JOIN spans s ON s.trace_id = t.trace_id"
+                                " AND s.dt = t.dt AND s.hour = t.hour GROUP BY 1 ORDER BY 1",
 }
 
 # Saved queries that the demo's lake rightly answers with no rows: its services send in time.
@@ -54,7 +57,7 @@ def run(command, limit_s, **options):
     try:
         out, err = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise Failure(f"{command[0]} {command[1]} took more than {limit_s} s") from None
     return subprocess.CompletedProcess(command, process.returncode, out, err)
@@ -88,7 +91,8 @@ def statements(tables, trace_id):
 # --- the two readers: a list of rows, each a dictionary ------------------------------------------------------------------
 
 def by_spanlake(binary, data, arguments):
-    done = run([binary, "sql", "--data", data, "--format", "json", *arguments], RUN_LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = [binary, "sql", "--data", data, "--format", "json", *arguments]
+    done = run(command, RUN_LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode != 0 or "only the first" in done.stderr:
         raise Failure(f"spanlake sql {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return [json.loads(line) for line in done.stdout.split("\n") if line.strip()]
@@ -144,46 +148,52 @@ def plain(value, kind):
     return value
 
 
-def compare(name, text, ours, answer):
-    """Prints one line, and what differs; whether all is equal."""
-    # A weighted percentile of a sample is an estimate in both, by different algorithms: its value and the order by it are not compared.
-    estimates = "approx_percentile(" in text and name not in STATEMENTS
-    kinds = {column["name"]: column["type"] for column in answer["columns"] or [] if not (estimates and re.fullmatch(r"p\d+_ms", column["name"]))}
-    places = [place for place, column in enumerate(answer["columns"] or []) if column["name"] in kinds]
-    missing = [set(row) ^ {column["name"] for column in answer["columns"]} for row in ours[:1] if answer["columns"]]
-    theirs = [json.dumps({column: plain(row[place], kinds[column]) for place, column in zip(places, kinds)}, sort_keys=True) for row in answer["data"]]
-    mine = [] if any(missing) else [json.dumps({column: plain(row[column], kind) for column, kind in kinds.items()}, sort_keys=True) for row in ours]
-    if estimates or name.startswith("table "):
-        theirs, mine = sorted(theirs), sorted(mine)
-    empty = not theirs and name not in MAY_BE_EMPTY
-    equal = answer["ok"] and not any(missing) and mine == theirs and not empty
-    print(f"{'equal ' if equal else 'DIFFER'} {name:32} {len(theirs):6} rows {answer['wall_ms']:6} ms {answer['s3_bytes']:9} bytes {answer['s3_lists']:5} lists", flush=True)
-    if equal:
-        return True
+def rows_as_text(rows, kinds):
+    return [json.dumps({name: plain(row[name], kind) for name, kind in kinds.items()}, sort_keys=True) for row in rows]
+
+
+def differences(name, text, ours, answer):
+    """What is wrong with Trino's answer, a line each; none if it is Spanlake's."""
     if not answer["ok"]:
-        print(f"    Trino: {answer['error']}")
-    elif any(missing):
-        print(f"    columns differ: {sorted(missing[0])}")
-    elif empty:
-        print("    expected some rows")
-    else:
-        show_differences(mine, theirs)
-    return False
-
-
-def show_differences(mine, theirs):
-    print(f"    Spanlake {len(mine)} rows, Trino {len(theirs)}")
+        return [f"Trino: {answer['error']}"]
+    kinds = {column["name"]: column["type"] for column in answer["columns"]}
+    theirs = [dict(zip(kinds, row)) for row in answer["data"]]
+    if ours and set(ours[0]) != set(kinds):
+        return [f"columns differ: {sorted(set(ours[0]) ^ set(kinds))}"]
+    if not theirs and name not in MAY_BE_EMPTY:
+        return ["no rows"]
+    # A weighted percentile of a sample is an estimate, and Trino's algorithm is another: neither its value nor the order by it
+    # can be compared.
+    estimates = {column for column in kinds if re.fullmatch(r"p\d+_ms", column)} if "approx_percentile(" in text else set()
+    kinds = {column: kind for column, kind in kinds.items() if column not in estimates}
+    mine, theirs = rows_as_text(ours, kinds), rows_as_text(theirs, kinds)
+    if estimates or name.startswith("table "):
+        mine, theirs = sorted(mine), sorted(theirs)
+    if mine == theirs:
+        return []
     differing = [(json.loads(one), json.loads(other)) for one, other in zip(mine, theirs) if one != other]
-    for one, other in differing[:SHOWN_DIFFERENCES]:
-        for column in one:
-            if one[column] != other[column]:
-                print(f"    {column}: Spanlake {one[column]!r}, Trino {other[column]!r}")
+    return [f"Spanlake has {len(mine)} rows, Trino {len(theirs)}"] + [
+        f"{column}: Spanlake {one[column]!r}, Trino {other[column]!r}"
+        for one, other in differing[:SHOWN_DIFFERENCES] for column in kinds if one[column] != other[column]
+    ]
+
+
+def compare(name, text, is_saved, ours, answer):
+    """Prints what was found; whether all is equal."""
+    found = differences(name, text, ours, answer)
+    if is_saved and answer["s3_lists"] > MOST_LISTS:
+        found.append(f"lists more hours than it needs: {answer['s3_lists']} requests")
+    print(f"{'differ' if found else 'equal '} {name:32} {answer['rows']:6} rows {answer['wall_ms']:6} ms {answer['s3_bytes']:8} bytes in"
+          f" {answer['s3_gets']:2} GETs, {answer['s3_lists']:4} LISTs", flush=True)
+    for line in found:
+        print(f"    {line}")
+    return not found
 
 
 # --- the check -----------------------------------------------------------------------------------------------------------
 
 def check(binary, data, install_folder, work):
-    tools = {**os.environ, "TRINO_HOME": str(install_folder)}
+    tools = {**os.environ, "TRINO_HOME": str(install_folder), "TMPDIR": str(work)}
     if run([TOOL, "install"], INSTALL_LIMIT_S, env=tools).returncode != 0:
         raise Failure("Trino could not be installed: it needs Java 17 to 25, Maven (mvn) and Maven's registry")
     lake = work / "data"
@@ -195,7 +205,10 @@ def check(binary, data, install_folder, work):
     trace_id = by_spanlake(binary, lake, [pick])[0]["id"]
     asked = statements(tables, trace_id)
     answers = by_trino(tools, lake, asked, trace_id, work)
-    equal = [compare(name, text, by_spanlake(binary, lake, arguments or [text]), answers[name]) for name, text, arguments in asked]
+    equal = [
+        compare(name, text, arguments is not None, by_spanlake(binary, lake, arguments or [text]), answers[name])
+        for name, text, arguments in asked
+    ]
     print(f"{sum(equal)} of {len(equal)} equal")
     return all(equal)
 

@@ -8,3 +8,4 @@ mod cuts;
 mod drive;
 mod power;
 mod simulation;
+mod weights;
