@@ -37,7 +37,8 @@ STATEMENTS = {
     "element_at of a map": "SELECT element_at(attributes, 'url.template') AS template, count(*) AS n FROM spans GROUP BY 1"
                            " ORDER BY 2 DESC, 1",
     "from_unixtime_nanos": "SELECT count(*) AS n FROM spans WHERE from_unixtime_nanos(start_unix_nano) >= start_time",
-    "approx_percentile of few values": "SELECT CAST(approx_percentile(http_response_status_code, 0.5) AS double) AS status FROM spans",
+    "approx_percentile of few values": "SELECT CAST(approx_percentile(http_response_status_code, 0.5) AS double) AS status"
+                                       " FROM spans",
     "weights": "SELECT service_name, round(sum(sampling_weight)) AS spans FROM spans GROUP BY 1 ORDER BY 1",
     "traces joined with spans": "SELECT t.root_service, count(*) AS spans FROM traces t JOIN spans s ON s.trace_id = t.trace_id"
                                 " AND s.dt = t.dt AND s.hour = t.hour GROUP BY 1 ORDER BY 1",
@@ -101,15 +102,16 @@ def by_spanlake(binary, data, arguments):
 def by_trino(tools, data, asked, trace_id, work):
     """What Trino answered to each statement, by name."""
     script = work / "asked.sql"
-    directives = {name: f"-- name: {name}\n" + (f"-- params: '{trace_id}'\n" if "?" in text else "") for name, text, _ in asked}
-    script.write_text("".join(f"{directives[name]}{text};\n\n" for name, text, _ in asked))
+    parameters = {name: f"-- params: '{trace_id}'\n" if "?" in text else "" for name, text, _ in asked}
+    script.write_text("".join(f"-- name: {name}\n{parameters[name]}{text};\n\n" for name, text, _ in asked))
     ddl = [part for path in sorted((ATHENA / "tables").glob("*.sql")) for part in ("--ddl", path)]
-    command = [TOOL, "run", "--lake", data, *ddl, "--var", "LakeBucket=lake", "--database", "spanlake", "--sql", script, "--format", "json"]
+    where = ["--lake", data, "--var", "LakeBucket=lake", "--database", "spanlake"]
+    command = [TOOL, "run", *where, *ddl, "--sql", script, "--format", "json"]
     done = run(command, RUN_LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tools)
     print(done.stderr.strip(), flush=True)
     answers = {answer["name"]: answer for answer in map(json.loads, filter(None, done.stdout.split("\n")))}
-    if "warning" in done.stderr or set(answers) != set(directives):
-        raise Failure(f"Trino answered {len(answers)} of {len(directives)} statements, or warned of the DDL")
+    if "warning" in done.stderr or set(answers) != set(parameters):
+        raise Failure(f"Trino answered {len(answers)} of {len(parameters)} statements, or warned of the DDL")
     return answers
 
 
@@ -183,8 +185,8 @@ def compare(name, text, is_saved, ours, answer):
     found = differences(name, text, ours, answer)
     if is_saved and answer["s3_lists"] > MOST_LISTS:
         found.append(f"lists more hours than it needs: {answer['s3_lists']} requests")
-    print(f"{'differ' if found else 'equal '} {name:32} {answer['rows']:6} rows {answer['wall_ms']:6} ms {answer['s3_bytes']:8} bytes in"
-          f" {answer['s3_gets']:2} GETs, {answer['s3_lists']:4} LISTs", flush=True)
+    cost = f"{answer['wall_ms']:5} ms, {answer['s3_bytes']:7} bytes in {answer['s3_gets']:2} GETs, {answer['s3_lists']:4} LISTs"
+    print(f"{'differ' if found else 'equal '} {name:32} {answer['rows']:6} rows, {cost}", flush=True)
     for line in found:
         print(f"    {line}")
     return not found
