@@ -19,6 +19,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from itertools import permutations
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOOL = HERE / "trino" / "trino-local"
@@ -169,12 +171,14 @@ def differences(name, text, ours, answer):
     estimates = {column for column in kinds if re.fullmatch(r"p\d+_ms", column)} if "approx_percentile(" in text else set()
     kinds = {column: kind for column, kind in kinds.items() if column not in estimates}
     mine, theirs = rows_as_text(ours, kinds), rows_as_text(theirs, kinds)
+    found = [f"Spanlake has {len(mine)} rows, Trino {len(theirs)}"]
     if estimates or name.startswith("table "):
-        mine, theirs = sorted(mine), sorted(theirs)
+        # Without an order: the rows that only one of them has.
+        mine, theirs = (sorted((one - other).elements()) for one, other in permutations([Counter(mine), Counter(theirs)]))
     if mine == theirs:
         return []
     differing = [(json.loads(one), json.loads(other)) for one, other in zip(mine, theirs) if one != other]
-    return [f"Spanlake has {len(mine)} rows, Trino {len(theirs)}"] + [
+    return found + [
         f"{column}: Spanlake {one[column]!r}, Trino {other[column]!r}"
         for one, other in differing[:SHOWN_DIFFERENCES] for column in kinds if one[column] != other[column]
     ]
