@@ -35,7 +35,10 @@ fn estimates_from_the_sample_are_unbiased_and_within_three_standard_errors() {
         // Of 200 fair estimates 0.5 lie beyond three standard errors.
         assert!(beyond <= 3, "{requests} requests: {beyond} of {SEEDS} estimates beyond 3 standard errors");
         let mean = estimates.iter().sum::<f64>() / f64::from(u32::try_from(SEEDS).unwrap()) - 1.0;
-        assert!(mean.abs() < 3.0 * error / 200_f64.sqrt() && (requests < 5_000 || mean.abs() < 0.01), "{requests}: mean error {mean}");
+        assert!(
+            mean.abs() < 3.0 * error / 200_f64.sqrt() && (requests < 5_000 || mean.abs() < 0.01),
+            "{requests}: mean error {mean}"
+        );
     }
 }
 

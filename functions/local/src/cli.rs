@@ -1,6 +1,6 @@
 //! The command line: every command, flag and default in one place, in words that teach.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// An OpenTelemetry back end without servers: OTLP in, SQL out.
 ///
 /// Point any OTLP/HTTP exporter at one URL. Spanlake keeps every error, every slow trace and a fair sample of the
-/// rest, removes secrets before anything is stored, and files it as Parquet, ready for SQL.
+/// rest, masks secrets before anything is filed, and files it as Parquet, ready for SQL.
 ///
 /// New here? `spanlake demo` shows all of it in a minute. Then `spanlake up`, and paste what it prints into a service.
 #[derive(Debug, Parser)]
@@ -61,7 +61,7 @@ pub(crate) struct DataArgs {
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
     /// Address for OTLP/HTTP. Beyond the loopback a token, and TLS or --behind-proxy, are needed
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4318")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4318", value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
     pub(crate) data: DataArgs,
@@ -81,9 +81,9 @@ pub(crate) struct UpArgs {
     /// A proxy in front of this address does TLS
     #[arg(long)]
     pub(crate) behind_proxy: bool,
-    /// Shards of the stream; fixed when the folder is made. Each takes 1 MB/s and 1,000 records/s, as on Kinesis
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) shards: u16,
+    /// Shards of the stream; fixed when the folder is made, 2 if left out. Each takes 1 MB/s and 1,000 records/s, as on Kinesis
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) shards: Option<u16>,
     /// Whether shards take no more than Kinesis' shards do; `off` is for measuring
     #[arg(long, value_enum, default_value_t = StreamLimits::Kinesis)]
     pub(crate) stream_limits: StreamLimits,
@@ -133,6 +133,7 @@ impl UpArgs {
     spanlake sql --format csv \"SELECT * FROM decisions\" > decisions.csv")]
 pub(crate) struct SqlArgs {
     /// The statement; without one, a prompt
+    #[arg(allow_hyphen_values = true)]
     pub(crate) statement: Option<String>,
     #[command(flatten)]
     pub(crate) data: DataArgs,
@@ -157,6 +158,12 @@ pub(crate) struct SqlArgs {
     /// List the saved queries
     #[arg(long, conflicts_with_all = ["statement", "saved"])]
     pub(crate) list: bool,
+}
+
+/// An address, or a name that this machine resolves.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| format!("{text:?} is no address: write a host and a port, such as 127.0.0.1:4318"))
 }
 
 /// A whole number and a unit: `15m`.

@@ -31,6 +31,9 @@ use crate::folder::STREAM;
 /// Raw bytes of items in one set of lake files: what bounds the archiver's memory.
 const FILE_BYTES: u64 = 24 << 20;
 
+/// Shards of a new folder.
+const SHARDS: u16 = 2;
+
 /// Threads that answer requests. Grouping and archiving have one each beside them.
 const HTTP_THREADS: usize = 2;
 
@@ -140,7 +143,11 @@ async fn open_log(setup: &Setup, store: &Store) -> anyhow::Result<Log> {
         sequence: known.manifests.iter().map(|manifest| manifest.watermark).max().unwrap_or_default(),
         arrival_nanos: known.manifests.iter().map(|manifest| manifest.clock).max().unwrap_or_default(),
     };
-    let count = u16::try_from(shards.len()).ok().filter(|count| *count > 0).unwrap_or(setup.args.shards);
+    let made_with = u16::try_from(shards.len()).ok().filter(|count| *count > 0);
+    let count = made_with.or(setup.args.shards).unwrap_or(SHARDS);
+    if let Some(asked) = setup.args.shards.filter(|asked| *asked != count) {
+        bail!("the folder was made with {count} shards, which is fixed: leave out --shards {asked}, or use a new folder");
+    }
     let mut options = LogOptions::new(count, floor, SystemClock.now_nanos());
     options.limits = match setup.args.stream_limits {
         StreamLimits::Kinesis => Some(ShardLimits::KINESIS),

@@ -57,12 +57,13 @@ fn text(folder: &Folder, overview: &Overview) -> anyhow::Result<String> {
         )?;
     }
     writeln!(out, "\nArchive: {} plans, {} not carried out", overview.plans, overview.plans_undone)?;
-    writeln!(out, "\nFiles")?;
+    writeln!(out, "\nLake (under lake/v1)")?;
     for table in spanlake_table::schema::TABLES {
         let path = folder.path.join("lake/v1").join(table.name);
         let (files, bytes) = usage(&path).with_context(|| format!("reading {}", path.display()))?;
         writeln!(out, "  {:<24} {files:>8} files {:>12} bytes", table.name, bytes)?;
     }
+    writeln!(out, "\nWorking files")?;
     for name in ["stream", "staged", "sealed", "seen", "decisions"] {
         let (files, bytes) = usage(&folder.path.join(name))?;
         writeln!(out, "  {name:<24} {files:>8} files {bytes:>12} bytes")?;

@@ -50,13 +50,18 @@ pub(crate) fn run(args: UpArgs) -> anyhow::Result<()> {
 }
 
 async fn serve(setup: Setup) -> anyhow::Result<()> {
+    let behind_proxy = setup.args.behind_proxy;
     let (with_token, with_tls) = (!setup.tokens.is_empty(), setup.tls.is_some());
     let data = setup.args.data.data.clone();
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
     let process = Process::start(setup).await?;
     let scheme = if with_tls { "https" } else { "http" };
-    announce(&format!("{scheme}://{}", process.address), &data, with_token);
+    let url = format!("{scheme}://{}", process.address);
+    announce(&url, &data, with_token);
+    if process.address.ip().is_unspecified() || behind_proxy {
+        note("Services elsewhere: put the name by which they reach this machine, or its proxy, in place of the address above.");
+    }
     let mut ticks = interval(STATUS_INTERVAL);
     let mut ticked = 0;
     loop {

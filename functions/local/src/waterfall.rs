@@ -59,7 +59,9 @@ pub(crate) async fn draw(folder: &Folder, id: TraceId, colours: bool) -> anyhow:
     );
     if bars.is_empty() {
         let data = folder.path.display();
-        let text = format!("No span of trace {id} is kept. Was it sampled out? spanlake why --data {data} {id}\n");
+        let text = format!(
+            "No span of trace {id} is kept, or they arrived within the last seconds. Ask why: spanlake why --data {data} {id}\n"
+        );
         return Ok((false, text));
     }
     bars.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));

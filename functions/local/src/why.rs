@@ -53,7 +53,8 @@ pub(crate) async fn explain(folder: &Folder, id: TraceId) -> anyhow::Result<(boo
     if !found {
         writeln!(
             out,
-            "Nothing is known of trace {id}. Either none of its spans arrived here, or it was decided longer ago than files are kept.\n\
+            "Nothing is known of trace {id}. Either its spans arrived within the last seconds (ask again), or none arrived here, or it was \
+             decided longer ago than files are kept.\n\
              Look whether its service sends here: spanlake sql --saved services --data {}",
             folder.path.display()
         )?;

@@ -4,5 +4,5 @@ SELECT service_name, name, coalesce(error_type, exception_type, status_message) 
 FROM spans
 WHERE dt >= date_format(current_timestamp - interval '24' hour, '%Y-%m-%d') AND dt || ' ' || hour >= date_format(current_timestamp - interval '24' hour, '%Y-%m-%d %H') AND ingest_time >= current_timestamp - interval '24' hour AND is_error
 GROUP BY service_name, name, coalesce(error_type, exception_type, status_message)
-ORDER BY spans DESC, service_name, name
+ORDER BY spans DESC, service_name, name, error
 LIMIT 50;

@@ -55,6 +55,10 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
             return None;
         }
     };
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        let advice = "if this is meant, write `processors: {}`; the built-in default holds only where no file is given";
+        findings.warn(1, "", "the file is empty: every trace is kept, and the built-in default does not apply", advice);
+    }
     let mut errors = Vec::new();
     expand::expand(&mut tree, env, &mut errors);
     for error in errors {

@@ -85,6 +85,10 @@ impl Lake {
     /// # Errors
     /// [`SqlError`]; its text says what to do.
     pub async fn query(&self, sql: &str) -> Result<ResultSet, SqlError> {
+        let sql = sql.trim().trim_end_matches(';');
+        if sql.is_empty() {
+            return Err(SqlError::Invalid { reason: "the statement is empty".to_owned() });
+        }
         // A task of its own: a damaged file may make the engine panic, which must end the statement and not the process,
         // and a runtime's threads can be given the stack that deep expressions need.
         let (lake, statement) = (self.clone(), sql.to_owned());

@@ -196,7 +196,7 @@ fn one_trace(page: &mut Page, truth: &Truth, lake: &Lake) -> io::Result<()> {
 }
 
 fn masked(page: &mut Page, truth: &Truth, query: Query, rules: &[(String, u64)]) -> io::Result<()> {
-    page.heading("Masked before anything was stored")?;
+    page.heading("Masked before anything reached the lake")?;
     let mut rows = vec![["planted", "in", "secrets"].map(str::to_owned).to_vec()];
     for ((kind, place), count) in &truth.planter.planted {
         rows.push(vec![kind.label().to_owned(), (*place).to_owned(), count.to_string()]);

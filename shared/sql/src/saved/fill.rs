@@ -24,8 +24,6 @@ pub(super) trait Dialect {
     fn trace_id(&self) -> Result<String, SqlError>;
     /// The most rows.
     fn limit(&self) -> u32;
-    /// A weighted quantile.
-    fn quantile(&self, value: &str, weight: &str, quantile: &str) -> String;
 }
 
 /// The engine in this crate.
@@ -72,10 +70,6 @@ impl Dialect for Embedded<'_> {
     fn limit(&self) -> u32 {
         self.0.limit
     }
-
-    fn quantile(&self, value: &str, weight: &str, quantile: &str) -> String {
-        format!("approx_percentile_cont_with_weight({weight}, {quantile}) WITHIN GROUP (ORDER BY {value})")
-    }
 }
 
 /// Athena, with the default parameters.
@@ -101,10 +95,6 @@ impl Dialect for Athena {
 
     fn limit(&self) -> u32 {
         LIMIT_DEFAULT
-    }
-
-    fn quantile(&self, value: &str, weight: &str, quantile: &str) -> String {
-        format!("approx_percentile({value}, {weight}, {quantile})")
     }
 }
 
@@ -132,7 +122,9 @@ pub(super) fn fill(template: &str, dialect: &impl Dialect) -> Result<String, Sql
             ["service", column] => sql.push_str(&dialect.service(column)?),
             ["trace_id"] => sql.push_str(&dialect.trace_id()?),
             ["limit"] => sql.push_str(&dialect.limit().to_string()),
-            ["quantile", value, weight, quantile] => sql.push_str(&dialect.quantile(value, weight, quantile)),
+            ["quantile", value, weight, quantile] => {
+                let _infallible = write!(sql, "approx_percentile({value}, {weight}, {quantile})");
+            }
             ["bucket sums"] => bucket_sums(&mut sql),
             ["bucket quantile", quantile] => bucket_quantile(&mut sql, quantile),
             _ => return Err(wrong(placeholder, "is no placeholder")),

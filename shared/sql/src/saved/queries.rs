@@ -17,12 +17,12 @@ pub const SAVED: &[SavedQuery] = &[
 SELECT service_name,
   sum(CASE WHEN {since|minute} THEN requests ELSE 0 END) AS requests_now,
   sum(CASE WHEN {since|minute} THEN 0 ELSE requests END) AS requests_before,
-  round(100.0 * sum(CASE WHEN {since|minute} THEN errors ELSE 0 END)
+  round(1e2 * sum(CASE WHEN {since|minute} THEN errors ELSE 0 END)
     / nullif(sum(CASE WHEN {since|minute} THEN requests ELSE 0 END), 0), 3) AS error_percent_now,
-  round(100.0 * sum(CASE WHEN {since|minute} THEN 0 ELSE errors END)
+  round(1e2 * sum(CASE WHEN {since|minute} THEN 0 ELSE errors END)
     / nullif(sum(CASE WHEN {since|minute} THEN 0 ELSE requests END), 0), 3) AS error_percent_before
 FROM red_1m
-WHERE {hours twice} AND {since twice|minute}{service|service_name}
+WHERE {hours twice} AND {since twice|minute} AND kind IN ('SERVER', 'CONSUMER'){service|service_name}
 GROUP BY service_name
 ORDER BY requests_now DESC, service_name
 LIMIT {limit}",
@@ -33,7 +33,7 @@ LIMIT {limit}",
         &[Since, Limit],
         "\
 SELECT service_name, count(*) AS rows_kept, round(sum(sampling_weight)) AS spans_estimated,
-  round(100.0 * count(*) / sum(count(*)) OVER (), 2) AS percent_of_rows
+  round(1e2 * count(*) / sum(count(*)) OVER (), 2) AS percent_of_rows
 FROM spans
 WHERE {hours} AND {since|ingest_time}
 GROUP BY service_name
@@ -51,7 +51,7 @@ SELECT service_name, db_system, db_namespace, db_operation, db_collection, round
 FROM spans
 WHERE {hours} AND {since|ingest_time} AND db_system IS NOT NULL{service|service_name}
 GROUP BY service_name, db_system, db_namespace, db_operation, db_collection
-ORDER BY sum(duration_nano * sampling_weight) DESC
+ORDER BY sum(duration_nano * sampling_weight) DESC, service_name, db_operation, db_collection
 LIMIT {limit}",
     ),
     query(
@@ -72,9 +72,9 @@ LIMIT {limit}",
         &[Since, Service, Limit],
         "\
 SELECT minute, service_name, sum(requests) AS requests, sum(errors) AS errors,
-  round(100.0 * sum(errors) / sum(requests), 3) AS error_percent
+  round(1e2 * sum(errors) / sum(requests), 3) AS error_percent
 FROM red_1m
-WHERE {hours} AND {since|minute}{service|service_name}
+WHERE {hours} AND {since|minute} AND kind IN ('SERVER', 'CONSUMER'){service|service_name}
 GROUP BY minute, service_name
 ORDER BY minute DESC, service_name
 LIMIT {limit}",
@@ -89,7 +89,7 @@ SELECT service_name, name, coalesce(error_type, exception_type, status_message) 
 FROM spans
 WHERE {hours} AND {since|ingest_time} AND is_error{service|service_name}
 GROUP BY service_name, name, coalesce(error_type, exception_type, status_message)
-ORDER BY spans DESC, service_name, name
+ORDER BY spans DESC, service_name, name, error
 LIMIT {limit}",
     ),
     query(
@@ -135,7 +135,7 @@ LIMIT {limit}",
         "p50, p95 and p99 of each operation from all spans, before sampling (upper bounds of buckets)",
         &[Since, Service, Limit],
         "\
-SELECT service_name, operation, n AS requests,
+SELECT service_name, operation, n AS spans,
   {bucket quantile|0.5} AS p50_ms,
   {bucket quantile|0.95} AS p95_ms,
   {bucket quantile|0.99} AS p99_ms
@@ -145,7 +145,7 @@ FROM (
   WHERE {hours} AND {since|minute}{service|service_name}
   GROUP BY service_name, operation
 ) AS sums
-ORDER BY requests DESC, service_name, operation
+ORDER BY spans DESC, service_name, operation
 LIMIT {limit}",
     ),
     query(
@@ -194,7 +194,7 @@ ORDER BY traces DESC, verdict, policy",
         "\
 SELECT service_name, sum(requests) AS requests, sum(errors) AS errors, max(minute) AS last_minute
 FROM red_1m
-WHERE {hours} AND {since|minute}
+WHERE {hours} AND {since|minute} AND kind IN ('SERVER', 'CONSUMER')
 GROUP BY service_name
 ORDER BY requests DESC, service_name
 LIMIT {limit}",
