@@ -133,7 +133,6 @@ impl UpArgs {
     spanlake sql --format csv \"SELECT * FROM decisions\" > decisions.csv")]
 pub(crate) struct SqlArgs {
     /// The statement; without one, a prompt
-    #[arg(allow_hyphen_values = true)]
     pub(crate) statement: Option<String>,
     #[command(flatten)]
     pub(crate) data: DataArgs,
