@@ -143,16 +143,16 @@ pub(crate) struct SqlArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "statement")]
     pub(crate) saved: Option<String>,
     /// How far back the saved query looks: 30s, 15m, 1h, 2d. A day if left out
-    #[arg(long, value_name = "DURATION", requires = "saved", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", requires = "saved", conflicts_with = "statement", value_parser = parse_duration)]
     pub(crate) since: Option<Duration>,
     /// One service only, for saved queries that ask for one
-    #[arg(long, value_name = "NAME", requires = "saved")]
+    #[arg(long, value_name = "NAME", requires = "saved", conflicts_with = "statement")]
     pub(crate) service: Option<String>,
     /// The trace, for saved queries that ask for one
-    #[arg(long, value_name = "TRACE_ID", requires = "saved")]
+    #[arg(long, value_name = "TRACE_ID", requires = "saved", conflicts_with = "statement")]
     pub(crate) trace_id: Option<String>,
     /// Rows that the saved query shows
-    #[arg(long, value_name = "ROWS", requires = "saved")]
+    #[arg(long, value_name = "ROWS", requires = "saved", conflicts_with = "statement")]
     pub(crate) limit: Option<u32>,
     /// List the saved queries
     #[arg(long, conflicts_with_all = ["statement", "saved"])]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use spanlake_sql::saved::SAVED;
 use spanlake_sql::{Lake, ResultSet};
 
@@ -23,14 +23,12 @@ pub(crate) fn run(args: &SqlArgs) -> anyhow::Result<()> {
         let (service, trace_id) = (args.service.as_deref(), args.trace_id.as_deref());
         let answer =
             runtime.block_on(run_saved(&lake, name, Asked { since: args.since, service, trace_id, limit: args.limit }))?;
-        show(&answer, args.format);
-        return Ok(());
+        return export(&answer, args.format);
     }
     let Some(statement) = &args.statement else {
         return prompt(&lake, args.format, &|lake, sql| Ok(runtime.block_on(lake.query(sql))?));
     };
-    show(&runtime.block_on(lake.query(statement))?, args.format);
-    Ok(())
+    export(&runtime.block_on(lake.query(statement))?, args.format)
 }
 
 fn show(answer: &ResultSet, format: Format) {
@@ -43,6 +41,17 @@ fn show(answer: &ResultSet, format: Format) {
     if answer.is_truncated {
         note(&format!("only the first {} rows are shown: add a LIMIT or a narrower WHERE", answer.rows.len()));
     }
+}
+
+/// A script must not take a cut export for the whole.
+fn export(answer: &ResultSet, format: Format) -> anyhow::Result<()> {
+    show(answer, format);
+    ensure!(
+        format == Format::Table || !answer.is_truncated,
+        "the output is cut at {} rows; to export everything, read the Parquet files under lake/v1",
+        answer.rows.len()
+    );
+    Ok(())
 }
 
 fn list() -> String {
@@ -64,13 +73,13 @@ fn prompt(lake: &Lake, format: Format, run: Run<'_>) -> anyhow::Result<()> {
     if is_interactive {
         let tables: Vec<&str> = spanlake_table::schema::TABLES.iter().map(|table| table.name).collect();
         note(&format!("Tables: {}", tables.join(", ")));
-        note("A statement ends with ; and may take several lines. \\q or Ctrl-D ends.");
+        note("A statement ends with ; and may take several lines. exit or Ctrl-D ends.");
     }
     let mut statement = String::new();
     let mut failed = false;
     for line in stdin.lock().lines().chain(std::iter::once(Ok(";".to_owned()))) {
         let line = line.context("reading the statement")?;
-        if line.trim() == "\\q" {
+        if statement.is_empty() && matches!(line.trim(), "\\q" | "exit" | "quit") {
             break;
         }
         statement.push_str(&line);

@@ -27,6 +27,7 @@ pub(super) fn open<D: Disk>(disk: D, folder: PathBuf, options: LogOptions) -> Re
         next_sequence: last.sequence.saturating_add(1),
         last_arrival_nanos: last.arrival_nanos,
         failed: None,
+        is_refusing: false,
     };
     Ok(Shared {
         marker,

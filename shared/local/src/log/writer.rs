@@ -32,6 +32,8 @@ pub(super) struct Writer<D: Disk> {
     /// Why nothing can be written any more. An fsync that failed may have lost what it should have saved, and a later
     /// one would not say so: only a restart, which reads what is there, helps.
     pub(super) failed: Option<String>,
+    /// Whether the last write was refused: said once when it begins and once when it ends.
+    pub(super) is_refusing: bool,
 }
 
 /// The segment that is being written.
@@ -81,9 +83,14 @@ impl<D: Disk> Writer<D> {
             return;
         }
         let result = self.write(shared, &batch, buffer);
-        if let Err(AppendError::Unavailable { what }) = &result {
-            tracing::error!(what, "the stream's log takes no records");
+        match &result {
+            Err(AppendError::Unavailable { what }) if !self.is_refusing => {
+                tracing::error!(what, "the stream's log takes no records; clients are told to come again");
+            }
+            Ok(()) if self.is_refusing => tracing::warn!("the stream's log takes records again"),
+            _ => {}
         }
+        self.is_refusing = result.is_err();
         for pending in batch {
             answer(pending, result.clone());
         }

@@ -165,14 +165,29 @@ LIMIT {limit}",
     ),
     query(
         "metrics",
-        "Which metrics there are: points, series and newest point",
+        "Which metrics there are, of every kind: points, series and newest point",
         &[Since, Service, Limit],
         "\
 SELECT service_name, name, unit, metric_type, count(*) AS points, count(DISTINCT series_hash) AS series, max(time) AS last_time
-FROM metrics_number
-WHERE {hours} AND {since|ingest_time}{service|service_name}
+FROM (
+  SELECT service_name, name, unit, metric_type AS metric_type, series_hash, time
+  FROM metrics_number
+  WHERE {hours} AND {since|ingest_time}{service|service_name}
+  UNION ALL
+  SELECT service_name, name, unit, 'histogram' AS metric_type, series_hash, time
+  FROM metrics_histogram
+  WHERE {hours} AND {since|ingest_time}{service|service_name}
+  UNION ALL
+  SELECT service_name, name, unit, 'exponential_histogram' AS metric_type, series_hash, time
+  FROM metrics_exp_histogram
+  WHERE {hours} AND {since|ingest_time}{service|service_name}
+  UNION ALL
+  SELECT service_name, name, unit, 'summary' AS metric_type, series_hash, time
+  FROM metrics_summary
+  WHERE {hours} AND {since|ingest_time}{service|service_name}
+) AS points
 GROUP BY service_name, name, unit, metric_type
-ORDER BY service_name, name
+ORDER BY service_name, name, unit, metric_type
 LIMIT {limit}",
     ),
     query(
