@@ -6,6 +6,7 @@ mod architecture;
 mod captures;
 mod cuts;
 mod drive;
+mod lost;
 mod power;
 mod simulation;
 mod weights;
