@@ -219,9 +219,8 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
     }
 }
 
-/// Everything that a signal's ledger lines add up to over all shards, as last seen.
 impl Progress {
-    /// Items committed and kept of a signal.
+    /// Items of a signal committed and kept, over all shards, as last seen.
     #[must_use]
     pub fn totals(&self, signal: Signal) -> (u64, u64) {
         let accounts = self.manifests.iter().flatten().map(|manifest| manifest.ledger.account(signal));

@@ -2,7 +2,7 @@
 //! simulator are adapters of them.
 //!
 //! Contract of every store: reads see the newest write; a `put` that returned an error may still have taken effect, or
-//! may take effect later. Every adapter runs the same contract tests.
+//! may take effect later.
 
 use std::future::Future;
 use std::ops::Range;
