@@ -47,8 +47,8 @@ impl Server {
 
     /// Items on the stream.
     fn stored(&self) -> u64 {
-        let shards = 0..self.stream.shards().len();
-        let records = shards.flat_map(|shard| self.stream.read(shard, 0, 1_000));
+        let shards = self.stream.shards().into_iter();
+        let records = shards.flat_map(|shard| self.stream.records(&shard.id, 0, 1_000));
         records.map(|record| if let Ok(Envelope::Items(items)) = Envelope::decode(&record.bytes) { items.count } else { 0 }).sum()
     }
 }

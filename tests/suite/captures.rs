@@ -168,7 +168,7 @@ fn group(front: &Front, name: &str) -> Arc<SimStore> {
         let handled = block_on(grouper.handle(&front.records(number))).unwrap();
         assert!(handled.close_error.is_none(), "{name}: {handled:?}");
     }
-    let state = block_on(overview(store.as_ref(), &shards)).unwrap();
+    let state = block_on(overview(store.as_ref())).unwrap();
     for signal in Signal::ALL {
         let account = state.ledger.account(signal);
         assert_eq!((account.kept, account.pending), (account.committed, 0), "{name}");

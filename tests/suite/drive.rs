@@ -54,7 +54,8 @@ impl Front {
 
     /// Everything on a shard.
     pub(crate) fn records(&self, shard: usize) -> Vec<Record> {
-        self.stream.read(shard, 0, usize::MAX)
+        let shard = &self.stream.shards()[shard].id;
+        self.stream.records(shard, 0, usize::MAX)
     }
 }
 
@@ -64,9 +65,16 @@ pub(crate) fn rules(text: &str) -> Result<Rules, String> {
 }
 
 /// A grouper that has read nothing yet.
-pub(crate) fn grouper(store: &Arc<SimStore>, shard: &Shard, settings: &GroupSettings, rules_text: &str) -> Grouper<SimStore> {
+pub(crate) fn grouper(
+    store: &Arc<SimStore>,
+    shard: &Shard,
+    settings: &GroupSettings,
+    rules_text: &str,
+) -> Grouper<SimStore, SimStream> {
     let default = Arc::new(rules(rules_text).unwrap());
-    Grouper::new(Arc::clone(store), shard.clone(), settings.clone(), default, Arc::new(|text: &str| rules(text)))
+    // Whole buckets only, and no parents: the stream is not asked.
+    let stream = Arc::new(SimStream::new(0, 1, 0));
+    Grouper::new(Arc::clone(store), stream, shard.clone(), settings.clone(), default, Arc::new(|text: &str| rules(text)))
 }
 
 /// Runs a future of the memory twins, which are ready whenever they are asked again.

@@ -65,7 +65,7 @@ fn a_truncated_or_lost_sealed_output_fails_its_plan_by_name_until_it_is_back() {
     assert!(block_on(grouper.handle(&front.records(0))).unwrap().close_error.is_none());
     let key = only_key(&store, keys::SEALED);
     let whole = store.snapshot().remove(&key).unwrap();
-    let mut archiver = Archiver::new(Arc::clone(&store), vec![shard], 1 << 20);
+    let mut archiver = Archiver::new(Arc::clone(&store), 1 << 20);
     for damaged in [Some(whole.slice(..whole.len() / 2)), None] {
         match damaged {
             Some(half) => block_on(store.put(&key, half)).unwrap(),
@@ -83,7 +83,7 @@ fn a_truncated_or_lost_sealed_output_fails_its_plan_by_name_until_it_is_back() {
     // A rerun from the plan writes the same bytes under the same names.
     let before = store.snapshot();
     assert!(store.lose(&keys::plan_done(1)));
-    let mut rerun = Archiver::new(Arc::clone(&store), front.stream.shards(), 1 << 20);
+    let mut rerun = Archiver::new(Arc::clone(&store), 1 << 20);
     assert_eq!(block_on(rerun.run()).unwrap().plans, 1);
     assert_eq!(store.snapshot(), before);
 }

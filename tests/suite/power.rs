@@ -10,11 +10,11 @@ use std::time::Duration;
 use http::Request;
 use spanlake_local::{DiskStore, Faults, Floor, LogOptions, ModelDisk, SegmentLog, SystemClock};
 use spanlake_model::{NANOS_PER_SECOND, Signal, SpanId, TraceId};
-use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::Grouper;
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
 use spanlake_pipeline::inspect::{overview, sealed_items};
-use spanlake_pipeline::ports::{EventStream, NewRecord, ObjectStore};
+use spanlake_pipeline::lineage::Heartbeats;
+use spanlake_pipeline::ports::{EventStream, ObjectStore, Shard};
 use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::Rules;
 use spanlake_testkit::{Rng, SpanSpec, trace_request};
@@ -30,7 +30,7 @@ struct Process {
     store: Arc<DiskStore<ModelDisk>>,
     log: Arc<SegmentLog<ModelDisk>>,
     ingest: Ingest<SegmentLog<ModelDisk>, SystemClock>,
-    groupers: Vec<Grouper<DiskStore<ModelDisk>>>,
+    groupers: Vec<Grouper<DiskStore<ModelDisk>, SegmentLog<ModelDisk>>>,
 }
 
 /// The stream's ticks, turned by hand.
@@ -46,10 +46,7 @@ impl Hand {
 impl Process {
     async fn start(disk: &ModelDisk, hand: &Hand, rules: &Arc<Rules>) -> Option<Self> {
         let store = Arc::new(DiskStore::open(disk.clone(), PathBuf::from("/data")).ok()?);
-        let shards = (0..SHARDS).map(|shard| format!("shard-{shard:012}"));
-        let ranges = spanlake_model::BucketRange::even(SHARDS);
-        let shards: Vec<_> = shards.zip(ranges).map(|(id, range)| spanlake_pipeline::ports::Shard { id, range }).collect();
-        let known = overview(store.as_ref(), &shards).await.ok()?;
+        let known = overview(store.as_ref()).await.ok()?;
         let sequence = known.manifests.iter().map(|manifest| manifest.watermark).max().unwrap_or_default();
         let arrival_nanos = known.manifests.iter().map(|manifest| manifest.clock).max().unwrap_or_default();
         let mut options = LogOptions::new(SHARDS, Floor { sequence, arrival_nanos }, WALL_NANOS);
@@ -58,11 +55,12 @@ impl Process {
         options.limits = None;
         let log = Arc::new(SegmentLog::open(disk.clone(), PathBuf::from("/data/stream"), options).ok()?);
         let ingest = Ingest::new(Arc::clone(&log), SystemClock, IngestSettings::default());
-        let grouper = |shard: &spanlake_pipeline::ports::Shard| {
+        let grouper = |shard: Shard| {
             let compile = Arc::new(|text: &str| crate::drive::rules(text));
-            Grouper::new(Arc::clone(&store), shard.clone(), GroupSettings::default(), Arc::clone(rules), compile)
+            let (store, log, rules) = (Arc::clone(&store), Arc::clone(&log), Arc::clone(rules));
+            Grouper::new(store, log, shard, GroupSettings::default(), rules, compile)
         };
-        let groupers = shards.iter().map(grouper).collect();
+        let groupers = log.shards().into_iter().map(grouper).collect();
         Some(Self { store, log, ingest, groupers })
     }
 
@@ -73,8 +71,7 @@ impl Process {
     }
 
     async fn beat(&self) {
-        let record = |shard| NewRecord { shard, bytes: heartbeat("").into() };
-        drop(self.log.append((0..usize::from(SHARDS)).map(record).collect()).await);
+        drop(Heartbeats::new(Arc::clone(&self.store), Arc::clone(&self.log)).beat("").await);
     }
 
     /// One batch on each shard, then what the log no longer needs goes.
@@ -82,7 +79,7 @@ impl Process {
         let mut watermarks = Vec::new();
         for (shard, grouper) in self.groupers.iter_mut().enumerate() {
             let after = grouper.manifest().await.map(|manifest| manifest.watermark).unwrap_or_default();
-            if let Ok(records) = self.log.read(shard, after, 1_000, 1 << 20) {
+            if let Ok(records) = self.log.read_blocking(shard, after, 1_000, 1 << 20) {
                 drop(grouper.handle(&records).await);
             }
             watermarks.push(grouper.manifest().await.map(|manifest| manifest.watermark).unwrap_or_default());

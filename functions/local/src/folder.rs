@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use spanlake_local::{DiskStore, RealDisk, read_shards};
+use spanlake_local::{DiskStore, RealDisk};
 use spanlake_pipeline::inspect::{Overview, TraceState, find_trace, overview};
-use spanlake_pipeline::ports::Shard;
 
 /// The folder of a data folder in which the stream is.
 pub(crate) const STREAM: &str = "stream";
@@ -15,7 +14,6 @@ pub(crate) const STREAM: &str = "stream";
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
     pub(crate) store: DiskStore<RealDisk>,
-    pub(crate) shards: Vec<Shard>,
 }
 
 impl Folder {
@@ -28,16 +26,15 @@ impl Folder {
             path.display(),
             path.display()
         );
-        let shards = read_shards(&RealDisk, &stream).with_context(|| format!("reading {}", stream.display()))?;
-        Ok(Self { path: path.to_owned(), store: DiskStore::attach(RealDisk, path.to_owned()), shards })
+        Ok(Self { path: path.to_owned(), store: DiskStore::attach(RealDisk, path.to_owned()) })
     }
 
     pub(crate) async fn overview(&self) -> anyhow::Result<Overview> {
-        overview(&self.store, &self.shards).await.context("reading the state of the data folder")
+        overview(&self.store).await.context("reading the state of the data folder")
     }
 
     pub(crate) async fn find_trace(&self, id: spanlake_model::TraceId) -> anyhow::Result<TraceState> {
-        find_trace(&self.store, &self.shards, id).await.context("looking for the trace")
+        find_trace(&self.store, id).await.context("looking for the trace")
     }
 }
 

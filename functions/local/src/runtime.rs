@@ -138,7 +138,7 @@ impl Process {
 async fn open_log(setup: &Setup, store: &Store) -> anyhow::Result<Log> {
     let folder = setup.args.data.data.join(STREAM);
     let shards = if folder.is_dir() { spanlake_local::read_shards(&RealDisk, &folder).unwrap_or_default() } else { Vec::new() };
-    let known = overview(store, &shards).await.context("reading the manifests")?;
+    let known = overview(store).await.context("reading the manifests")?;
     let floor = Floor {
         sequence: known.manifests.iter().map(|manifest| manifest.watermark).max().unwrap_or_default(),
         arrival_nanos: known.manifests.iter().map(|manifest| manifest.clock).max().unwrap_or_default(),
@@ -177,24 +177,24 @@ fn start_roles(
     let shards = log.shards();
     let compile: Arc<CompileRules> = Arc::new(crate::up::compile);
     let mut threads = Vec::new();
-    let grouping = (Arc::clone(driver), Arc::clone(store), stopping.clone(), shards.clone());
+    let grouping = (Arc::clone(driver), Arc::clone(store), Arc::clone(log), stopping.clone());
     threads.push(role("group", move |local| {
-        let (driver, store, stop, shards) = grouping;
+        let (driver, store, stream, stop) = grouping;
         let (beating, until) = (Arc::clone(&driver), stop.clone());
         local.spawn_local(async move { beating.heartbeats(until).await });
         for (number, shard) in shards.into_iter().enumerate() {
-            let grouper = Grouper::new(Arc::clone(&store), shard, settings.clone(), Arc::clone(&rules), Arc::clone(&compile));
+            let (store, stream, settings) = (Arc::clone(&store), Arc::clone(&stream), settings.clone());
+            let grouper = Grouper::new(store, stream, shard, settings, Arc::clone(&rules), Arc::clone(&compile));
             let (driver, stop) = (Arc::clone(&driver), stop.clone());
             local.spawn_local(async move { driver.group(number, grouper, stop).await });
         }
     })?);
     let (driver, store, stop) = (Arc::clone(driver), Arc::clone(store), stopping.clone());
     threads.push(role("archive", move |local| {
-        let archiver = || Archiver::new(Arc::clone(&store), shards.clone(), FILE_BYTES);
-        let (writing, sweeping) = (archiver(), archiver());
+        let writing = Archiver::new(store, FILE_BYTES);
         let (other, other_stop) = (Arc::clone(&driver), stop.clone());
         local.spawn_local(async move { other.archive(writing, other_stop).await });
-        local.spawn_local(async move { driver.housekeep(sweeping, SystemClock, stop).await });
+        local.spawn_local(async move { driver.housekeep(SystemClock, stop).await });
     })?);
     Ok(threads)
 }

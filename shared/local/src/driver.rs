@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use spanlake_model::{NANOS_PER_SECOND, Signal};
 use spanlake_pipeline::archive::{Archived, Archiver};
-use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::Grouper;
+use spanlake_pipeline::lineage::Heartbeats;
 use spanlake_pipeline::manifest::Manifest;
-use spanlake_pipeline::ports::{Clock, EventStream, NewRecord, ObjectStore};
+use spanlake_pipeline::ports::{Clock, EventStream, ObjectStore};
 use spanlake_pipeline::sweep::{expire, sweep};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -96,24 +96,26 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
 
     /// Puts one heartbeat on every shard; returns whether all were taken.
     pub async fn beat(&self) -> bool {
-        let bytes = heartbeat(&self.rules_version);
-        let records = (0..self.log.shards().len()).map(|shard| NewRecord { shard, bytes: bytes.clone().into() }).collect();
-        self.log.append(records).await.into_iter().all(|result| result.is_ok())
+        let mut heartbeats = Heartbeats::new(Arc::clone(&self.store), Arc::clone(&self.log));
+        heartbeats.beat(&self.rules_version).await.unwrap_or(false)
     }
 
     /// Puts heartbeats on every shard until `stop`.
     pub async fn heartbeats(&self, mut stop: watch::Receiver<bool>) {
+        let mut heartbeats = Heartbeats::new(Arc::clone(&self.store), Arc::clone(&self.log));
         let mut ticks = interval(self.settings.heartbeat);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while is_on(&mut stop, ticks.tick()).await {
-            if !self.beat().await {
-                debug!("the stream took no heartbeat; the next one follows");
+            match heartbeats.beat(&self.rules_version).await {
+                Ok(true) => {}
+                Ok(false) => debug!("the stream took no heartbeat; the next one follows"),
+                Err(error) => debug!(error = &error as &dyn std::error::Error, "no heartbeat was put; the next one follows"),
             }
         }
     }
 
     /// Feeds one shard's records to its grouper until `stop`.
-    pub async fn group(&self, shard: usize, mut grouper: Grouper<S>, mut stop: watch::Receiver<bool>) {
+    pub async fn group(&self, shard: usize, mut grouper: Grouper<S, SegmentLog<D>>, mut stop: watch::Receiver<bool>) {
         let mut watermark = match grouper.manifest().await {
             Ok(manifest) => {
                 let manifest = manifest.clone();
@@ -131,13 +133,14 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
             if self.log.lag(shard, watermark).bytes < self.settings.batch_bytes_max as u64 {
                 sleep(self.settings.batch_window).await;
             }
-            let records = match self.log.read(shard, watermark, self.settings.batch_records_max, self.settings.batch_bytes_max) {
-                Ok(records) => records,
-                Err(error) => {
-                    self.retry(&error, "the stream cannot be read; trying again").await;
-                    continue;
-                }
-            };
+            let records =
+                match self.log.read_blocking(shard, watermark, self.settings.batch_records_max, self.settings.batch_bytes_max) {
+                    Ok(records) => records,
+                    Err(error) => {
+                        self.retry(&error, "the stream cannot be read; trying again").await;
+                        continue;
+                    }
+                };
             match grouper.handle(&records).await {
                 Ok(handled) => {
                     watermark = handled.watermark;
@@ -151,7 +154,7 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
         }
     }
 
-    async fn after_batch(&self, shard: usize, grouper: &mut Grouper<S>) {
+    async fn after_batch(&self, shard: usize, grouper: &mut Grouper<S, SegmentLog<D>>) {
         if let Ok(manifest) = grouper.manifest().await {
             if !manifest.ledger.balances() {
                 error!(shard, ledger = ?manifest.ledger, "the ledger does not balance: please report this");
@@ -197,13 +200,13 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
     }
 
     /// Sweeps and expires at every interval until `stop`.
-    pub async fn housekeep(&self, archiver: Archiver<S>, clock: impl Clock, mut stop: watch::Receiver<bool>) {
+    pub async fn housekeep(&self, clock: impl Clock, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(self.settings.sweep_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while is_on(&mut stop, ticks.tick()).await {
             let now = clock.now_nanos();
             let age = i64::try_from(self.settings.orphan_age.as_nanos()).unwrap_or(i64::MAX);
-            match sweep(&self.store, &archiver, now.saturating_sub(age)).await {
+            match sweep(self.store.as_ref(), now.saturating_sub(age)).await {
                 Ok(swept) => debug!(objects = swept.objects, bytes = swept.bytes, "swept"),
                 Err(error) => self.retry(&error, "sweeping stopped early; it goes on with the next run").await,
             }

@@ -22,7 +22,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use spanlake_pipeline::ports::{AppendError, EventStream, NewRecord, Record, Shard};
+use spanlake_model::{Bucket, BucketRange};
+use spanlake_pipeline::ports::{AppendError, EventStream, NewRecord, Record, Shard, Slice, StreamError};
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
 
@@ -186,6 +187,8 @@ struct Shared<D: Disk> {
     folder: PathBuf,
     marker: Marker,
     options: LogOptions,
+    /// What each shard owns, in order.
+    ranges: Vec<BucketRange>,
     /// The stream's clock at tick 0, Unix nanoseconds.
     anchor_nanos: i64,
     index: Mutex<Index>,
@@ -208,6 +211,11 @@ impl<D: Disk> Shared<D> {
         folder::segment_path(&self.folder, segment)
     }
 
+    /// The number of the shard that owns a bucket.
+    fn shard_of(&self, bucket: Bucket) -> usize {
+        self.ranges.partition_point(|range| range.last < bucket.number())
+    }
+
     /// Checks a record before it is queued.
     fn admit(&self, record: &NewRecord) -> Result<(), AppendError> {
         let bytes = record.bytes.len();
@@ -215,8 +223,8 @@ impl<D: Disk> Shared<D> {
             return Err(unavailable(format!("a record of {bytes} bytes is over the limit of {RECORD_BYTES_MAX}")));
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(used) = used.get_mut(record.shard) else {
-            return Err(unavailable(format!("there is no shard {}", record.shard)));
+        let Some(used) = used.get_mut(self.shard_of(record.bucket)) else {
+            return Err(unavailable(format!("no shard owns bucket {}", record.bucket.number())));
         };
         self.options.limits.map_or(Ok(()), |limits| used.take(limits, (self.options.ticks)(), bytes))
     }
@@ -275,7 +283,7 @@ impl<D: Disk> SegmentLog<D> {
 
     /// Durable records of a shard after a sequence number, in order: at most `records_max`, and at most `bytes_max` bytes
     /// unless the first alone is longer. A record that cannot be read is there, without bytes. Blocks.
-    pub fn read(
+    pub fn read_blocking(
         &self,
         shard: usize,
         after_sequence: u64,
@@ -382,6 +390,10 @@ impl<D: Disk> EventStream for SegmentLog<D> {
         folder::shards(self.shared.options.shards)
     }
 
+    async fn list(&self) -> Result<Vec<Shard>, StreamError> {
+        Ok(self.shards())
+    }
+
     async fn append(&self, records: Vec<NewRecord>) -> Vec<Result<(), AppendError>> {
         let mut results: Vec<_> = records.iter().map(|record| self.shared.admit(record)).collect();
         let admitted = records.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
@@ -397,6 +409,15 @@ impl<D: Disk> EventStream for SegmentLog<D> {
             results.iter_mut().filter(|result| result.is_ok()).for_each(|result| *result = Err(error.clone()));
         }
         results
+    }
+
+    async fn read(&self, shard: &str, after_sequence: u64, records_max: usize, bytes_max: usize) -> Result<Slice, StreamError> {
+        let number = self.shards().iter().position(|known| known.id == shard);
+        // The shards of a folder are never split or merged: none ever ends.
+        let number = number.ok_or_else(|| StreamError { what: format!("there is no {shard}") })?;
+        let records = self.read_blocking(number, after_sequence, records_max, bytes_max);
+        let records = records.map_err(|error| StreamError { what: format!("{error}: {}", error.source) })?;
+        Ok(Slice { records, is_end: false })
     }
 }
 

@@ -16,10 +16,10 @@ use thiserror::Error;
 
 use crate::codec::Damaged;
 use crate::fetch::{FetchError, get_whole};
-use crate::group::{GroupError, load_manifest};
+use crate::group::{GroupError, all_manifests, peek_manifest};
 use crate::keys;
 use crate::manifest::Manifest;
-use crate::ports::{Conditional, ObjectStore, Shard, StoreError};
+use crate::ports::{Conditional, ObjectStore, StoreError};
 
 pub use plan::{FileGroup, Input, Plan, PlanDamaged, partition_of};
 
@@ -89,7 +89,6 @@ pub struct Archived {
 /// Turns sealed outputs into the lake's files.
 pub struct Archiver<S> {
     store: Arc<S>,
-    shards: Vec<Shard>,
     /// Raw bytes of items in a file set, at most.
     file_bytes: u64,
     /// Every plan up to here is known to be done: listing begins behind it.
@@ -97,9 +96,9 @@ pub struct Archiver<S> {
 }
 
 impl<S: ObjectStore> Archiver<S> {
-    /// An archiver of these shards. `file_bytes` bounds the raw items of one file set, and with it the memory needed.
-    pub const fn new(store: Arc<S>, shards: Vec<Shard>, file_bytes: u64) -> Self {
-        Self { store, shards, file_bytes, done_to: 0 }
+    /// An archiver of all shards. `file_bytes` bounds the raw items of one file set, and with it the memory needed.
+    pub const fn new(store: Arc<S>, file_bytes: u64) -> Self {
+        Self { store, file_bytes, done_to: 0 }
     }
 
     /// Finishes every plan under way, then plans what has been sealed since and carries that out.
@@ -122,7 +121,8 @@ impl<S: ObjectStore> Archiver<S> {
             None if self.done_to > 0 => Some(self.read_plan(self.done_to).await?),
             None => None,
         };
-        let manifests = self.manifests().await?;
+        let mut manifests = all_manifests(self.store.as_ref()).await?;
+        manifests.sort_by(|one, other| one.shard.cmp(&other.shard));
         if let Some(last) = &last {
             self.prune(last, &manifests).await?;
         }
@@ -162,18 +162,6 @@ impl<S: ObjectStore> Archiver<S> {
         Ok(self.store.get(&keys::plan_done(number)).await?.is_some())
     }
 
-    /// The shards' manifests, as they are now.
-    ///
-    /// # Errors
-    /// [`ArchiveError`] if one cannot be read.
-    pub async fn manifests(&self) -> Result<Vec<Manifest>, ArchiveError> {
-        let mut manifests = Vec::with_capacity(self.shards.len());
-        for shard in &self.shards {
-            manifests.push(load_manifest(self.store.as_ref(), shard).await?.0);
-        }
-        Ok(manifests)
-    }
-
     async fn carry_out(&self, plan: &Plan, archived: &mut Archived) -> Result<(), ArchiveError> {
         for (number, group) in plan.groups.iter().enumerate() {
             let files = build::files(self.store.as_ref(), plan, number, group).await?;
@@ -190,21 +178,21 @@ impl<S: ObjectStore> Archiver<S> {
 
     /// Takes planned outputs off the manifests; what they refer to is the plan's now.
     async fn prune(&self, plan: &Plan, manifests: &[Manifest]) -> Result<(), ArchiveError> {
-        for (shard, manifest) in self.shards.iter().zip(manifests) {
-            let planned = plan.positions.get(&shard.id).copied().unwrap_or_default();
+        for manifest in manifests {
+            let planned = plan.positions.get(&manifest.shard).copied().unwrap_or_default();
             if manifest.sealed.first().is_some_and(|output| output.number <= planned) {
-                self.prune_shard(shard, planned).await?;
+                self.prune_shard(&manifest.shard, planned).await?;
             }
         }
         Ok(())
     }
 
-    async fn prune_shard(&self, shard: &Shard, planned: u64) -> Result<(), ArchiveError> {
+    async fn prune_shard(&self, shard: &str, planned: u64) -> Result<(), ArchiveError> {
         for _ in 0..SWAP_TRIES {
-            let (mut manifest, etag) = load_manifest(self.store.as_ref(), shard).await?;
+            let Some((mut manifest, etag)) = peek_manifest(self.store.as_ref(), shard).await? else { return Ok(()) };
             manifest.sealed.retain(|output| output.number > planned);
-            let bytes = manifest.encode().map_err(|source| GroupError::Manifest { shard: shard.id.clone(), source })?;
-            if let Conditional::Done(_) = self.store.swap(&keys::manifest(&shard.id), &etag, bytes.into()).await? {
+            let bytes = manifest.encode().map_err(|source| GroupError::Manifest { shard: shard.to_owned(), source })?;
+            if let Conditional::Done(_) = self.store.swap(&keys::manifest(shard), &etag, bytes.into()).await? {
                 return Ok(());
             }
         }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spanlake_model::Signal;
+use spanlake_model::{PerSignal, Signal};
 use spanlake_policy::Decision;
 use thiserror::Error;
 
@@ -20,7 +20,7 @@ use crate::codec::Damaged;
 use crate::decided::{DecidedWriter, Reason};
 use crate::fetch::{FetchError, get_range};
 use crate::keys;
-use crate::manifest::{Closing, DecisionsRef, Manifest, SEEN_NANOS, SealedRef, SeenRef};
+use crate::manifest::{Closing, DecisionsRef, Manifest, SealedRef, SeenRef, Staged};
 use crate::object::Finished;
 use crate::ports::ObjectStore;
 use crate::red::{RedCell, RedKey, RedTable};
@@ -58,6 +58,9 @@ pub(crate) struct ClosePart {
 ///
 /// Windows in which nothing is staged are skipped: closing them would change nothing but the mark.
 pub(crate) fn next_close(manifest: &Manifest, settings: &GroupSettings) -> Option<i64> {
+    if manifest.closed {
+        return None;
+    }
     if let Some(closing) = &manifest.closing {
         return Some(closing.end);
     }
@@ -75,6 +78,7 @@ pub(crate) async fn close_part<S: ObjectStore>(
     settings: &GroupSettings,
 ) -> Result<ClosePart, CloseError> {
     let mut closer = Closer::open(store, manifest.clone(), end, book, settings).await?;
+    closer.longest_wait = closer.longest_wait()?;
     while let Some(key) = closer.next_key() {
         let members = closer.gather(key).await?;
         closer.group(key, members).await?;
@@ -84,6 +88,42 @@ pub(crate) async fn close_part<S: ObjectStore>(
         }
     }
     closer.finish_whole().await
+}
+
+/// Closes a shard for good: nothing is due any more. What has no bucket, the figures of what is still open, is sealed
+/// here; the rest is the children's.
+pub(crate) async fn close_shard<S: ObjectStore>(
+    store: &S,
+    manifest: &Manifest,
+    book: &RulesBook,
+    settings: &GroupSettings,
+) -> Result<ClosePart, CloseError> {
+    let end = settings.window_start(manifest.clock).saturating_add(settings.window_nanos);
+    let mut closer = Closer::open(store, manifest.clone(), end, book, settings).await?;
+    let red = closer.red(i64::MAX).await?;
+    let puts = closer.write(&red)?;
+    closer.manifest.closed = true;
+    for signal in Signal::ALL {
+        let account = closer.manifest.ledger.account_mut(signal);
+        account.handed_over = std::mem::take(&mut account.pending);
+    }
+    Ok(ClosePart { manifest: closer.manifest, puts, seen: None })
+}
+
+/// Counts what a child inherits: of the batches that its manifest lists, what no close of a parent has dealt with.
+pub(crate) async fn pending_of<S: ObjectStore>(
+    store: &S,
+    manifest: &Manifest,
+    settings: &GroupSettings,
+) -> Result<PerSignal<u64>, CloseError> {
+    let book = RulesBook::default();
+    let mut closer = Closer::open(store, manifest.clone(), i64::MAX, &book, settings).await?;
+    let mut pending = PerSignal::default();
+    while let Some(key) = closer.next_key() {
+        let members = closer.gather(key).await?;
+        closer.count_pending(key, &members, &mut pending).await?;
+    }
+    Ok(pending)
 }
 
 /// The ids of retired batches, and the object that now holds them.
@@ -97,6 +137,8 @@ struct Member {
     /// Index into [`Closer::readers`].
     reader: usize,
     arrival: i64,
+    /// Whether no earlier close has dealt with what needs no decision.
+    is_fresh: bool,
 }
 
 impl Member {
@@ -119,6 +161,7 @@ struct Closer<'a, S> {
     decisions: DecidedWriter,
     reasons: Vec<(String, Decision, Reason, u32)>,
     edges: RedTable,
+    /// The longest wait of any rules that may decide what is staged, nanoseconds.
     longest_wait: i64,
 }
 
@@ -138,13 +181,13 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         };
         let mut readers = Vec::new();
         for (object, staged) in manifest.staged.iter().enumerate().filter(|(_, staged)| staged.arrivals[0] < end) {
-            readers.push(StagedReader::open(store, object, staged, after).await?);
+            readers.push(StagedReader::open(store, object, staged, manifest.mark_of(staged), after).await?);
         }
         let mut decided = Vec::new();
         for decisions in manifest.decisions.iter().filter(|decisions| decisions.end < end) {
             decided.push(DecidedReader::open(store, decisions).await?);
         }
-        let mut closer = Self {
+        Ok(Self {
             store,
             book,
             settings,
@@ -158,9 +201,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             edges: RedTable::new(settings.red_keys_max),
             longest_wait: 0,
             manifest,
-        };
-        closer.longest_wait = closer.longest_wait()?;
-        Ok(closer)
+        })
     }
 
     fn next_key(&self) -> Option<Key> {
@@ -176,7 +217,8 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
                 let record = segment.rows.get(at).and_then(|row| reader.record(row));
                 let arrival = record.map_or(i64::MAX, |record| record.arrival);
                 if arrival < self.end {
-                    members.push(Member { segment, at, reader: number, arrival });
+                    let is_fresh = arrival >= reader.mark;
+                    members.push(Member { segment, at, reader: number, arrival, is_fresh });
                 }
             }
         }
@@ -185,7 +227,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
 
     async fn group(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
         for signal in [Signal::Logs, Signal::Metrics] {
-            let fresh = |member: &&Member| self.is_fresh(member) && member.row().is_some_and(|row| row.signal == signal);
+            let fresh = |member: &&Member| member.is_fresh && member.row().is_some_and(|row| row.signal == signal);
             let due: Vec<Member> = members.iter().filter(fresh).cloned().collect();
             let head = GroupHead { signal, trace: key.trace, policy: "", weight: 1.0, is_late: false, is_complete: true };
             self.seal(&head, &due).await?;
@@ -193,7 +235,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         let is_span = |member: &Member| member.row().is_some_and(|row| row.signal == Signal::Traces);
         let (overflow, spans): (Vec<_>, Vec<_>) =
             members.into_iter().filter(is_span).partition(|member| member.row().is_some_and(|row| row.overflow));
-        let due: Vec<Member> = overflow.into_iter().filter(|member| self.is_fresh(member)).collect();
+        let due: Vec<Member> = overflow.into_iter().filter(|member| member.is_fresh).collect();
         let head = GroupHead {
             signal: Signal::Traces,
             trace: key.trace,
@@ -207,11 +249,6 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             self.trace(key, spans).await?;
         }
         Ok(())
-    }
-
-    /// Whether no earlier close has dealt with what needs no decision.
-    const fn is_fresh(&self, member: &Member) -> bool {
-        member.arrival >= self.manifest.mark
     }
 
     /// Seals members as one group, and counts them as kept.
@@ -257,7 +294,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
 
     /// Ends the close: figures, consumed batches, expired ids and decisions.
     async fn finish_whole(mut self) -> Result<ClosePart, CloseError> {
-        let red = self.red().await?;
+        let red = self.red(self.end).await?;
         let mut puts = self.write(&red)?;
         let mut seen = None;
         if let Some((reference, records, bytes)) = self.retire().await? {
@@ -269,11 +306,12 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         Ok(ClosePart { manifest: self.manifest, puts, seen })
     }
 
-    /// The window's figures, of all staged spans that arrived in it.
-    async fn red(&self) -> Result<RedTable, CloseError> {
+    /// The figures of all staged spans that arrived since the last close and before `end`. A parent's are its own.
+    async fn red(&self, end: i64) -> Result<RedTable, CloseError> {
         let mut red = RedTable::new(self.settings.red_keys_max);
-        let due = |window: i64| window >= self.manifest.mark && window < self.end;
-        for (staged, reader) in self.manifest.staged.iter().zip(&self.readers) {
+        let due = |window: i64| window >= self.manifest.mark && window < end;
+        for reader in self.readers.iter().filter(|reader| !reader.is_inherited()) {
+            let staged = self.staged_of(reader)?;
             let damaged = |damaged: Damaged| CloseError::Fetch(damaged.of(&staged.key));
             let rest = get_range(self.store, &staged.key, reader.rest_range()?).await?;
             let rows: Vec<(RedKey, RedCell)> = reader.red(&rest).map_err(damaged)?;
@@ -321,25 +359,35 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
 
     /// Takes batches off the list of which every trace is decided, and gathers the ids seen in them.
     async fn retire(&mut self) -> Result<Option<Retired>, CloseError> {
-        let wait = self.longest_wait;
-        let end = self.end;
+        let (end, wait) = (self.end, self.longest_wait);
+        let at_least = self.manifest.inherited_until(self.settings);
         let is_consumed = |last: i64| last < end && last.saturating_add(wait) <= end;
         let mut records = Vec::new();
-        for (staged, reader) in self.manifest.staged.iter().zip(&self.readers) {
+        for reader in &self.readers {
+            let staged = self.staged_of(reader)?;
             if is_consumed(staged.arrivals[1]) {
                 let rest = get_range(self.store, &staged.key, reader.rest_range()?).await?;
-                let seen = reader.seen(&rest).map_err(|damaged| damaged.of(&staged.key))?;
-                records.extend(seen.into_iter().filter(|seen| seen.arrival.saturating_add(SEEN_NANOS) > end));
+                let mut seen = reader.seen(&rest).map_err(|damaged| damaged.of(&staged.key))?;
+                if reader.is_inherited() {
+                    for seen in &mut seen {
+                        seen.until = seen.until.max(at_least);
+                    }
+                }
+                records.extend(seen.into_iter().filter(|seen| seen.until > end));
             }
         }
         self.manifest.staged.retain(|staged| !is_consumed(staged.arrivals[1]));
-        let Some(last_arrival) = records.iter().map(|seen| seen.arrival).max() else { return Ok(None) };
+        let Some(until) = records.iter().map(|seen| seen.until).max() else { return Ok(None) };
         let Finished { bytes, index_bytes, hash } = seen_object(&records)?;
-        let reference = SeenRef { key: keys::data(keys::SEEN, hash), bytes: bytes.len() as u64, index_bytes, last_arrival };
+        let reference = SeenRef { key: keys::data(keys::SEEN, hash), bytes: bytes.len() as u64, index_bytes, until, at_least: 0 };
         Ok(Some((reference, records, bytes)))
     }
 
-    /// The longest wait of any rules that may decide what is staged.
+    fn staged_of(&self, reader: &StagedReader) -> Result<&Staged, CloseError> {
+        self.manifest.staged.get(reader.object).ok_or_else(|| Damaged("no such batch").into())
+    }
+
+    /// The longest wait of any rules that may decide what is staged; an error if one of them is not loaded.
     fn longest_wait(&self) -> Result<i64, CloseError> {
         let rules = &self.manifest.rules;
         let named = [Some(rules.current.as_str()), rules.previous.as_ref().map(|previous| previous.version.as_str())];
@@ -354,12 +402,12 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
 
     /// Moves the mark and lets go of what is out of date by it.
     fn settle(&mut self) {
-        let end = self.end;
+        let (end, longest) = (self.end, self.longest_wait);
         let keep_decisions = self.settings.late_horizon_nanos.saturating_add(2 * self.settings.window_nanos);
-        let longest = self.longest_wait;
         self.manifest.mark = end;
+        self.manifest.staged.iter_mut().filter_map(|staged| staged.inherited.as_mut()).for_each(|inherited| inherited.mark = end);
         self.manifest.closing = None;
-        self.manifest.seen.retain(|seen| seen.last_arrival.saturating_add(SEEN_NANOS) > end);
+        self.manifest.seen.retain(|seen| seen.until.max(seen.at_least) > end);
         self.manifest.decisions.retain(|decisions| decisions.end.saturating_add(keep_decisions).saturating_add(longest) > end);
         let undecided_before = end.saturating_sub(longest);
         if self.manifest.rules.previous.as_ref().is_some_and(|previous| previous.until <= undecided_before) {

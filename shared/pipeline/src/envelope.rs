@@ -3,12 +3,15 @@
 //! The list of (bucket, part) pairs says what the record holds; ownership and duplicates go by it, never by hashing
 //! ids again. The payload is inflated by [`Items::inflate`] only after the duplicates are known.
 
-use spanlake_model::{BatchId, Bucket, Signal};
+use spanlake_model::{BatchId, Bucket, BucketRange, Signal};
 
 use crate::codec::{Damaged, Put, Take, inflate};
 
-/// The largest record that a shard takes (Kinesis: 1 MiB).
-pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// The largest record that a shard takes (Kinesis: 1 MiB), less what a forwarded copy is longer than the first.
+pub const RECORD_BYTES_MAX: usize = (1 << 20) - FORWARDED_BYTES;
+
+/// How much longer a forwarded copy of a record is.
+const FORWARDED_BYTES: usize = 4;
 
 /// The largest payload of a record, inflated; what the cutting rule allows, with room for its contexts.
 const PAYLOAD_BYTES_MAX: usize = 4 << 20;
@@ -17,6 +20,7 @@ const MAGIC: [u8; 2] = *b"SL";
 const VERSION: u8 = 1;
 const KIND_ITEMS: u8 = 0;
 const KIND_HEARTBEAT: u8 = 1;
+const KIND_FORWARDED: u8 = 2;
 const CODEC_ZSTD: u8 = 1;
 const FLAG_OVERFLOW: u8 = 1;
 
@@ -34,6 +38,8 @@ pub struct Part {
 /// The header of a record that holds items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Items<'a> {
+    /// Of a forwarded copy: the buckets that the copy is for. Its other parts are somebody else's.
+    pub only: Option<BucketRange>,
     /// The signal.
     pub signal: Signal,
     /// Reserved: one tenant per deployment.
@@ -69,10 +75,20 @@ pub enum Envelope<'a> {
 }
 
 impl Items<'_> {
+    /// Whether this copy is for a bucket's owner.
+    #[must_use]
+    pub fn is_for(&self, bucket: Bucket) -> bool {
+        self.only.is_none_or(|only| only.contains(bucket))
+    }
+
     /// Appends the encoded record to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, KIND_ITEMS, self.signal.code(), self.cutting_rule, CODEC_ZSTD]);
+        match self.only {
+            None => out.extend_from_slice(&[VERSION, KIND_ITEMS]),
+            Some(range) => encode_forwarded(range, out),
+        }
+        out.extend_from_slice(&[self.signal.code(), self.cutting_rule, CODEC_ZSTD]);
         // The dictionary's id: reserved, 0 is none.
         out.varint(0);
         out.bytes(self.tenant.as_bytes());
@@ -105,6 +121,32 @@ impl Items<'_> {
     }
 }
 
+fn encode_forwarded(range: BucketRange, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[VERSION, KIND_FORWARDED]);
+    out.extend_from_slice(&range.first.to_le_bytes());
+    out.extend_from_slice(&range.last.to_le_bytes());
+}
+
+/// A copy of an encoded record for the owner of `range`, under the same identity: parts elsewhere are not its business.
+///
+/// # Errors
+/// [`Damaged`] if the bytes are no record with items.
+pub fn forwarded(record: &[u8], range: BucketRange) -> Result<Vec<u8>, Damaged> {
+    let mut take = Take::new(record);
+    let (magic, version, kind) = (take.array::<2>()?, take.byte()?, take.byte()?);
+    if magic != MAGIC || version != VERSION || !matches!(kind, KIND_ITEMS | KIND_FORWARDED) {
+        return Err(Damaged("not a record with items"));
+    }
+    if kind == KIND_FORWARDED {
+        take.array::<FORWARDED_BYTES>()?;
+    }
+    let mut out = Vec::with_capacity(record.len() + FORWARDED_BYTES);
+    out.extend_from_slice(&MAGIC);
+    encode_forwarded(range, &mut out);
+    out.extend_from_slice(take.rest());
+    Ok(out)
+}
+
 /// An encoded heartbeat.
 #[must_use]
 pub fn heartbeat(rules: &str) -> Vec<u8> {
@@ -127,13 +169,17 @@ impl<'a> Envelope<'a> {
         }
         match take.byte()? {
             KIND_HEARTBEAT => Ok(Self::Heartbeat { rules: take.str()? }),
-            KIND_ITEMS => decode_items(take).map(Self::Items),
+            KIND_ITEMS => decode_items(take, None).map(Self::Items),
+            KIND_FORWARDED => {
+                let only = BucketRange { first: u16::from_le_bytes(take.array()?), last: u16::from_le_bytes(take.array()?) };
+                decode_items(take, Some(only)).map(Self::Items)
+            }
             _ => Err(Damaged("unknown kind of record")),
         }
     }
 }
 
-fn decode_items(mut take: Take<'_>) -> Result<Items<'_>, Damaged> {
+fn decode_items(mut take: Take<'_>, only: Option<BucketRange>) -> Result<Items<'_>, Damaged> {
     let signal = Signal::from_code(take.byte()?).ok_or(Damaged("unknown signal"))?;
     let cutting_rule = take.byte()?;
     if take.byte()? != CODEC_ZSTD || take.varint()? != 0 {
@@ -158,7 +204,7 @@ fn decode_items(mut take: Take<'_>) -> Result<Items<'_>, Damaged> {
     }
     let payload_bytes = usize::try_from(take.varint()?).map_err(|_| Damaged("number out of range"))?;
     let payload = take.rest();
-    Ok(Items { signal, tenant, cutting_rule, batch_id, received_nanos, count, parts, part_of_item, payload_bytes, payload })
+    Ok(Items { only, signal, tenant, cutting_rule, batch_id, received_nanos, count, parts, part_of_item, payload_bytes, payload })
 }
 
 #[cfg(test)]
@@ -170,6 +216,7 @@ mod tests {
         let part = |bucket, part, overflow| Part { bucket: Bucket::new(bucket).unwrap(), part, overflow };
         let mut out = Vec::new();
         Items {
+            only: None,
             signal: Signal::Logs,
             tenant: "default",
             cutting_rule: 1,
@@ -192,6 +239,19 @@ mod tests {
         assert_eq!((items.count, items.part_of_item.as_slice(), items.parts.len()), (7, &[0, 1, 1, 0][..], 2));
         assert_eq!(items.inflate().unwrap(), b"hello");
         assert_eq!(Envelope::decode(&heartbeat("v1")), Ok(Envelope::Heartbeat { rules: "v1" }));
+    }
+
+    #[test]
+    fn a_forwarded_copy_differs_in_its_range_alone() {
+        let bytes = encoded();
+        let range = |first, last| BucketRange { first, last };
+        let copy = forwarded(&forwarded(&bytes, range(0, 9)).unwrap(), range(7, 4095)).unwrap();
+        assert_eq!(copy.len(), bytes.len() + FORWARDED_BYTES);
+        let (Ok(Envelope::Items(items)), Ok(Envelope::Items(first))) = (Envelope::decode(&copy), Envelope::decode(&bytes)) else {
+            panic!("not items")
+        };
+        assert_eq!(items, Items { only: Some(range(7, 4095)), ..first });
+        assert!(forwarded(&heartbeat(""), range(0, 1)).is_err());
     }
 
     #[test]

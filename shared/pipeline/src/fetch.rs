@@ -8,7 +8,10 @@ use spanlake_model::ErrorKind;
 use thiserror::Error;
 
 use crate::codec::Damaged;
-use crate::ports::{ObjectStore, StoreError};
+use crate::ports::{Listed, ObjectStore, StoreError};
+
+/// Entries of one listing (S3's most).
+const LIST_MOST: usize = 1_000;
 
 /// Why a listed object could not be read.
 #[derive(Debug, Error)]
@@ -64,4 +67,18 @@ pub(crate) async fn get_range<S: ObjectStore>(store: &S, key: &str, range: Range
 /// The last `tail_bytes` of an object of `bytes`.
 pub(crate) async fn get_tail<S: ObjectStore>(store: &S, key: &str, bytes: u64, tail_bytes: u64) -> Result<Bytes, FetchError> {
     get_range(store, key, bytes.saturating_sub(tail_bytes)..bytes).await
+}
+
+/// Every object whose key begins with `prefix`, in order.
+pub(crate) async fn list_all<S: ObjectStore>(store: &S, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    let mut all: Vec<Listed> = Vec::new();
+    loop {
+        let after = all.last().map(|listed| listed.key.clone());
+        let page = store.list(prefix, after.as_deref(), LIST_MOST).await?;
+        let is_last = page.len() < LIST_MOST;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
 }

@@ -4,81 +4,34 @@
 //! State lives in the store. What is in memory (the manifest as last read, prefixes of seen ids, compiled rules) is a
 //! cache: a second instance, a zombie or a restart decides the same without it.
 
+mod error;
+mod parents;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use spanlake_model::{BatchId, ErrorKind};
+use spanlake_model::BatchId;
 use spanlake_policy::Rules;
-use thiserror::Error;
 
-use crate::close::{CloseError, close_part, next_close, staged_index};
+use crate::close::{CloseError, ClosePart, close_part, close_shard, next_close, staged_index};
 use crate::codec::Damaged;
 use crate::envelope::Envelope;
-use crate::fetch::{FetchError, get_range, get_whole};
+use crate::fetch::{FetchError, get_range, get_whole, list_all};
+use crate::forward::{Misplaced, covers_all};
 use crate::keys;
 use crate::manifest::{Manifest, ManifestError};
-use crate::ports::{Conditional, ETag, ObjectStore, Record, Shard, StoreError};
+use crate::ports::{Conditional, ETag, EventStream, ObjectStore, Record, Shard, StoreError};
 use crate::seen::{Known, Prefixes, SeenRecord};
 use crate::settings::GroupSettings;
 use crate::stage::{BatchPlan, PlanError, RulesBook, fresh_records, plan_batch};
 use crate::staged::read_seen_object;
+pub use error::GroupError;
 
 /// How often a swap that another writer won is tried again within a call.
 const SWAP_TRIES: u32 = 8;
 
 /// Raw bytes of payloads that one call takes at most, unless the first record alone has more.
 const BATCH_RAW_BYTES_MAX: usize = 16 << 20;
-
-/// Why a call of the grouper failed. The batch must come again.
-#[derive(Debug, Error)]
-pub enum GroupError {
-    /// The store failed; the outcome may be unknown, which a retry finds out.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A listed object cannot be read.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// The manifest cannot be read.
-    #[error("shard {shard}")]
-    Manifest {
-        /// The shard's id.
-        shard: String,
-        /// Why.
-        #[source]
-        source: ManifestError,
-    },
-    /// A heartbeat names rules that cannot be loaded.
-    #[error("rules of version {version:?} cannot be loaded from {}: {reason}", keys::rules(version))]
-    Rules {
-        /// The version.
-        version: String,
-        /// Why.
-        reason: String,
-    },
-    /// Another writer kept winning.
-    #[error("the manifest of shard {shard} changes faster than it can be swapped")]
-    Contended {
-        /// The shard's id.
-        shard: String,
-    },
-    /// A stored form could not be written: a fault of this program.
-    #[error("could not encode")]
-    Encode(#[source] Damaged),
-}
-
-impl GroupError {
-    /// What to do about it.
-    #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Store(error) => error.kind(),
-            Self::Fetch(error) => error.kind(),
-            Self::Manifest { .. } | Self::Rules { .. } => ErrorKind::BadData,
-            Self::Contended { .. } => ErrorKind::Unavailable,
-            Self::Encode(_) => ErrorKind::Bug,
-        }
-    }
-}
 
 /// What a call did.
 #[derive(Debug)]
@@ -95,8 +48,9 @@ pub struct Handled {
 pub type CompileRules = dyn Fn(&str) -> Result<Rules, String> + Send + Sync;
 
 /// The grouper of one shard.
-pub struct Grouper<S> {
+pub struct Grouper<S, E> {
     store: Arc<S>,
+    stream: Arc<E>,
     shard: Shard,
     settings: GroupSettings,
     compile: Arc<CompileRules>,
@@ -105,10 +59,11 @@ pub struct Grouper<S> {
     prefixes: HashMap<String, Prefixes>,
 }
 
-impl<S: ObjectStore> Grouper<S> {
+impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
     /// The grouper of `shard`. `default_rules` hold until a heartbeat carries others.
     pub fn new(
         store: Arc<S>,
+        stream: Arc<E>,
         shard: Shard,
         settings: GroupSettings,
         default_rules: Arc<Rules>,
@@ -116,7 +71,7 @@ impl<S: ObjectStore> Grouper<S> {
     ) -> Self {
         let mut book = RulesBook::default();
         book.insert("", default_rules);
-        Self { store, shard, settings, compile, book, manifest: None, prefixes: HashMap::new() }
+        Self { store, stream, shard, settings, compile, book, manifest: None, prefixes: HashMap::new() }
     }
 
     /// Takes a batch of the shard's records, in any cut and any repetition, and closes what is due.
@@ -124,6 +79,20 @@ impl<S: ObjectStore> Grouper<S> {
     /// # Errors
     /// [`GroupError`] if the batch is not committed for certain: it must be given again.
     pub async fn handle(&mut self, records: &[Record]) -> Result<Handled, GroupError> {
+        let watermark = self.take(records).await?;
+        let mut closes = 0;
+        let close_error = loop {
+            match self.close_next().await {
+                Ok(true) => closes += 1,
+                Ok(false) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        Ok(Handled { watermark, closes, close_error })
+    }
+
+    /// Commits records, and returns the sequence number up to which all are in the state.
+    async fn take(&mut self, records: &[Record]) -> Result<u64, GroupError> {
         let last = records.iter().map(|record| record.sequence).max().unwrap_or_default();
         let mut watermark = 0;
         loop {
@@ -134,54 +103,62 @@ impl<S: ObjectStore> Grouper<S> {
             }
             let before = std::mem::replace(&mut watermark, result?);
             if watermark >= last || watermark == before {
-                break;
+                return Ok(watermark);
             }
         }
-        let mut closes = 0;
-        let close_error = loop {
-            match self.close_next().await {
-                Ok(true) => closes += 1,
-                Ok(false) => break None,
-                Err(error) => {
-                    self.manifest = None;
-                    break Some(error);
-                }
-            }
-        };
-        Ok(Handled { watermark, closes, close_error })
     }
 
-    /// The shard's manifest, read now or as last written by this instance.
+    /// The shard's manifest, read now or as last written by this instance. Begins the shard if it has none: a child
+    /// ends its parents first.
     ///
     /// # Errors
-    /// [`GroupError`] if it cannot be read.
+    /// [`GroupError`] if it cannot be read, or a parent has not ended.
     pub async fn manifest(&mut self) -> Result<&Manifest, GroupError> {
         let loaded = match self.manifest.take() {
             Some(cached) => cached,
-            None => load_manifest(self.store.as_ref(), &self.shard).await?,
+            None => self.load_or_begin().await?,
         };
         Ok(&self.manifest.insert(loaded).0)
+    }
+
+    async fn load_or_begin(&mut self) -> Result<(Manifest, ETag), GroupError> {
+        for _ in 0..SWAP_TRIES {
+            if let Some(found) = peek_manifest(self.store.as_ref(), &self.shard.id).await? {
+                return Ok(found);
+            }
+            let manifest = self.begin().await?;
+            let bytes = manifest.encode().map_err(|source| self.manifest_error(source))?;
+            if let Conditional::Done(etag) = self.store.put_new(&keys::manifest(&self.shard.id), bytes.into()).await? {
+                return Ok((manifest, etag));
+            }
+        }
+        Err(self.contended())
     }
 
     async fn commit(&mut self, records: &[Record]) -> Result<u64, GroupError> {
         for _ in 0..SWAP_TRIES {
             let manifest = self.manifest().await?.clone();
             let mut fresh = fresh_records(&manifest, records);
+            if manifest.closed {
+                // All of it was read before it was closed.
+                return Ok(u64::MAX);
+            }
             fresh.truncate(prefix_len(manifest.clock, &fresh, &self.settings));
             if fresh.is_empty() {
                 return Ok(manifest.watermark);
             }
             let known = self.load_known(&manifest, &fresh).await?;
-            let BatchPlan { manifest: next, puts, seen } = match plan_batch(&manifest, &fresh, &known, &self.book, &self.settings)
-            {
-                Ok(plan) => plan,
-                Err(PlanError::UnknownRules(version)) => {
-                    self.load_rules(&version).await?;
-                    continue;
-                }
-                Err(PlanError::Damaged(damaged)) => return Err(GroupError::Encode(damaged)),
-            };
+            let BatchPlan { manifest: next, puts, seen, misplaced } =
+                match plan_batch(&manifest, &fresh, &known, &self.book, &self.settings) {
+                    Ok(plan) => plan,
+                    Err(PlanError::UnknownRules(version)) => {
+                        self.load_rules(&version).await?;
+                        continue;
+                    }
+                    Err(PlanError::Damaged(damaged)) => return Err(GroupError::Encode(damaged)),
+                };
             self.put_all(puts).await?;
+            self.forward(&misplaced).await?;
             let watermark = next.watermark;
             if self.swap(next).await? {
                 self.remember(seen);
@@ -193,17 +170,50 @@ impl<S: ObjectStore> Grouper<S> {
 
     /// Closes the next window that is due, or a part of it; `false` if none is.
     async fn close_next(&mut self) -> Result<bool, GroupError> {
+        self.close_with(async |grouper, manifest| {
+            let Some(end) = next_close(manifest, &grouper.settings) else { return Ok(None) };
+            close_part(grouper.store.as_ref(), manifest, end, &grouper.book, &grouper.settings).await.map(Some)
+        })
+        .await
+    }
+
+    /// Closes the shard: nothing of it changes any more.
+    async fn close_for_good(&mut self) -> Result<bool, GroupError> {
+        self.close_with(async |grouper, manifest| {
+            if manifest.closed {
+                return Ok(None);
+            }
+            close_shard(grouper.store.as_ref(), manifest, &grouper.book, &grouper.settings).await.map(Some)
+        })
+        .await
+    }
+
+    /// Commits what `close` makes of the manifest; `false` if it makes nothing.
+    async fn close_with(
+        &mut self,
+        close: impl AsyncFn(&Self, &Manifest) -> Result<Option<ClosePart>, CloseError>,
+    ) -> Result<bool, GroupError> {
+        let result = self.try_close(close).await;
+        if result.is_err() {
+            self.manifest = None;
+        }
+        result
+    }
+
+    async fn try_close(
+        &mut self,
+        close: impl AsyncFn(&Self, &Manifest) -> Result<Option<ClosePart>, CloseError>,
+    ) -> Result<bool, GroupError> {
         for _ in 0..SWAP_TRIES {
             let manifest = self.manifest().await?.clone();
-            let Some(end) = next_close(&manifest, &self.settings) else { return Ok(false) };
-            let part = match close_part(self.store.as_ref(), &manifest, end, &self.book, &self.settings).await {
-                Ok(part) => part,
+            let part = match close(self, &manifest).await {
+                Ok(Some(part)) => part,
+                Ok(None) => return Ok(false),
                 Err(CloseError::UnknownRules(version)) => {
                     self.load_rules(&version).await?;
                     continue;
                 }
-                Err(CloseError::Fetch(error)) => return Err(error.into()),
-                Err(CloseError::Encode(damaged)) => return Err(GroupError::Encode(damaged)),
+                Err(error) => return Err(error.into()),
             };
             self.put_all(part.puts).await?;
             if self.swap(part.manifest).await? {
@@ -212,6 +222,22 @@ impl<S: ObjectStore> Grouper<S> {
             }
         }
         Err(self.contended())
+    }
+
+    /// Puts misplaced parts on the stream for their owners: before the swap, so that none is lost.
+    async fn forward(&self, misplaced: &[Misplaced]) -> Result<(), GroupError> {
+        if misplaced.is_empty() {
+            return Ok(());
+        }
+        let shards = self.stream.shards();
+        if !covers_all(&shards) {
+            return Err(GroupError::Gap);
+        }
+        let mut copies = Vec::new();
+        for part in misplaced {
+            copies.extend(part.copies(&shards).map_err(GroupError::Encode)?);
+        }
+        self.stream.append(copies).await.into_iter().collect::<Result<(), _>>().map_err(GroupError::Forward)
     }
 
     async fn put_all(&self, puts: Vec<(String, bytes::Bytes)>) -> Result<(), StoreError> {
@@ -261,7 +287,11 @@ impl<S: ObjectStore> Grouper<S> {
             let may = self.prefixes.get(key).is_some_and(|prefixes| wanted.iter().any(|id| prefixes.may_contain(id)));
             if may {
                 let records = if let Some(records) = fetched { records } else { self.seen_of(manifest, key).await? };
-                records.iter().filter(|record| wanted.contains(&record.batch_id)).for_each(|record| known.note(record));
+                let at_least = at_least(manifest, key, &self.settings);
+                for mut record in records.into_iter().filter(|record| wanted.contains(&record.batch_id)) {
+                    record.until = record.until.max(at_least);
+                    known.note(&record);
+                }
             }
         }
         Ok(known)
@@ -315,27 +345,37 @@ fn batch_id(record: &Record) -> Option<BatchId> {
     }
 }
 
-/// A shard's manifest and its version; creates it if the shard has none yet.
-pub(crate) async fn load_manifest<S: ObjectStore>(store: &S, shard: &Shard) -> Result<(Manifest, ETag), GroupError> {
-    for _ in 0..SWAP_TRIES {
-        if let Some(found) = peek_manifest(store, shard).await? {
-            return Ok(found);
-        }
-        let manifest = Manifest::new(&shard.id, shard.range);
-        let bytes = manifest.encode().map_err(|source| GroupError::Manifest { shard: shard.id.clone(), source })?;
-        if let Conditional::Done(etag) = store.put_new(&keys::manifest(&shard.id), bytes.into()).await? {
-            return Ok((manifest, etag));
-        }
-    }
-    Err(GroupError::Contended { shard: shard.id.clone() })
+/// Until when the ids in a listed object are known at least.
+fn at_least(manifest: &Manifest, key: &str, settings: &GroupSettings) -> i64 {
+    let seen = manifest.seen.iter().find(|seen| seen.key == key).map_or(0, |seen| seen.at_least);
+    let is_inherited = manifest.staged.iter().any(|staged| staged.key == key && staged.inherited.is_some());
+    if is_inherited { seen.max(manifest.inherited_until(settings)) } else { seen }
 }
 
 /// A shard's manifest and its version, if it has one.
 ///
 /// # Errors
 /// [`GroupError`] if it cannot be read.
-pub async fn peek_manifest<S: ObjectStore>(store: &S, shard: &Shard) -> Result<Option<(Manifest, ETag)>, GroupError> {
-    let Some(object) = store.get(&keys::manifest(&shard.id)).await? else { return Ok(None) };
-    let decoded = Manifest::decode(&object.bytes).map_err(|source| GroupError::Manifest { shard: shard.id.clone(), source })?;
+pub async fn peek_manifest<S: ObjectStore>(store: &S, shard: &str) -> Result<Option<(Manifest, ETag)>, GroupError> {
+    let Some(object) = store.get(&keys::manifest(shard)).await? else { return Ok(None) };
+    let decoded = Manifest::decode(&object.bytes).map_err(|source| GroupError::Manifest { shard: shard.to_owned(), source })?;
     Ok(Some((decoded, object.etag)))
+}
+
+/// Every shard's manifest, children before their parents: what a shard hands over is then counted once.
+///
+/// # Errors
+/// [`GroupError`] if one cannot be read.
+pub async fn all_manifests<S: ObjectStore>(store: &S) -> Result<Vec<Manifest>, GroupError> {
+    let listed = list_all(store, keys::MANIFEST).await?;
+    let mut manifests = Vec::with_capacity(listed.len());
+    for listed in listed.iter().rev() {
+        let shard = listed.key.strip_prefix(keys::MANIFEST).and_then(|name| name.strip_suffix(".json"));
+        if let Some(shard) = shard
+            && let Some((manifest, _)) = peek_manifest(store, shard).await?
+        {
+            manifests.push(manifest);
+        }
+    }
+    Ok(manifests)
 }

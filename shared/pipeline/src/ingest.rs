@@ -196,7 +196,8 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
             if bytes.len() > RECORD_BYTES_MAX {
                 return Err(Refusal::RecordTooLarge);
             }
-            records.push(NewRecord { shard: record.shard, bytes: bytes.into() });
+            let bucket = record.entries.first().map(|entry| entry.bucket).unwrap_or_default();
+            records.push(NewRecord { bucket, bytes: bytes.into() });
         }
         Ok(Prepared { records, accepted: cut.accepted, rejected })
     }
@@ -266,6 +267,7 @@ fn envelope<'a>(
 ) -> Items<'a> {
     let part = |entry: &cut::Entry| Part { bucket: entry.bucket, part: entry.part, overflow: entry.overflow };
     Items {
+        only: None,
         signal,
         tenant: TENANT,
         cutting_rule: CUTTING_RULE,

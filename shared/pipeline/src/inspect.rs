@@ -9,11 +9,11 @@ use crate::close::staged_index;
 use crate::codec::Damaged;
 use crate::decided::{DecidedIndex, Reason};
 use crate::fetch::{FetchError, get_range, get_tail, get_whole};
-use crate::group::{GroupError, peek_manifest};
+use crate::group::{GroupError, all_manifests};
 use crate::keys;
 use crate::ledger::Ledger;
-use crate::manifest::{DecisionsRef, Manifest, Staged};
-use crate::ports::{ObjectStore, Shard, StoreError};
+use crate::manifest::{DecisionsRef, Manifest, Staged, superseded};
+use crate::ports::{ObjectStore, StoreError};
 use crate::sealed::Sealed;
 use crate::staged::{Key, StagedContext};
 
@@ -22,7 +22,7 @@ use crate::staged::{Key, StagedContext};
 pub struct Overview {
     /// All shards' ledgers together.
     pub ledger: Ledger,
-    /// The manifests, one for each shard that has one.
+    /// The manifests, one for each shard that has one, in order of their ids.
     pub manifests: Vec<Manifest>,
     /// The newest archive plan's number.
     pub plans: u64,
@@ -46,14 +46,10 @@ impl Overview {
 ///
 /// # Errors
 /// [`GroupError`] if a manifest cannot be read.
-pub async fn overview<S: ObjectStore>(store: &S, shards: &[Shard]) -> Result<Overview, GroupError> {
-    let mut overview = Overview::default();
-    for shard in shards {
-        if let Some((manifest, _)) = peek_manifest(store, shard).await? {
-            overview.ledger.add(&manifest.ledger);
-            overview.manifests.push(manifest);
-        }
-    }
+pub async fn overview<S: ObjectStore>(store: &S) -> Result<Overview, GroupError> {
+    let mut overview = Overview { manifests: all_manifests(store).await?, ..Overview::default() };
+    overview.ledger = Ledger::of_shards(overview.manifests.iter().map(|manifest| &manifest.ledger));
+    overview.manifests.reverse();
     let (plans, done) = plan_numbers(store).await?;
     overview.plans = plans.last().copied().unwrap_or_default();
     overview.plans_undone = plans.iter().filter(|plan| !done.contains(plan)).count() as u64;
@@ -137,16 +133,18 @@ pub struct TraceState {
 ///
 /// # Errors
 /// [`GroupError`] if something listed cannot be read.
-pub async fn find_trace<S: ObjectStore>(store: &S, shards: &[Shard], trace: TraceId) -> Result<TraceState, GroupError> {
+pub async fn find_trace<S: ObjectStore>(store: &S, trace: TraceId) -> Result<TraceState, GroupError> {
     let key = Key { bucket: Bucket::of_trace(&trace).number(), trace };
     let mut state = TraceState::default();
-    for shard in shards {
-        let Some((manifest, _)) = peek_manifest(store, shard).await? else { continue };
-        for decisions in &manifest.decisions {
+    let manifests = all_manifests(store).await?;
+    let superseded = superseded(&manifests);
+    for manifest in &manifests {
+        let is_current = !superseded.contains(manifest.shard.as_str());
+        for decisions in manifest.decisions.iter().filter(|_| is_current) {
             state.decisions.extend(find_decision(store, decisions, key).await?);
         }
         let decided = state.decisions.iter().map(|decision| decision.decided_nanos).max();
-        for staged in &manifest.staged {
+        for staged in manifest.staged.iter().filter(|_| is_current) {
             let spans = find_staged(store, staged, trace).await?;
             // What arrived before the decision is sealed or gone; the rest is late, or waits.
             state.spans.extend(spans.into_iter().filter(|span| decided.is_none_or(|decided| span.arrival >= decided)));

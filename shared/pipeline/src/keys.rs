@@ -12,6 +12,8 @@ pub const DECISIONS: &str = "decisions/";
 pub const SEALED: &str = "sealed/";
 /// Prefix of shard manifests.
 pub const MANIFEST: &str = "manifest/";
+/// Prefix of the shards' ranges and parents.
+pub const LINEAGE: &str = "lineage/";
 /// Prefix of archive plans and their done marks.
 pub const PLAN: &str = "plan/";
 /// Prefix of notes about records that could not be read.
@@ -31,6 +33,12 @@ pub fn data(prefix: &str, hash: ContentHash) -> String {
 #[must_use]
 pub fn manifest(shard: &str) -> String {
     format!("{MANIFEST}{shard}.json")
+}
+
+/// A shard's range and parents.
+#[must_use]
+pub fn lineage(shard: &str) -> String {
+    format!("{LINEAGE}{shard}.json")
 }
 
 /// The configuration text of a rules version.

@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use spanlake_model::Signal;
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// One signal's account, in the ledger's unit (spans, log records, data points).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -20,6 +25,12 @@ pub struct Account {
     pub dropped: BTreeMap<String, u64>,
     /// Staged, not yet decided or sealed.
     pub pending: u64,
+    /// Pending when the shard was closed: its children's now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub handed_over: u64,
+    /// Pending in the parents when the shard took over from them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub inherited: u64,
     /// Items recognised as repeated: a client's retry.
     #[serde(default)]
     pub duplicates: u64,
@@ -35,7 +46,15 @@ impl Account {
     /// Whether every committed item is accounted for exactly once.
     #[must_use]
     pub fn balances(&self) -> bool {
-        self.committed == self.kept + self.sampled_out + self.dropped_total() + self.pending
+        let ended = self.kept + self.sampled_out + self.dropped_total();
+        self.committed + self.inherited == ended + self.pending + self.handed_over
+    }
+
+    /// Of the sum of all shards' accounts: what a closed shard handed over is pending until the child that takes it
+    /// exists.
+    fn settle_handover(&mut self) {
+        self.pending = (self.pending + self.handed_over).saturating_sub(self.inherited);
+        (self.handed_over, self.inherited) = (0, 0);
     }
 
     /// Counts dropped items.
@@ -51,6 +70,8 @@ impl Account {
         self.kept += other.kept;
         self.sampled_out += other.sampled_out;
         self.pending += other.pending;
+        self.handed_over += other.handed_over;
+        self.inherited += other.inherited;
         self.duplicates += other.duplicates;
         for (reason, items) in &other.dropped {
             self.drop_items(reason, *items);
@@ -104,6 +125,17 @@ impl Ledger {
         for (rule, values) in &other.masked {
             *self.masked.entry(rule.clone()).or_default() += values;
         }
+    }
+
+    /// The ledger of a whole stream, of its shards' ledgers. A child's must have been read before its parents'.
+    #[must_use]
+    pub fn of_shards<'a>(ledgers: impl Iterator<Item = &'a Self>) -> Self {
+        let mut sum = Self::default();
+        ledgers.for_each(|ledger| sum.add(ledger));
+        for signal in Signal::ALL {
+            sum.account_mut(signal).settle_handover();
+        }
+        sum
     }
 
     /// Whether every account balances.

@@ -3,17 +3,17 @@
 //! It says what is staged, how far is decided, what is sealed, and the ledger. What it does not list does not exist:
 //! a crash leaves at most an orphan that nobody reads.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use spanlake_model::{BucketRange, NANOS_PER_SECOND};
+use spanlake_model::BucketRange;
 use thiserror::Error;
 
 use crate::ledger::Ledger;
+use crate::settings::GroupSettings;
 
 /// The format's number; a reader of another number stops.
-const FORMAT: u32 = 1;
-
-/// How long a batch id is remembered after its last copy, in the stream's time (the Collector retries for 300 s).
-pub const SEEN_NANOS: i64 = 15 * 60 * NANOS_PER_SECOND;
+const FORMAT: u32 = 2;
 
 /// A staged batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,18 @@ pub struct Staged {
     pub arrivals: [i64; 2],
     /// Items that it holds.
     pub items: u64,
+    /// What of it is this shard's, if a parent staged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherited: Option<Inherited>,
+}
+
+/// What a child takes over of a batch that a parent staged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inherited {
+    /// The first and the last bucket that are the child's.
+    pub range: [u16; 2],
+    /// Every window of the batch that ends here or before is closed.
+    pub mark: i64,
 }
 
 /// An object that holds ids of requests already seen.
@@ -41,8 +53,16 @@ pub struct SeenRef {
     pub bytes: u64,
     /// The length of its index.
     pub index_bytes: u64,
-    /// The effective arrival of its newest id.
-    pub last_arrival: i64,
+    /// When its last id is forgotten, by the shard's clock.
+    pub until: i64,
+    /// None of its ids is forgotten before this: 0 unless a parent noted them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub at_least: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// An object that holds the decisions of a close, or of a part of one.
@@ -81,6 +101,9 @@ pub struct SealedRef {
 pub struct RulesInForce {
     /// The version for records from here on; empty before the first.
     pub current: String,
+    /// The effective arrival of the record that carried it: which of two shards has the newer one.
+    #[serde(default)]
+    pub since: i64,
     /// The version before it, as long as traces that began under it are undecided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Previous>,
@@ -115,6 +138,13 @@ pub struct Manifest {
     /// The shards that it continues; none on a local folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<String>,
+    /// The clock at which it took over from them; 0 without parents.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub born: i64,
+    /// Whether the shard has ended, all of it is read, and children take over what is not sealed. From then on
+    /// nothing changes but that archived outputs go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
     /// Every record up to this sequence number is in the state below.
     pub watermark: u64,
     /// The running maximum of approximate arrivals up to the watermark, Unix nanoseconds.
@@ -160,6 +190,8 @@ impl Manifest {
             shard: shard.to_owned(),
             range: [range.first, range.last],
             parents: Vec::new(),
+            born: 0,
+            closed: false,
             watermark: 0,
             clock: 0,
             mark: 0,
@@ -194,14 +226,57 @@ impl Manifest {
         serde_json::to_vec(self).map_err(ManifestError::Damaged)
     }
 
-    /// Every key that this manifest refers to.
-    pub fn references(&self) -> impl Iterator<Item = &str> {
-        let sealed = self.sealed.iter().flat_map(|output| [Some(&output.key), output.decisions.as_ref()]).flatten();
+    /// Up to where the rows of a staged batch are dealt with: every window that ends here or before is closed.
+    #[must_use]
+    pub fn mark_of(&self, staged: &Staged) -> i64 {
+        staged.inherited.as_ref().map_or(self.mark, |inherited| inherited.mark)
+    }
+
+    /// Until when ids are known at least that the parents noted: a copy that was put on a wrong shard around the split or
+    /// merge may come as late as the stream's retention allows.
+    #[must_use]
+    pub const fn inherited_until(&self, settings: &GroupSettings) -> i64 {
+        self.born.saturating_add(settings.retention_nanos)
+    }
+
+    /// The buckets that it owns.
+    #[must_use]
+    pub const fn buckets(&self) -> BucketRange {
+        BucketRange { first: self.range[0], last: self.range[1] }
+    }
+
+    /// Every key of a sealed output and its decisions.
+    pub fn sealed_references(&self) -> impl Iterator<Item = &str> {
+        self.sealed.iter().flat_map(|output| [Some(&output.key), output.decisions.as_ref()]).flatten().map(String::as_str)
+    }
+
+    /// Every other key that this manifest refers to: what its children take over when it is closed.
+    pub fn working_references(&self) -> impl Iterator<Item = &str> {
         let staged = self.staged.iter().map(|batch| &batch.key);
         let seen = self.seen.iter().map(|seen| &seen.key);
         let decisions = self.decisions.iter().map(|decisions| &decisions.key);
-        staged.chain(seen).chain(decisions).chain(sealed).map(String::as_str)
+        staged.chain(seen).chain(decisions).map(String::as_str)
     }
+}
+
+/// The closed shards all of whose children exist: what these list, but for sealed outputs, is the children's now.
+#[must_use]
+pub fn superseded(manifests: &[Manifest]) -> BTreeSet<&str> {
+    let covers = |closed: &Manifest| {
+        let children = manifests.iter().filter(|child| child.parents.contains(&closed.shard));
+        let mut ranges: Vec<[u16; 2]> = children.map(|child| child.range).collect();
+        ranges.sort_unstable();
+        let [first, last] = closed.range;
+        let reach =
+            ranges.iter().fold(
+                u32::from(first),
+                |next, [from, to]| {
+                    if u32::from(*from) <= next { next.max(u32::from(*to) + 1) } else { next }
+                },
+            );
+        reach > u32::from(last)
+    };
+    manifests.iter().filter(|manifest| manifest.closed && covers(manifest)).map(|manifest| manifest.shard.as_str()).collect()
 }
 
 #[cfg(test)]
@@ -213,8 +288,24 @@ mod tests {
         let manifest = Manifest::new("shard-000000000000", BucketRange::ALL);
         let bytes = manifest.encode().unwrap();
         assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
-        let other = String::from_utf8(bytes).unwrap().replacen("\"format\":1", "\"format\":2", 1);
-        assert!(matches!(Manifest::decode(other.as_bytes()), Err(ManifestError::Format(2))));
+        let other = String::from_utf8(bytes).unwrap().replacen("\"format\":2", "\"format\":1", 1);
+        assert!(matches!(Manifest::decode(other.as_bytes()), Err(ManifestError::Format(1))));
         assert!(matches!(Manifest::decode(b"{"), Err(ManifestError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_closed_shard_is_superseded_only_once_its_children_cover_it() {
+        let manifest = |id: &str, first, last, parents: &[&str]| {
+            let mut manifest = Manifest::new(id, BucketRange { first, last });
+            manifest.parents = parents.iter().map(|id| (*id).to_owned()).collect();
+            manifest.closed = parents.is_empty();
+            manifest
+        };
+        let mut all = vec![manifest("a", 0, 99, &[]), manifest("b", 100, 4095, &[]), manifest("c", 0, 49, &["a"])];
+        assert!(superseded(&all).is_empty());
+        all.push(manifest("d", 50, 4095, &["a", "b"]));
+        assert_eq!(superseded(&all), BTreeSet::from(["a", "b"]));
+        all[0].closed = false;
+        assert_eq!(superseded(&all), BTreeSet::from(["b"]));
     }
 }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::ops::Range;
 
 use bytes::Bytes;
-use spanlake_model::{BucketRange, ErrorKind};
+use spanlake_model::{Bucket, BucketRange, ErrorKind};
 use thiserror::Error;
 
 /// The version of an object, opaque: what a swap compares.
@@ -105,8 +105,8 @@ pub trait ObjectStore: Send + Sync {
 /// A record for the stream.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
-    /// Which shard, by its index in [`EventStream::shards`].
-    pub shard: usize,
+    /// Where it goes: to the shard that owns this bucket when the record is stored.
+    pub bucket: Bucket,
     /// The encoded envelope, at most 1 MiB.
     pub bytes: Bytes,
 }
@@ -114,10 +114,12 @@ pub struct NewRecord {
 /// A shard of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Its id: `shard-000000000000` and so on.
+    /// Its id: `shard-000000000000` and so on. A shard made later has a greater id.
     pub id: String,
     /// The buckets that it owns.
     pub range: BucketRange,
+    /// The shards that it was split or merged from; none if it is one of the first.
+    pub parents: Vec<String>,
 }
 
 /// Why a record was not, or perhaps not, put on the stream.
@@ -137,14 +139,12 @@ pub enum AppendError {
     },
 }
 
-/// The stream that records are put on. Each shard keeps its records in order of their sequence numbers and stamps each
-/// with an approximate arrival time.
-pub trait EventStream: Send + Sync {
-    /// The open shards, in order of their ranges.
-    fn shards(&self) -> Vec<Shard>;
-
-    /// Puts records on the stream; returns one result for each, in order, when those that succeeded are durable.
-    fn append(&self, records: Vec<NewRecord>) -> impl Future<Output = Vec<Result<(), AppendError>>> + Send;
+/// Why records could not be read from the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the stream cannot be read: {what}")]
+pub struct StreamError {
+    /// What failed, without any stored value.
+    pub what: String,
 }
 
 /// A record as it comes from the stream.
@@ -156,6 +156,38 @@ pub struct Record {
     pub arrival_nanos: i64,
     /// The encoded envelope.
     pub bytes: Bytes,
+}
+
+/// What a shard has behind a sequence number.
+#[derive(Clone, Debug, Default)]
+pub struct Slice {
+    /// Records, in order.
+    pub records: Vec<Record>,
+    /// Whether the shard is closed, or gone, and has nothing behind these.
+    pub is_end: bool,
+}
+
+/// The stream that records are put on. Each shard keeps its records in order of their sequence numbers and stamps each
+/// with an approximate arrival time. A shard may be split, or merged with its neighbour: it is closed then, and what it
+/// holds can be read until the stream's retention ends.
+pub trait EventStream: Send + Sync {
+    /// The open shards as this caller knows them, in order of their ranges: at most 60 s old.
+    fn shards(&self) -> Vec<Shard>;
+
+    /// Every shard that the stream lists now, in order of their ids: closed ones too, for as long as they can be read.
+    fn list(&self) -> impl Future<Output = Result<Vec<Shard>, StreamError>> + Send;
+
+    /// Puts records on the stream; returns one result for each, in order, when those that succeeded are durable.
+    fn append(&self, records: Vec<NewRecord>) -> impl Future<Output = Vec<Result<(), AppendError>>> + Send;
+
+    /// Records of a shard behind a sequence number: at most `records_max`, and about `bytes_max` bytes.
+    fn read(
+        &self,
+        shard: &str,
+        after_sequence: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> impl Future<Output = Result<Slice, StreamError>> + Send;
 }
 
 /// The wall clock, for what is no decision: ages of orphans, receive times, lifecycle.

@@ -1,4 +1,5 @@
-//! What was already taken from the stream: the (batch id, bucket, part) of every record of the last 15 minutes.
+//! What was already taken from the stream: the (batch id, bucket, part) of every record, for 15 minutes after its last
+//! copy, and around a split or merge for as long as a misplaced copy may come.
 //!
 //! One request makes several records, and a retry may cut them over other shards; so the part is the unit, never the
 //! batch id alone. In memory stands only the first half of each batch id, per stored object; a match is confirmed
@@ -10,13 +11,13 @@ use spanlake_model::{BatchId, Bucket};
 
 use crate::codec::{Damaged, Put, Take};
 use crate::envelope::Part;
-use crate::manifest::SEEN_NANOS;
 
 /// A record that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SeenRecord {
     pub(crate) batch_id: BatchId,
-    pub(crate) arrival: i64,
+    /// When it is forgotten, by the shard's clock.
+    pub(crate) until: i64,
     pub(crate) parts: Vec<Part>,
 }
 
@@ -26,7 +27,7 @@ pub(crate) fn encode(records: &[SeenRecord]) -> Vec<u8> {
     out.varint(records.len() as u64);
     for record in records {
         out.extend_from_slice(&record.batch_id.0);
-        out.zigzag(record.arrival);
+        out.zigzag(record.until);
         out.varint(record.parts.len() as u64);
         for part in &record.parts {
             // Most parts are number 0 of a bucket and no overflow: two bytes.
@@ -47,7 +48,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<SeenRecord>, Damaged> {
     let mut records = Vec::with_capacity(count);
     for _ in 0..count {
         let batch_id = BatchId(take.array()?);
-        let arrival = take.zigzag()?;
+        let until = take.zigzag()?;
         let count = take.count(1)?;
         let mut parts = Vec::with_capacity(count);
         for _ in 0..count {
@@ -56,7 +57,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<SeenRecord>, Damaged> {
             let part = if head & 1 == 1 { take.u16()? } else { 0 };
             parts.push(Part { bucket, part, overflow: head & 2 == 2 });
         }
-        records.push(SeenRecord { batch_id, arrival, parts });
+        records.push(SeenRecord { batch_id, until, parts });
     }
     Ok(records)
 }
@@ -84,7 +85,7 @@ fn prefix(id: &BatchId) -> u64 {
     u64::from_le_bytes(head)
 }
 
-/// The parts known for some batch ids, with the arrival of each part's newest copy.
+/// The parts known for some batch ids, with the moment until which each is known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     parts: HashMap<BatchId, BTreeMap<Part, i64>>,
@@ -95,17 +96,14 @@ impl Known {
     pub(crate) fn note(&mut self, record: &SeenRecord) {
         let parts = self.parts.entry(record.batch_id).or_default();
         for part in &record.parts {
-            let arrival = parts.entry(*part).or_insert(record.arrival);
-            *arrival = (*arrival).max(record.arrival);
+            let until = parts.entry(*part).or_insert(record.until);
+            *until = (*until).max(record.until);
         }
     }
 
-    /// For a record that arrives at `arrival`: which of its parts were already taken within the horizon.
-    pub(crate) fn seen(&self, batch_id: &BatchId, parts: &[Part], arrival: i64) -> Vec<bool> {
-        let known = self.parts.get(batch_id);
-        let is_seen =
-            |part: &Part| known.and_then(|known| known.get(part)).is_some_and(|last| last.saturating_add(SEEN_NANOS) > arrival);
-        parts.iter().map(is_seen).collect()
+    /// Whether a part of a record that arrives at `arrival` was already taken.
+    pub(crate) fn has(&self, batch_id: &BatchId, part: Part, arrival: i64) -> bool {
+        self.parts.get(batch_id).and_then(|known| known.get(&part)).is_some_and(|until| *until > arrival)
     }
 }
 
@@ -119,27 +117,27 @@ mod tests {
 
     #[test]
     fn a_part_is_seen_only_under_its_own_batch_id_and_within_the_horizon() {
-        let record = SeenRecord { batch_id: BatchId([1; 16]), arrival: 100, parts: vec![part(5, 0), part(6, 3)] };
+        let record = SeenRecord { batch_id: BatchId([1; 16]), until: 100, parts: vec![part(5, 0), part(6, 3)] };
         let mut known = Known::default();
         known.note(&decode(&encode(&[record])).unwrap()[0]);
-        let parts = [part(5, 0), part(6, 3), part(6, 0)];
-        assert_eq!(known.seen(&BatchId([1; 16]), &parts, 99 + SEEN_NANOS), [true, true, false]);
-        assert_eq!(known.seen(&BatchId([1; 16]), &parts, 100 + SEEN_NANOS), [false; 3]);
-        assert_eq!(known.seen(&BatchId([2; 16]), &parts, 101), [false; 3]);
+        let seen = |id, arrival| [part(5, 0), part(6, 3), part(6, 0)].map(|part| known.has(&BatchId([id; 16]), part, arrival));
+        assert_eq!(seen(1, 99), [true, true, false]);
+        assert_eq!(seen(1, 100), [false; 3]);
+        assert_eq!(seen(2, 0), [false; 3]);
     }
 
     #[test]
     fn a_newer_copy_renews_a_part() {
         let mut known = Known::default();
-        for arrival in [100, 500, 300] {
-            known.note(&SeenRecord { batch_id: BatchId([1; 16]), arrival, parts: vec![part(5, 0)] });
+        for until in [100, 500, 300] {
+            known.note(&SeenRecord { batch_id: BatchId([1; 16]), until, parts: vec![part(5, 0)] });
         }
-        assert_eq!(known.seen(&BatchId([1; 16]), &[part(5, 0)], 499 + SEEN_NANOS), [true]);
+        assert!(known.has(&BatchId([1; 16]), part(5, 0), 499));
     }
 
     #[test]
     fn prefixes_find_every_id_of_their_object() {
-        let records: Vec<_> = (0..50_u8).map(|n| SeenRecord { batch_id: BatchId([n; 16]), arrival: 0, parts: vec![] }).collect();
+        let records: Vec<_> = (0..50_u8).map(|n| SeenRecord { batch_id: BatchId([n; 16]), until: 0, parts: vec![] }).collect();
         let prefixes = Prefixes::of(&records);
         assert!(records.iter().all(|record| prefixes.may_contain(&record.batch_id)));
         assert!(!prefixes.may_contain(&BatchId([99; 16])));

@@ -9,6 +9,14 @@ pub struct GroupSettings {
     pub window_nanos: i64,
     /// How long a decision is remembered for late spans, nanoseconds of the stream's clock.
     pub late_horizon_nanos: i64,
+    /// How long a part is remembered after its last copy, nanoseconds of the stream's clock (the Collector retries for
+    /// 300 s).
+    pub seen_nanos: i64,
+    /// How long the stream keeps a record, nanoseconds: how late a copy may come that was put on a wrong shard.
+    pub retention_nanos: i64,
+    /// How long after a shard began copies may still be written by the old list of shards, nanoseconds: the age of that
+    /// list, and a client's retries.
+    pub stale_shards_nanos: i64,
     /// Named keys of `red_1m` and `service_edges_1m`, per shard and window.
     pub red_keys_max: usize,
     /// Spans of a trace that are kept; the rest is counted as `dropped{trace_spans}`.
@@ -26,6 +34,9 @@ impl Default for GroupSettings {
         Self {
             window_nanos: 10 * NANOS_PER_SECOND,
             late_horizon_nanos: 600 * NANOS_PER_SECOND,
+            seen_nanos: 15 * 60 * NANOS_PER_SECOND,
+            retention_nanos: 48 * 3_600 * NANOS_PER_SECOND,
+            stale_shards_nanos: 20 * 60 * NANOS_PER_SECOND,
             red_keys_max: 10_000,
             trace_spans_max: 10_000,
             trace_bytes_max: 8 << 20,

@@ -3,19 +3,21 @@
 //! A pure function of manifest, records and rules. Every record above the watermark moves the clock, whatever its
 //! content; a record that cannot be read is noted by its coordinates and hash, never by its bytes (promise 4).
 
+mod head;
+
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spanlake_model::{Signal, SpanId, TraceId, ms_to_nanos};
+use spanlake_model::{Signal, TraceId, ms_to_nanos};
 use spanlake_otlp::payload::{Context, Items as PayloadItems, item_count};
-use spanlake_otlp::wire::{Reader, Value};
 use spanlake_policy::{MaskedContext, Rules, Scratch};
 use thiserror::Error;
 
 use crate::codec::Damaged;
-use crate::envelope::{Envelope, Items};
+use crate::envelope::{Envelope, Items, Part};
+use crate::forward::Misplaced;
 use crate::keys;
 use crate::manifest::{Manifest, Previous, RulesInForce, Staged};
 use crate::object::{Finished, content_hash};
@@ -24,6 +26,8 @@ use crate::red::{RedName, RedTable};
 use crate::seen::{Known, SeenRecord};
 use crate::settings::GroupSettings;
 use crate::staged::{Batch, Key, Row, SpanPart, StagedContext, StagedRecord};
+
+use head::ItemHead;
 
 const NANOS_PER_MINUTE: i64 = 60 * spanlake_model::NANOS_PER_SECOND;
 
@@ -61,6 +65,19 @@ pub(crate) struct BatchPlan {
     pub(crate) puts: Vec<(String, Bytes)>,
     /// The ids in the staged object, for the cache of prefixes.
     pub(crate) seen: Option<(String, Vec<SeenRecord>)>,
+    /// What of the records is other shards', to be put on the stream again before the swap.
+    pub(crate) misplaced: Vec<Misplaced>,
+}
+
+/// What becomes of a part of a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is staged.
+    Taken,
+    /// It was taken before.
+    Seen,
+    /// Another shard owns it.
+    Elsewhere,
 }
 
 /// Records above the watermark, in order, once each.
@@ -113,6 +130,7 @@ struct Stager<'a> {
     contexts: Contexts,
     scratch: Scratch,
     quarantine: Vec<(String, Bytes)>,
+    misplaced: Vec<Misplaced>,
     pending: u64,
 }
 
@@ -154,7 +172,8 @@ impl<'a> Stager<'a> {
         };
         let contexts = Contexts::default();
         let scratch = Scratch::default();
-        Self { manifest, known, book, settings, batch, contexts, scratch, quarantine: Vec::new(), pending: 0 }
+        let (quarantine, misplaced) = (Vec::new(), Vec::new());
+        Self { manifest, known, book, settings, batch, contexts, scratch, quarantine, misplaced, pending: 0 }
     }
 
     fn record(&mut self, record: &Record) -> Result<(), PlanError> {
@@ -176,6 +195,7 @@ impl<'a> Stager<'a> {
             return;
         }
         let older = std::mem::replace(&mut rules.current, version.to_owned());
+        rules.since = clock;
         rules.previous = (!older.is_empty()).then_some(Previous { version: older, until: clock });
     }
 
@@ -194,13 +214,24 @@ impl<'a> Stager<'a> {
 
     fn items(&mut self, record: &Record, items: &Items<'_>) -> Result<(), PlanError> {
         let arrival = self.manifest.clock;
-        let seen = self.known.seen(&items.batch_id, &items.parts, arrival);
-        let noted = SeenRecord { batch_id: items.batch_id, arrival, parts: items.parts.clone() };
+        let own = self.manifest.buckets();
+        self.misplaced.extend(Misplaced::of(record, items, own));
+        let fate = |part: &Part| match items.is_for(part.bucket) && own.contains(part.bucket) {
+            false => Fate::Elsewhere,
+            true if self.known.has(&items.batch_id, *part, arrival) => Fate::Seen,
+            true => Fate::Taken,
+        };
+        let fates: Vec<Fate> = items.parts.iter().map(fate).collect();
+        if fates.iter().all(|fate| *fate == Fate::Elsewhere) {
+            return Ok(());
+        }
+        let owned = |(part, fate): (&Part, &Fate)| (*fate != Fate::Elsewhere).then_some(*part);
+        let parts = items.parts.iter().zip(&fates).filter_map(owned).collect();
+        let noted = SeenRecord { batch_id: items.batch_id, until: self.known_until(arrival, items.only.is_some()), parts };
         self.known.note(&noted);
         self.batch.seen.push(noted);
-        let rows_before = self.batch.rows.len();
-        let arena_before = self.batch.arena.len();
-        if seen.iter().all(|seen| *seen) {
+        let (rows_before, arena_before) = (self.batch.rows.len(), self.batch.arena.len());
+        if fates.iter().all(|fate| *fate == Fate::Seen) {
             self.manifest.ledger.account_mut(items.signal).duplicates += items.count;
             self.note_record(record);
             return Ok(());
@@ -209,7 +240,7 @@ impl<'a> Stager<'a> {
         let ledger_before = self.manifest.ledger.clone();
         let staged = check_payload(items).and_then(|payload| {
             // A panic of a rule must not stop the shard: the record is counted as poison.
-            catch_unwind(AssertUnwindSafe(|| self.payload(items, &payload, &seen, &force)))
+            catch_unwind(AssertUnwindSafe(|| self.payload(items, &payload, &fates, &force)))
                 .unwrap_or(Err(Damaged("a rule panicked")))
         });
         if let Err(Damaged(reason)) = staged {
@@ -217,13 +248,31 @@ impl<'a> Stager<'a> {
             self.batch.arena.truncate(arena_before);
             self.manifest.ledger = ledger_before;
             self.scratch = Scratch::default();
-            let account = self.manifest.ledger.account_mut(items.signal);
-            account.committed += items.count;
-            account.drop_items("poison", items.count);
+            self.poison(items, &fates);
             self.quarantine(record, reason);
         }
         self.count_rows(rows_before);
         Ok(())
+    }
+
+    /// Counts a record whose payload cannot be taken: what of it is this shard's and new.
+    fn poison(&mut self, items: &Items<'_>, fates: &[Fate]) {
+        let is_taken = |part: &&u16| fates.get(usize::from(**part)) == Some(&Fate::Taken);
+        // The header counts the whole record; a part of it is known by its messages only.
+        let all = fates.iter().all(|fate| *fate == Fate::Taken);
+        let count = if all { items.count } else { items.part_of_item.iter().filter(is_taken).count() as u64 };
+        let account = self.manifest.ledger.account_mut(items.signal);
+        account.committed += count;
+        account.drop_items("poison", count);
+    }
+
+    /// Until when a part that arrives now is known. Around a split or merge, copies may be written to a wrong shard,
+    /// and come from there as late as the stream's retention allows.
+    fn known_until(&self, arrival: i64, is_forwarded: bool) -> i64 {
+        let born = self.manifest.born;
+        let is_young = born > 0 && arrival < born.saturating_add(self.settings.stale_shards_nanos);
+        let kept = if is_forwarded || is_young { self.settings.retention_nanos } else { 0 };
+        arrival.saturating_add(self.settings.seen_nanos.max(kept))
     }
 
     fn note_record(&mut self, record: &Record) {
@@ -266,15 +315,18 @@ impl<'a> Stager<'a> {
     }
 
     /// Stages the items of a payload whose parts were not seen before.
-    fn payload(&mut self, items: &Items<'_>, payload: &[u8], seen: &[bool], force: &InForce) -> Result<(), Damaged> {
+    fn payload(&mut self, items: &Items<'_>, payload: &[u8], fates: &[Fate], force: &InForce) -> Result<(), Damaged> {
         let mut all = PayloadItems::new(payload);
         let mut parts = items.part_of_item.iter();
         let mut context = None;
         while let Some(item) = all.next().map_err(|_| Damaged("payload is not OTLP"))? {
             let part = usize::from(*parts.next().ok_or(Damaged("more items than listed"))?);
-            let is_seen = *seen.get(part).ok_or(Damaged("item of an unknown part"))?;
+            let fate = *fates.get(part).ok_or(Damaged("item of an unknown part"))?;
+            if fate == Fate::Elsewhere {
+                continue;
+            }
             let count = item_count(items.signal, item.bytes);
-            if is_seen {
+            if fate == Fate::Seen {
                 self.manifest.ledger.account_mut(items.signal).duplicates += count;
                 continue;
             }
@@ -413,11 +465,12 @@ impl<'a> Stager<'a> {
                 sequences: [first.sequence, last.sequence],
                 arrivals: [first.arrival, last.arrival],
                 items: self.pending,
+                inherited: None,
             });
             puts.push((key.clone(), bytes));
             noted = Some((key, seen));
         }
-        Ok(BatchPlan { manifest: self.manifest, puts, seen: noted })
+        Ok(BatchPlan { manifest: self.manifest, puts, seen: noted, misplaced: self.misplaced })
     }
 }
 
@@ -434,45 +487,3 @@ fn check_payload(items: &Items<'_>) -> Result<Vec<u8>, Damaged> {
 
 /// OTLP `STATUS_CODE_ERROR`.
 pub(crate) const STATUS_ERROR: u8 = 2;
-
-/// What the grouper itself reads of an item, after redaction.
-struct ItemHead<'a> {
-    trace: TraceId,
-    span: SpanId,
-    parent: SpanId,
-    name: &'a str,
-    status: u8,
-}
-
-impl<'a> ItemHead<'a> {
-    fn read(signal: Signal, item: &'a [u8]) -> Self {
-        let mut head =
-            Self { trace: TraceId::default(), span: SpanId::default(), parent: SpanId::default(), name: "", status: 0 };
-        let mut reader = Reader::new(item);
-        // Ingest has validated the item: an error here would only end the walk early.
-        while let Ok(Some(field)) = reader.next() {
-            let Value::Len(bytes) = field.value else { continue };
-            match (signal, field.number) {
-                (Signal::Traces, 1) | (Signal::Logs, 9) => head.trace = TraceId::from_slice(bytes).unwrap_or_default(),
-                (Signal::Traces, 2) => head.span = SpanId::from_slice(bytes).unwrap_or_default(),
-                (Signal::Traces, 4) => head.parent = SpanId::from_slice(bytes).unwrap_or_default(),
-                (Signal::Traces, 5) => head.name = std::str::from_utf8(bytes).unwrap_or_default(),
-                (Signal::Traces, 15) => head.status = status_code(bytes),
-                _ => {}
-            }
-        }
-        head
-    }
-}
-
-/// `Status.code`; a message that occurs twice is merged, so the last code stands.
-fn status_code(status: &[u8]) -> u8 {
-    let mut code = 0;
-    let mut reader = Reader::new(status);
-    while let Ok(Some(field)) = reader.next() {
-        if let (3, Value::Varint(value)) = (field.number, field.value) {
-            code = u8::try_from(value).ok().filter(|code| *code <= STATUS_ERROR).unwrap_or(0);
-        }
-    }
-    code
-}

@@ -5,16 +5,15 @@
 //! nothing afterwards can never be referenced again, since names fix contents and lists only shrink.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::archive::{ArchiveError, Archiver, Plan, PlanDamaged, partition_of};
-use crate::fetch::{FetchError, get_whole};
+use crate::archive::{Plan, PlanDamaged, partition_of};
+use crate::fetch::{FetchError, get_whole, list_all};
+use crate::group::{GroupError, all_manifests};
 use crate::keys;
+use crate::manifest::superseded;
 use crate::ports::{Listed, ObjectStore, StoreError};
-
-const LIST_MOST: usize = 1_000;
 
 /// Why sweeping stopped early. Nothing is lost: a later run goes on.
 #[derive(Debug, Error)]
@@ -30,7 +29,7 @@ pub enum SweepError {
     Plan(#[from] PlanDamaged),
     /// A manifest cannot be read.
     #[error(transparent)]
-    Manifest(#[from] ArchiveError),
+    Manifest(#[from] GroupError),
 }
 
 /// What a run of the sweeper deleted.
@@ -47,22 +46,28 @@ pub struct Swept {
 ///
 /// # Errors
 /// [`SweepError`] if references cannot be read: then nothing more is deleted.
-pub async fn sweep<S: ObjectStore>(store: &Arc<S>, archiver: &Archiver<S>, older_than_nanos: i64) -> Result<Swept, SweepError> {
+pub async fn sweep<S: ObjectStore>(store: &S, older_than_nanos: i64) -> Result<Swept, SweepError> {
     let mut old = Vec::new();
     for prefix in [keys::STAGED, keys::SEEN, keys::DECISIONS, keys::SEALED] {
-        old.extend(list_all(store.as_ref(), prefix).await?.into_iter().filter(|listed| listed.modified_nanos < older_than_nanos));
+        old.extend(list_all(store, prefix).await?.into_iter().filter(|listed| listed.modified_nanos < older_than_nanos));
     }
-    // Manifests before plans: an output leaves its manifest only once a plan holds it.
+    // Manifests before plans: an output leaves its manifest only once a plan holds it. Of a closed shard counts what it
+    // lists until all its children have been read.
     let mut referenced = BTreeSet::new();
-    for manifest in archiver.manifests().await? {
-        referenced.extend(manifest.references().map(str::to_owned));
+    let manifests = all_manifests(store).await?;
+    let superseded = superseded(&manifests);
+    for manifest in &manifests {
+        referenced.extend(manifest.sealed_references().map(str::to_owned));
+        if !superseded.contains(manifest.shard.as_str()) {
+            referenced.extend(manifest.working_references().map(str::to_owned));
+        }
     }
-    let (plans, undone) = plans(store.as_ref()).await?;
+    let (plans, undone) = plans(store).await?;
     referenced.extend(undone.iter().flat_map(Plan::references).map(str::to_owned));
     old.retain(|listed| !referenced.contains(&listed.key));
     // A plan goes before its done mark: without the mark it would be carried out again.
     old.extend(plans.into_iter().rev().filter(|listed| listed.modified_nanos < older_than_nanos));
-    delete_all(store.as_ref(), &old).await
+    delete_all(store, &old).await
 }
 
 /// Deletes the lake's files of hours that ended before `before_nanos` (a point in time).
@@ -96,19 +101,6 @@ async fn plans<S: ObjectStore>(store: &S) -> Result<(Vec<Listed>, Vec<Plan>), Sw
         done.contains(&stem) && stem != newest
     };
     Ok((listed.into_iter().filter(is_old).collect(), undone))
-}
-
-async fn list_all<S: ObjectStore>(store: &S, prefix: &str) -> Result<Vec<Listed>, StoreError> {
-    let mut all: Vec<Listed> = Vec::new();
-    loop {
-        let after = all.last().map(|listed| listed.key.clone());
-        let page = store.list(prefix, after.as_deref(), LIST_MOST).await?;
-        let is_last = page.len() < LIST_MOST;
-        all.extend(page);
-        if is_last {
-            return Ok(all);
-        }
-    }
 }
 
 async fn delete_all<S: ObjectStore>(store: &S, old: &[Listed]) -> Result<Swept, SweepError> {

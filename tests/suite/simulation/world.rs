@@ -13,7 +13,8 @@ use spanlake_pipeline::group::Grouper;
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
 use spanlake_pipeline::inspect::{overview, sealed_items};
 use spanlake_pipeline::keys;
-use spanlake_pipeline::ports::{EventStream, Shard};
+use spanlake_pipeline::lineage::Heartbeats;
+use spanlake_pipeline::ports::Shard;
 use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::Rules;
 use spanlake_testkit::{Faults, Rng, Scheduler, SimClock, SimStore, SimStream, SpanSpec, logs_request, trace_request};
@@ -46,7 +47,6 @@ struct World {
     store: Arc<SimStore>,
     stream: Arc<SimStream>,
     client: Rc<Client>,
-    shards: Vec<Shard>,
     rules: Arc<Rules>,
     settings: GroupSettings,
     now: i64,
@@ -55,6 +55,10 @@ struct World {
     acknowledged: Vec<Acknowledged>,
     /// For each trace, when the first and the last of its requests was first stored.
     spread: BTreeMap<TraceId, (i64, i64)>,
+    /// Rounds until every caller knows the newest list of shards.
+    stale_rounds: u64,
+    /// Traces sent while somebody may have known an older list: parts of them may be late.
+    misplaced: BTreeSet<TraceId>,
 }
 
 /// Runs a seed; returns a digest of everything stored, or the first violation.
@@ -101,7 +105,6 @@ impl World {
         }
         let mut world = Self {
             rng,
-            shards: stream.shards(),
             store,
             stream,
             client: Rc::new(client),
@@ -112,6 +115,8 @@ impl World {
             sent: Vec::new(),
             acknowledged: Vec::new(),
             spread: BTreeMap::new(),
+            stale_rounds: 0,
+            misplaced: BTreeSet::new(),
         };
         world.beat();
         Ok(world)
@@ -126,10 +131,36 @@ impl World {
     }
 
     fn beat(&mut self) {
-        for shard in 0..self.shards.len() {
-            self.stream.set_now(self.now);
+        self.stream.set_now(self.now);
+        drop(block_on(Heartbeats::new(Arc::clone(&self.store), Arc::clone(&self.stream)).beat("")));
+        for shard in 0..usize::from(spanlake_model::BUCKETS) {
             self.stream.push(shard, heartbeat(""));
         }
+    }
+
+    /// Shards split and merge; for two rounds callers may know the older list.
+    fn reshard(&mut self) {
+        self.stale_rounds = self.stale_rounds.saturating_sub(1);
+        if self.stale_rounds == 0 {
+            self.stream.refresh_maps();
+            self.stream.set_stale(0);
+        }
+        if !self.rng.chance(20) {
+            return;
+        }
+        for _ in 0..=self.rng.below(2) {
+            let open = self.stream.open_shards();
+            let at = self.rng.index(open.len());
+            if self.rng.chance(50) {
+                let range = open[at].range;
+                let middle = u64::from(range.first) + 1 + self.rng.below(u64::from(range.last - range.first).max(1));
+                self.stream.split(&open[at].id, u16::try_from(middle).unwrap());
+            } else if let Some(upper) = open.get(at + 1) {
+                self.stream.merge(&open[at].id, &upper.id);
+            }
+        }
+        self.stream.set_stale(self.rng.below(80));
+        self.stale_rounds = 2;
     }
 
     /// New traces, their spans scattered over requests, and logs.
@@ -175,6 +206,11 @@ impl World {
     /// Clients send, heartbeats fall, groupers and zombies run, everything interleaved.
     fn round(&mut self, with_crashes: bool) {
         self.tick();
+        if with_crashes {
+            self.reshard();
+        } else {
+            self.stream.refresh_maps();
+        }
         let crash_percent = if with_crashes && self.rng.chance(50) { self.rng.below(4) } else { 0 };
         let outcomes = Rc::new(RefCell::new(Vec::new()));
         let mut scheduler = Scheduler::default();
@@ -213,35 +249,45 @@ impl World {
         for span in &holds.spans {
             let spread = self.spread.entry(span.trace).or_insert((self.now, self.now));
             spread.1 = self.now;
+            if self.stale_rounds > 0 {
+                self.misplaced.insert(span.trace);
+            }
         }
     }
 
     fn group(&mut self, crash_percent: u64) {
         let mut scheduler = Scheduler::default();
-        for shard in 0..self.shards.len() {
+        for shard in self.stream.all_shards() {
             let callers = if self.rng.chance(25) { 2 } else { 1 };
             for _ in 0..callers {
-                let mut grouper = self.grouper(shard);
+                let mut grouper = self.grouper(&shard);
                 // Any cut of the stream, from any point that may be redelivered.
                 let after = if self.rng.chance(30) { self.rng.below(200) } else { 0 };
                 let most = 1 + self.rng.index(60);
-                let stream = Arc::clone(&self.stream);
+                let (stream, shard) = (Arc::clone(&self.stream), shard.clone());
                 scheduler.spawn(async move {
                     let from = match grouper.manifest().await {
                         Ok(manifest) => manifest.watermark.saturating_sub(after),
                         Err(_) => return,
                     };
-                    drop(grouper.handle(&stream.read(shard, from, most)).await);
+                    drop(grouper.handle(&stream.records(&shard.id, from, most)).await);
                 });
             }
         }
         scheduler.finish(&mut self.rng, crash_percent);
     }
 
-    fn grouper(&self, shard: usize) -> Grouper<SimStore> {
-        let shard = self.shards[shard].clone();
+    fn grouper(&self, shard: &Shard) -> Grouper<SimStore, SimStream> {
+        let shard = shard.clone();
         let compile = Arc::new(|text: &str| rules(text));
-        Grouper::new(Arc::clone(&self.store), shard, self.settings.clone(), Arc::clone(&self.rules), compile)
+        Grouper::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.stream),
+            shard,
+            self.settings.clone(),
+            Arc::clone(&self.rules),
+            compile,
+        )
     }
 
     /// The faults end; everything must come to rest.
@@ -250,12 +296,12 @@ impl World {
         self.stream.set_faults(0);
         for _ in 0..8 {
             let mut scheduler = Scheduler::default();
-            for shard in 0..self.shards.len() {
-                let mut grouper = self.grouper(shard);
-                let stream = Arc::clone(&self.stream);
+            for shard in self.stream.all_shards() {
+                let mut grouper = self.grouper(&shard);
+                let (stream, shard) = (Arc::clone(&self.stream), shard.clone());
                 scheduler.spawn(async move {
                     let from = grouper.manifest().await.map(|manifest| manifest.watermark).unwrap_or_default();
-                    drop(grouper.handle(&stream.read(shard, from, 500)).await);
+                    drop(grouper.handle(&stream.records(&shard.id, from, 500)).await);
                 });
             }
             scheduler.finish(&mut self.rng, 0);
@@ -266,7 +312,7 @@ impl World {
         let mut visible = Visible::default();
         // Through a manifest's eyes, as the archiver reads; faults are for callers, not for the judge.
         let snapshot = self.store.snapshot();
-        for shard in &self.shards {
+        for shard in &self.stream.all_shards() {
             let Some(manifest) = snapshot.get(&keys::manifest(&shard.id)) else { continue };
             let manifest = spanlake_pipeline::manifest::Manifest::decode(manifest).map_err(|error| error.to_string())?;
             if !manifest.ledger.balances() {
@@ -295,10 +341,14 @@ impl World {
             return Err("liveness: a request is still refused after the faults ended".to_owned());
         }
         let wait = 8 * NANOS_PER_SECOND;
-        let together = self.spread.iter().filter(|(_, (first, last))| last - first < wait).map(|(trace, _)| *trace);
+        let together = self
+            .spread
+            .iter()
+            .filter(|(trace, (first, last))| last - first < wait && !self.misplaced.contains(trace))
+            .map(|(trace, _)| *trace);
         let together: BTreeSet<TraceId> = together.collect();
         check_at_rest(&self.acknowledged, &self.visible()?, &together)?;
-        let state = block_on(overview(self.store.as_ref(), &self.shards)).map_err(|error| error.to_string())?;
+        let state = block_on(overview(self.store.as_ref())).map_err(|error| error.to_string())?;
         for signal in Signal::ALL {
             let account = state.ledger.account(signal);
             if account.pending > 0 {

@@ -74,7 +74,7 @@ pub fn read_shards<D: Disk>(disk: &D, folder: &Path) -> io::Result<Vec<Shard>> {
 /// The shards of a log: even ranges, in order.
 pub(super) fn shards(count: u16) -> Vec<Shard> {
     let ranges = BucketRange::even(count).into_iter().enumerate();
-    ranges.map(|(number, range)| Shard { id: format!("shard-{number:012}"), range }).collect()
+    ranges.map(|(number, range)| Shard { id: format!("shard-{number:012}"), range, parents: Vec::new() }).collect()
 }
 
 /// The segments that are there, each by its first sequence number, in order.

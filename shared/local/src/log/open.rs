@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use spanlake_model::BucketRange;
 use tokio::sync::Notify;
 
 use super::entry::Marker;
@@ -35,6 +36,7 @@ pub(super) fn open<D: Disk>(disk: D, folder: PathBuf, options: LogOptions) -> Re
         index: Mutex::new(index),
         writer: Mutex::new(writer),
         used: Mutex::new(vec![Used::default(); options.shards.into()]),
+        ranges: BucketRange::even(options.shards),
         arrived: (0..options.shards).map(|_| Notify::new()).collect(),
         disk,
         folder,

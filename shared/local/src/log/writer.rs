@@ -158,14 +158,10 @@ impl<D: Disk> Writer<D> {
             let record_bytes = u32::try_from(record.bytes.len()).unwrap_or(u32::MAX);
             let record_crc = crc32fast::hash(&record.bytes);
             let (segment, offset) = (active.first_sequence, active.bytes + buffer.len() as u64);
-            slots.push((record.shard, Slot { sequence, arrival_nanos, segment, offset, record_bytes, damaged: false }));
-            let header = Header {
-                record_bytes,
-                shard: u16::try_from(record.shard).unwrap_or(u16::MAX),
-                sequence,
-                arrival_nanos,
-                record_crc,
-            };
+            let owner = shared.shard_of(record.bucket);
+            slots.push((owner, Slot { sequence, arrival_nanos, segment, offset, record_bytes, damaged: false }));
+            let header =
+                Header { record_bytes, shard: u16::try_from(owner).unwrap_or(u16::MAX), sequence, arrival_nanos, record_crc };
             header.encode(shared.marker, buffer);
             buffer.extend_from_slice(&record.bytes);
         }

@@ -31,8 +31,13 @@ impl LazySegment {
 
 /// A staged batch, read in order of its keys.
 pub(super) struct StagedReader {
-    object: usize,
+    /// Its place among the manifest's batches.
+    pub(super) object: usize,
     key: String,
+    /// Rows that arrived before this are dealt with, but for traces that wait.
+    pub(super) mark: i64,
+    /// The buckets that are read: of a parent's batch, those that the shard took over.
+    range: Option<[u16; 2]>,
     index: StagedIndex,
     pub(super) contexts: Vec<StagedContext>,
     next: usize,
@@ -46,21 +51,28 @@ impl StagedReader {
         store: &S,
         object: usize,
         staged: &Staged,
+        mark: i64,
         after: Option<Key>,
     ) -> Result<Self, FetchError> {
         let index = staged_index(store, staged).await?;
         let rest = get_range(store, &staged.key, index.rest_range().map_err(|damaged| damaged.of(&staged.key))?).await?;
         let contexts = index.contexts(&rest).map_err(|damaged| damaged.of(&staged.key))?;
-        let next = after.map_or(0, |after| index.segments.partition_point(|(_, last)| *last <= after));
-        let mut reader = Self { object, key: staged.key.clone(), index, contexts, next, segment: None, at: 0 };
+        let range = staged.inherited.as_ref().map(|inherited| inherited.range);
+        let first = range.map_or(0, |[first, _]| first);
+        let is_skipped = |key: &Key| key.bucket < first || after.is_some_and(|after| *key <= after);
+        let next = index.segments.partition_point(|(_, last)| is_skipped(last));
+        let key = staged.key.clone();
+        let mut reader = Self { object, key, mark, range, index, contexts, next, segment: None, at: 0 };
         reader.advance_segment(store).await?;
-        while let (Some(after), Some(key)) = (after, reader.peek()) {
-            if key > after {
-                break;
-            }
+        while reader.peek().is_some_and(|key| is_skipped(&key)) {
             reader.step(store).await?;
         }
         Ok(reader)
+    }
+
+    /// Whether a parent staged it.
+    pub(super) const fn is_inherited(&self) -> bool {
+        self.range.is_some()
     }
 
     pub(super) fn record(&self, row: &Row) -> Option<&StagedRecord> {
@@ -91,7 +103,8 @@ impl StagedReader {
 
     /// The key of the next row.
     pub(super) fn peek(&self) -> Option<Key> {
-        self.segment.as_ref().and_then(|segment| segment.rows.get(self.at)).map(|row| row.key)
+        let key = self.segment.as_ref().and_then(|segment| segment.rows.get(self.at)).map(|row| row.key);
+        key.filter(|key| self.range.is_none_or(|[_, last]| key.bucket <= last))
     }
 
     /// The next row's segment and place, and steps over it.

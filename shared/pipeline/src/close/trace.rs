@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, Signal};
+use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, PerSignal, Signal};
 use spanlake_policy::{Decision, Rules, SpanFacts, TraceFacts, Verdict as Vote};
 
 use super::edges::count_edges;
@@ -39,7 +39,7 @@ impl<S: ObjectStore> Closer<'_, S> {
                 found.iter().filter(|(end, _)| self.is_within_horizon(*end, member.arrival)).max_by_key(|(end, _)| *end);
             match covering {
                 None => undecided.push(member),
-                Some((_, reason)) if self.is_fresh(&member) => {
+                Some((_, reason)) if member.is_fresh => {
                     let Reason { policy, weight, verdict, .. } = reason.clone();
                     late.push(Late { member, policy, weight, verdict });
                 }
@@ -50,6 +50,26 @@ impl<S: ObjectStore> Closer<'_, S> {
             self.late(key, late).await?;
         }
         self.decide(key, undecided).await
+    }
+
+    /// Adds what of a key no close has dealt with.
+    pub(super) async fn count_pending(
+        &mut self,
+        key: Key,
+        members: &[Member],
+        pending: &mut PerSignal<u64>,
+    ) -> Result<(), CloseError> {
+        let found = self.recorded(key).await?;
+        for member in members {
+            let Some(row) = member.row() else { continue };
+            let waits = row.signal == Signal::Traces
+                && !row.overflow
+                && !found.iter().any(|(end, _)| member.arrival < *end || self.is_within_horizon(*end, member.arrival));
+            if member.is_fresh || waits {
+                pending[row.signal] += u64::from(row.count);
+            }
+        }
+        Ok(())
     }
 
     /// The recorded decisions on a trace, with the ends of their windows.

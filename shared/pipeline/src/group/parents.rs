@@ -1,0 +1,78 @@
+//! How a shard begins: a child ends its parents itself, recursively, and takes over from their closed manifests.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use spanlake_model::Signal;
+
+use super::{GroupError, Grouper, peek_manifest};
+use crate::close::pending_of;
+use crate::lineage;
+use crate::manifest::Manifest;
+use crate::ports::{EventStream, ObjectStore, Shard};
+use crate::reshard::inherit;
+
+/// Records that are read at once of a parent.
+const READ_RECORDS_MAX: usize = 10_000;
+
+/// Bytes of them, as they are on the stream.
+const READ_BYTES_MAX: usize = 2 << 20;
+
+/// What a future of `Grouper::ended` is: it calls itself for the parents.
+type Ended<'a> = Pin<Box<dyn Future<Output = Result<Manifest, GroupError>> + Send + 'a>>;
+
+impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
+    /// The first manifest of the shard.
+    pub(super) async fn begin(&self) -> Result<Manifest, GroupError> {
+        let mut parents = Vec::with_capacity(self.shard.parents.len());
+        for id in &self.shard.parents {
+            let mut parent = self.ancestor(id).await?;
+            parents.push(parent.ended().await?);
+        }
+        let mut manifest = inherit(&self.shard, &parents, &self.settings);
+        let pending = pending_of(self.store.as_ref(), &manifest, &self.settings).await?;
+        for signal in Signal::ALL {
+            let account = manifest.ledger.account_mut(signal);
+            (account.inherited, account.pending) = (pending[signal], pending[signal]);
+        }
+        Ok(manifest)
+    }
+
+    /// The grouper of a parent.
+    async fn ancestor(&self, id: &str) -> Result<Self, GroupError> {
+        let store = self.store.as_ref();
+        let shard = if let Some((manifest, _)) = peek_manifest(store, id).await? {
+            Shard { id: id.to_owned(), range: manifest.buckets(), parents: manifest.parents }
+        } else if let Some(saved) = lineage::saved(store, id).await? {
+            saved
+        } else {
+            let listed = self.stream.list().await?.into_iter().find(|shard| shard.id == id);
+            listed.ok_or_else(|| GroupError::UnknownParent { shard: id.to_owned() })?
+        };
+        let (store, stream) = (Arc::clone(&self.store), Arc::clone(&self.stream));
+        let (settings, compile, book) = (self.settings.clone(), Arc::clone(&self.compile), self.book.clone());
+        Ok(Self { store, stream, shard, settings, compile, book, manifest: None, prefixes: HashMap::new() })
+    }
+
+    /// Reads what is unread of a shard that has ended, closes what its clock has passed, and closes it for good.
+    fn ended(&mut self) -> Ended<'_> {
+        Box::pin(async move {
+            loop {
+                let manifest = self.manifest().await?;
+                if manifest.closed {
+                    return Ok(manifest.clone());
+                }
+                let watermark = manifest.watermark;
+                let slice = self.stream.read(&self.shard.id, watermark, READ_RECORDS_MAX, READ_BYTES_MAX).await?;
+                if !slice.records.is_empty() {
+                    self.take(&slice.records).await?;
+                } else if !slice.is_end {
+                    return Err(GroupError::ParentOpen { shard: self.shard.id.clone() });
+                } else if !self.close_next().await? {
+                    self.close_for_good().await?;
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! What the grouper itself reads of an item: ids, name, status.
+
+use spanlake_model::{Signal, SpanId, TraceId};
+use spanlake_otlp::wire::{Reader, Value};
+
+use super::STATUS_ERROR;
+
+/// What the grouper itself reads of an item, after redaction.
+pub(super) struct ItemHead<'a> {
+    pub(super) trace: TraceId,
+    pub(super) span: SpanId,
+    pub(super) parent: SpanId,
+    pub(super) name: &'a str,
+    pub(super) status: u8,
+}
+
+impl<'a> ItemHead<'a> {
+    pub(super) fn read(signal: Signal, item: &'a [u8]) -> Self {
+        let mut head =
+            Self { trace: TraceId::default(), span: SpanId::default(), parent: SpanId::default(), name: "", status: 0 };
+        let mut reader = Reader::new(item);
+        // Ingest has validated the item: an error here would only end the walk early.
+        while let Ok(Some(field)) = reader.next() {
+            let Value::Len(bytes) = field.value else { continue };
+            match (signal, field.number) {
+                (Signal::Traces, 1) | (Signal::Logs, 9) => head.trace = TraceId::from_slice(bytes).unwrap_or_default(),
+                (Signal::Traces, 2) => head.span = SpanId::from_slice(bytes).unwrap_or_default(),
+                (Signal::Traces, 4) => head.parent = SpanId::from_slice(bytes).unwrap_or_default(),
+                (Signal::Traces, 5) => head.name = std::str::from_utf8(bytes).unwrap_or_default(),
+                (Signal::Traces, 15) => head.status = status_code(bytes),
+                _ => {}
+            }
+        }
+        head
+    }
+}
+
+/// `Status.code`; a message that occurs twice is merged, so the last code stands.
+fn status_code(status: &[u8]) -> u8 {
+    let mut code = 0;
+    let mut reader = Reader::new(status);
+    while let Ok(Some(field)) = reader.next() {
+        if let (3, Value::Varint(value)) = (field.number, field.value) {
+            code = u8::try_from(value).ok().filter(|code| *code <= STATUS_ERROR).unwrap_or(0);
+        }
+    }
+    code
+}
