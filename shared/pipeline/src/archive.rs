@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::codec::Damaged;
 use crate::fetch::{FetchError, get_whole};
-use crate::group::{GroupError, all_manifests, peek_manifest};
+use crate::group::{GroupError, all_manifests, peek_manifest, stored};
 use crate::keys;
 use crate::manifest::Manifest;
 use crate::ports::{Conditional, ObjectStore, StoreError};
@@ -191,8 +191,9 @@ impl<S: ObjectStore> Archiver<S> {
         for _ in 0..SWAP_TRIES {
             let Some((mut manifest, etag)) = peek_manifest(self.store.as_ref(), shard).await? else { return Ok(()) };
             manifest.sealed.retain(|output| output.number > planned);
-            let bytes = manifest.encode().map_err(|source| GroupError::Manifest { shard: shard.to_owned(), source })?;
-            if let Conditional::Done(_) = self.store.swap(&keys::manifest(shard), &etag, bytes.into()).await? {
+            // It only became shorter.
+            let bytes = stored(self.store.as_ref(), &mut manifest, usize::MAX).await?;
+            if let Conditional::Done(_) = self.store.swap(&keys::manifest(shard), &etag, bytes).await? {
                 return Ok(());
             }
         }

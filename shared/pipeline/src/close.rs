@@ -405,7 +405,6 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         let (end, longest) = (self.end, self.longest_wait);
         let keep_decisions = self.settings.late_horizon_nanos.saturating_add(2 * self.settings.window_nanos);
         self.manifest.mark = end;
-        self.manifest.staged.iter_mut().filter_map(|staged| staged.inherited.as_mut()).for_each(|inherited| inherited.mark = end);
         self.manifest.closing = None;
         self.manifest.seen.retain(|seen| seen.until.max(seen.at_least) > end);
         self.manifest.decisions.retain(|decisions| decisions.end.saturating_add(keep_decisions).saturating_add(longest) > end);

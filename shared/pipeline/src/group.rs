@@ -10,6 +10,7 @@ mod parents;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use spanlake_model::BatchId;
 use spanlake_policy::Rules;
 
@@ -19,7 +20,7 @@ use crate::envelope::Envelope;
 use crate::fetch::{FetchError, get_range, get_whole, list_all};
 use crate::forward::{Misplaced, covers_all};
 use crate::keys;
-use crate::manifest::{Manifest, ManifestError};
+use crate::manifest::Manifest;
 use crate::ports::{Conditional, ETag, EventStream, ObjectStore, Record, Shard, StoreError};
 use crate::seen::{Known, Prefixes, SeenRecord};
 use crate::settings::GroupSettings;
@@ -126,9 +127,9 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
             if let Some(found) = peek_manifest(self.store.as_ref(), &self.shard.id).await? {
                 return Ok(found);
             }
-            let manifest = self.begin().await?;
-            let bytes = manifest.encode().map_err(|source| self.manifest_error(source))?;
-            if let Conditional::Done(etag) = self.store.put_new(&keys::manifest(&self.shard.id), bytes.into()).await? {
+            let mut manifest = self.begin().await?;
+            let bytes = stored(self.store.as_ref(), &mut manifest, self.settings.manifest_bytes_max).await?;
+            if let Conditional::Done(etag) = self.store.put_new(&keys::manifest(&self.shard.id), bytes).await? {
                 return Ok((manifest, etag));
             }
         }
@@ -240,7 +241,7 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
         self.stream.append(copies).await.into_iter().collect::<Result<(), _>>().map_err(GroupError::Forward)
     }
 
-    async fn put_all(&self, puts: Vec<(String, bytes::Bytes)>) -> Result<(), StoreError> {
+    async fn put_all(&self, puts: Vec<(String, Bytes)>) -> Result<(), StoreError> {
         for (key, bytes) in puts {
             self.store.put(&key, bytes).await?;
         }
@@ -248,10 +249,10 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
     }
 
     /// Swaps the manifest; `false` if another writer was faster.
-    async fn swap(&mut self, next: Manifest) -> Result<bool, GroupError> {
+    async fn swap(&mut self, mut next: Manifest) -> Result<bool, GroupError> {
         let Some((_, etag)) = &self.manifest else { return Ok(false) };
-        let bytes = next.encode().map_err(|source| self.manifest_error(source))?;
-        let swapped = self.store.swap(&keys::manifest(&self.shard.id), etag, bytes.into()).await?;
+        let bytes = stored(self.store.as_ref(), &mut next, self.settings.manifest_bytes_max).await?;
+        let swapped = self.store.swap(&keys::manifest(&self.shard.id), etag, bytes).await?;
         self.manifest = match swapped {
             Conditional::Done(etag) => Some((next, etag)),
             Conditional::Refused => None,
@@ -318,10 +319,6 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
     fn contended(&self) -> GroupError {
         GroupError::Contended { shard: self.shard.id.clone() }
     }
-
-    fn manifest_error(&self, source: ManifestError) -> GroupError {
-        GroupError::Manifest { shard: self.shard.id.clone(), source }
-    }
 }
 
 /// How many of the records one staged batch may take: what it inflates is bounded, and its items lie in one window, so
@@ -352,6 +349,15 @@ fn at_least(manifest: &Manifest, key: &str, settings: &GroupSettings) -> i64 {
     if is_inherited { seen.max(manifest.inherited_until(settings)) } else { seen }
 }
 
+/// What to write for a manifest, once the page that it may need is there.
+pub(crate) async fn stored<S: ObjectStore>(store: &S, manifest: &mut Manifest, bytes_max: usize) -> Result<Bytes, GroupError> {
+    let encoded = manifest.encode(bytes_max).map_err(|source| GroupError::Manifest { shard: manifest.shard.clone(), source })?;
+    if let Some((key, bytes)) = encoded.page {
+        store.put(&key, bytes).await?;
+    }
+    Ok(encoded.manifest)
+}
+
 /// A shard's manifest and its version, if it has one.
 ///
 /// # Errors
@@ -359,7 +365,7 @@ fn at_least(manifest: &Manifest, key: &str, settings: &GroupSettings) -> i64 {
 pub async fn peek_manifest<S: ObjectStore>(store: &S, shard: &str) -> Result<Option<(Manifest, ETag)>, GroupError> {
     let Some(object) = store.get(&keys::manifest(shard)).await? else { return Ok(None) };
     let decoded = Manifest::decode(&object.bytes).map_err(|source| GroupError::Manifest { shard: shard.to_owned(), source })?;
-    Ok(Some((decoded, object.etag)))
+    Ok(Some((decoded.turn_page(store).await?, object.etag)))
 }
 
 /// Every shard's manifest, children before their parents: what a shard hands over is then counted once.

@@ -10,6 +10,8 @@ pub const SEEN: &str = "seen/";
 pub const DECISIONS: &str = "decisions/";
 /// Prefix of sealed outputs.
 pub const SEALED: &str = "sealed/";
+/// Prefix of what manifests no longer hold themselves.
+pub const PAGE: &str = "page/";
 /// Prefix of shard manifests.
 pub const MANIFEST: &str = "manifest/";
 /// Prefix of the shards' ranges and parents.

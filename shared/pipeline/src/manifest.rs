@@ -3,6 +3,8 @@
 //! It says what is staged, how far is decided, what is sealed, and the ledger. What it does not list does not exist:
 //! a crash leaves at most an orphan that nobody reads.
 
+mod page;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use thiserror::Error;
 
 use crate::ledger::Ledger;
 use crate::settings::GroupSettings;
+use page::{Page, PageRef};
 
 /// The format's number; a reader of another number stops.
 const FORMAT: u32 = 2;
@@ -40,7 +43,7 @@ pub struct Staged {
 pub struct Inherited {
     /// The first and the last bucket that are the child's.
     pub range: [u16; 2],
-    /// Every window of the batch that ends here or before is closed.
+    /// Every window of the batch that ends here or before was closed by a parent.
     pub mark: i64,
 }
 
@@ -141,6 +144,9 @@ pub struct Manifest {
     /// The clock at which it took over from them; 0 without parents.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub born: i64,
+    /// The mark with which it began; 0 without parents.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub born_mark: i64,
     /// Whether the shard has ended, all of it is read, and children take over what is not sealed. From then on
     /// nothing changes but that archived outputs go.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -168,6 +174,11 @@ pub struct Manifest {
     pub closing: Option<Closing>,
     /// What became of everything, since the shard began.
     pub ledger: Ledger,
+    /// Of a stored manifest: where its older entries are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paged: Option<PageRef>,
+    #[serde(skip)]
+    page: Option<Page>,
 }
 
 /// Stored bytes that are no manifest.
@@ -191,6 +202,7 @@ impl Manifest {
             range: [range.first, range.last],
             parents: Vec::new(),
             born: 0,
+            born_mark: 0,
             closed: false,
             watermark: 0,
             clock: 0,
@@ -203,10 +215,12 @@ impl Manifest {
             sealed_last: 0,
             closing: None,
             ledger: Ledger::default(),
+            paged: None,
+            page: None,
         }
     }
 
-    /// Reads a manifest.
+    /// Reads a manifest; what it keeps on a page is not there yet.
     ///
     /// # Errors
     /// [`ManifestError`] if the bytes are not one of this format.
@@ -218,18 +232,12 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The stored form.
-    ///
-    /// # Errors
-    /// Never for a manifest of this program; serde's signature asks for one.
-    pub fn encode(&self) -> Result<Vec<u8>, ManifestError> {
-        serde_json::to_vec(self).map_err(ManifestError::Damaged)
-    }
-
     /// Up to where the rows of a staged batch are dealt with: every window that ends here or before is closed.
     #[must_use]
     pub fn mark_of(&self, staged: &Staged) -> i64 {
-        staged.inherited.as_ref().map_or(self.mark, |inherited| inherited.mark)
+        // The first close of its own took everything up to there.
+        let is_first = self.mark == self.born_mark;
+        staged.inherited.as_ref().filter(|_| is_first).map_or(self.mark, |inherited| inherited.mark)
     }
 
     /// Until when ids are known at least that the parents noted: a copy that was put on a wrong shard around the split or
@@ -256,6 +264,12 @@ impl Manifest {
         let seen = self.seen.iter().map(|seen| &seen.key);
         let decisions = self.decisions.iter().map(|decisions| &decisions.key);
         staged.chain(seen).chain(decisions).map(String::as_str)
+    }
+
+    /// The key of the page that it keeps older entries in, if it has one.
+    #[must_use]
+    pub fn page_reference(&self) -> Option<&str> {
+        self.page.as_ref().map(|page| page.key.as_str())
     }
 }
 
@@ -285,8 +299,8 @@ mod tests {
 
     #[test]
     fn a_manifest_is_read_back_and_another_format_is_refused() {
-        let manifest = Manifest::new("shard-000000000000", BucketRange::ALL);
-        let bytes = manifest.encode().unwrap();
+        let mut manifest = Manifest::new("shard-000000000000", BucketRange::ALL);
+        let bytes = manifest.encode(usize::MAX).unwrap().manifest.to_vec();
         assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
         let other = String::from_utf8(bytes).unwrap().replacen("\"format\":2", "\"format\":1", 1);
         assert!(matches!(Manifest::decode(other.as_bytes()), Err(ManifestError::Format(1))));

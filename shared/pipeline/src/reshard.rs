@@ -13,7 +13,7 @@ pub(crate) fn inherit(shard: &Shard, parents: &[Manifest], settings: &GroupSetti
     child.parents.clone_from(&shard.parents);
     child.clock = parents.iter().map(|parent| parent.clock).max().unwrap_or_default();
     child.mark = parents.iter().map(|parent| parent.mark).max().unwrap_or_default();
-    child.born = child.clock;
+    (child.born, child.born_mark) = (child.clock, child.mark);
     child.rules = rules(parents, child.clock);
     let at_least = child.inherited_until(settings);
     for parent in parents {

@@ -17,6 +17,8 @@ pub struct GroupSettings {
     /// How long after a shard began copies may still be written by the old list of shards, nanoseconds: the age of that
     /// list, and a client's retries.
     pub stale_shards_nanos: i64,
+    /// A manifest longer than this moves its lists to a page: it is written again with every batch.
+    pub manifest_bytes_max: usize,
     /// Named keys of `red_1m` and `service_edges_1m`, per shard and window.
     pub red_keys_max: usize,
     /// Spans of a trace that are kept; the rest is counted as `dropped{trace_spans}`.
@@ -37,6 +39,7 @@ impl Default for GroupSettings {
             seen_nanos: 15 * 60 * NANOS_PER_SECOND,
             retention_nanos: 48 * 3_600 * NANOS_PER_SECOND,
             stale_shards_nanos: 20 * 60 * NANOS_PER_SECOND,
+            manifest_bytes_max: 128 << 10,
             red_keys_max: 10_000,
             trace_spans_max: 10_000,
             trace_bytes_max: 8 << 20,

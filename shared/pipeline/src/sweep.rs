@@ -48,7 +48,7 @@ pub struct Swept {
 /// [`SweepError`] if references cannot be read: then nothing more is deleted.
 pub async fn sweep<S: ObjectStore>(store: &S, older_than_nanos: i64) -> Result<Swept, SweepError> {
     let mut old = Vec::new();
-    for prefix in [keys::STAGED, keys::SEEN, keys::DECISIONS, keys::SEALED] {
+    for prefix in [keys::STAGED, keys::SEEN, keys::DECISIONS, keys::SEALED, keys::PAGE] {
         old.extend(list_all(store, prefix).await?.into_iter().filter(|listed| listed.modified_nanos < older_than_nanos));
     }
     // Manifests before plans: an output leaves its manifest only once a plan holds it. Of a closed shard counts what it
@@ -57,7 +57,7 @@ pub async fn sweep<S: ObjectStore>(store: &S, older_than_nanos: i64) -> Result<S
     let manifests = all_manifests(store).await?;
     let superseded = superseded(&manifests);
     for manifest in &manifests {
-        referenced.extend(manifest.sealed_references().map(str::to_owned));
+        referenced.extend(manifest.sealed_references().chain(manifest.page_reference()).map(str::to_owned));
         if !superseded.contains(manifest.shard.as_str()) {
             referenced.extend(manifest.working_references().map(str::to_owned));
         }

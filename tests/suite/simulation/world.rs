@@ -9,12 +9,11 @@ use bytes::Bytes;
 use http::Request;
 use spanlake_model::{NANOS_PER_SECOND, Signal, SpanId, TraceId};
 use spanlake_pipeline::envelope::heartbeat;
-use spanlake_pipeline::group::Grouper;
+use spanlake_pipeline::group::{Grouper, all_manifests};
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
 use spanlake_pipeline::inspect::{overview, sealed_items};
-use spanlake_pipeline::keys;
 use spanlake_pipeline::lineage::Heartbeats;
-use spanlake_pipeline::ports::Shard;
+use spanlake_pipeline::ports::{ObjectStore, Shard};
 use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::Rules;
 use spanlake_testkit::{Faults, Rng, Scheduler, SimClock, SimStore, SimStream, SpanSpec, logs_request, trace_request};
@@ -102,6 +101,9 @@ impl World {
         let mut settings = GroupSettings::default();
         if rng.chance(50) {
             settings.seal_bytes = 2_000;
+        }
+        if rng.chance(50) {
+            settings.manifest_bytes_max = 3_000;
         }
         let mut world = Self {
             rng,
@@ -312,11 +314,13 @@ impl World {
         let mut visible = Visible::default();
         // Through a manifest's eyes, as the archiver reads; faults are for callers, not for the judge.
         let snapshot = self.store.snapshot();
-        for shard in &self.stream.all_shards() {
-            let Some(manifest) = snapshot.get(&keys::manifest(&shard.id)) else { continue };
-            let manifest = spanlake_pipeline::manifest::Manifest::decode(manifest).map_err(|error| error.to_string())?;
+        let quiet = SimStore::new(0, Faults::default());
+        for (key, bytes) in &snapshot {
+            block_on(quiet.put(key, bytes.clone())).map_err(|error| error.to_string())?;
+        }
+        for manifest in block_on(all_manifests(&quiet)).map_err(|error| error.to_string())? {
             if !manifest.ledger.balances() {
-                return Err(format!("I2: the ledger of {} does not balance: {:?}", shard.id, manifest.ledger));
+                return Err(format!("I2: the ledger of {} does not balance: {:?}", manifest.shard, manifest.ledger));
             }
             for output in &manifest.sealed {
                 let object = snapshot.get(&output.key).ok_or_else(|| format!("{} is listed and missing", output.key))?;
