@@ -85,12 +85,15 @@ impl Process {
     /// Opens the folder and starts every role. Must be called on a Tokio runtime.
     pub(crate) async fn start(setup: Setup) -> anyhow::Result<Self> {
         let data = setup.args.data.data.clone();
-        std::fs::create_dir_all(&data).with_context(|| format!("making the data folder {}", data.display()))?;
-        let lock = FolderLock::take(&data)?;
+        // A folder in use says more than an address in use.
+        let lock = data.is_dir().then(|| FolderLock::take(&data)).transpose()?;
         let listener = TcpListener::bind(setup.args.listen).await.with_context(|| {
             format!("listening on {}: is another program there? Choose another with --listen", setup.args.listen)
         })?;
         let address = listener.local_addr().context("reading the address")?;
+        // Only now, so that a start that is refused leaves no folder behind.
+        std::fs::create_dir_all(&data).with_context(|| format!("making the data folder {}", data.display()))?;
+        let lock = lock.map_or_else(|| FolderLock::take(&data), Ok)?;
         let store = Arc::new(DiskStore::open(RealDisk, data.clone()).with_context(|| format!("opening {}", data.display()))?);
         let log = Arc::new(open_log(&setup, store.as_ref()).await?);
         let version = setup.rules.version().to_owned();
@@ -219,4 +222,43 @@ pub(crate) fn http_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(HTTP_THREADS).enable_all().thread_keep_alive(Duration::from_secs(10));
     builder.build().context("starting the runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use spanlake_policy::{DEFAULT_CONFIG, load};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    async fn refused(flags: &[&str]) -> String {
+        let words = ["spanlake", "up"].iter().chain(flags);
+        let Command::Up(args) = Cli::parse_from(words).command else { panic!("another command") };
+        let rules = load(DEFAULT_CONFIG, &|_| None).rules.unwrap();
+        let setup = Setup { args, tokens: Vec::new(), tls: None, config: DEFAULT_CONFIG.to_owned(), rules };
+        Process::start(setup).await.err().unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_start_that_is_refused_leaves_no_folder_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("new");
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let said = refused(&["--listen", &address, "--data", data.to_str().unwrap()]).await;
+        assert!(said.contains("is another program there?"), "{said}");
+        assert!(!data.exists());
+    }
+
+    #[tokio::test]
+    async fn a_second_process_is_refused_by_name_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = FolderLock::take(folder.path()).unwrap();
+        let said = refused(&["--listen", "127.0.0.1:0", "--data", folder.path().to_str().unwrap()]).await;
+        assert!(said.contains(&format!("in use by process {}", std::process::id())), "{said}");
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["lock"]);
+        drop(held);
+    }
 }

@@ -37,8 +37,44 @@ pub(crate) fn is_interactive() -> bool {
 
 /// Prints an error with its causes, a line each.
 pub(crate) fn fail(error: &anyhow::Error) {
-    note(&format!("error: {error}"));
-    for cause in error.chain().skip(1) {
-        note(&format!("  because: {cause}"));
+    for line in explain(error) {
+        note(&line);
+    }
+}
+
+/// An error and its causes, without what the message before says already.
+fn explain(error: &anyhow::Error) -> Vec<String> {
+    let mut lines = vec![format!("error: {}", without_number(&error.to_string()))];
+    for cause in error.chain().skip(1).map(|cause| without_number(&cause.to_string())) {
+        if !lines.last().is_some_and(|line| line.ends_with(&cause)) {
+            lines.push(format!("  because: {cause}"));
+        }
+    }
+    lines
+}
+
+/// A message without the system's numbers of errors, `(os error 2)`: the words before them say the same.
+fn without_number(message: &str) -> String {
+    let mut parts = message.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or(part, |(_, rest)| rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_in_words_and_once() {
+        let missing = io::Error::from_raw_os_error(2);
+        assert!(missing.to_string().ends_with("(os error 2)"));
+        let error = anyhow::Error::new(missing).context("reading rules.yaml");
+        assert_eq!(explain(&error), ["error: reading rules.yaml", "  because: No such file or directory"]);
+        let error = anyhow!("inner").context("outer: inner").context("cannot write (os error 28): restart");
+        assert_eq!(explain(&error), ["error: cannot write: restart", "  because: outer: inner"]);
     }
 }

@@ -16,5 +16,7 @@ pub use disk::{Disk, DiskFile, Entry, Faults, ModelDisk, ModelFile, RealDisk, Re
 pub use driver::{Driver, DriverSettings, Progress};
 pub use http::{Handler, ServerLimits, Tls, TlsError, serve};
 pub use lock::{FolderLock, LockError};
-pub use log::{Damage, Floor, Lag, LogOptions, LogReport, OpenError, ReadError, SegmentLog, ShardLimits, read_shards};
+pub use log::{
+    Damage, Floor, Lag, LogOptions, LogReport, OpenError, ReadError, Seen, SegmentLog, ShardLimits, look, read_shards,
+};
 pub use store::DiskStore;

@@ -8,6 +8,7 @@ mod entry;
 mod folder;
 mod index;
 mod limits;
+mod look;
 mod open;
 mod scan;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use folder::read_shards;
 use index::{Index, Slot};
 pub use limits::ShardLimits;
 use limits::Used;
+pub use look::{Seen, look};
 use writer::{Pending, Writer};
 
 /// What sequence numbers and arrival stamps start above: the highest that the shards' manifests know.

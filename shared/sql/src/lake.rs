@@ -108,7 +108,7 @@ impl Lake {
         loop {
             tries += 1;
             match self.run_once(sql).await {
-                Err(SqlError::Failed(error)) if tries < TRIES && is_missing_file(&error) => {}
+                Err(SqlError::Failed { reason }) if tries < TRIES && is_missing_file(&reason) => {}
                 answer => return answer,
             }
         }
@@ -158,7 +158,6 @@ impl Lake {
 }
 
 /// Whether a file was deleted between its listing and its reading.
-fn is_missing_file(error: &DataFusionError) -> bool {
-    let text = error.to_string();
-    text.contains("not found") || text.contains("No such file")
+fn is_missing_file(reason: &str) -> bool {
+    reason.contains("not found") || reason.contains("No such file")
 }

@@ -124,6 +124,8 @@ fn cell(array: &ArrayRef, row: usize) -> Result<Cell, DataFusionError> {
         return Ok(Cell::Null);
     }
     Ok(match array.data_type() {
+        // An array of nothing but NULL marks none of them.
+        DataType::Null => Cell::Null,
         DataType::Boolean => Cell::Bool(array.as_boolean().value(row)),
         DataType::Float64 => Cell::Double(array.as_primitive::<Float64Type>().value(row)),
         DataType::Float32 => Cell::Double(f64::from(array.as_primitive::<Float32Type>().value(row))),

@@ -64,11 +64,18 @@ fn read(path: &Path, bytes: &[u8], asked: u16) -> Result<Marker, OpenError> {
 
 /// The shards of an existing log folder, without opening the log: for readers beside the process that writes it.
 pub fn read_shards<D: Disk>(disk: &D, folder: &Path) -> io::Result<Vec<Shard>> {
+    Ok(shards(describe(disk, folder)?.1))
+}
+
+/// The marker of an existing log folder, and its number of shards.
+pub(super) fn describe<D: Disk>(disk: &D, folder: &Path) -> io::Result<(Marker, u16)> {
     let bytes = disk.open(&folder.join(DESCRIPTION)).and_then(|file| file.read_at(0, 1 << 16))?;
     let description: Value = serde_json::from_slice(&bytes)?;
     let count = description.get("shards").and_then(Value::as_u64).and_then(|count| u16::try_from(count).ok());
     let count = count.ok_or_else(|| io::Error::other("shards.json names no number of shards"))?;
-    Ok(shards(count))
+    let marker = description.get("marker").and_then(Value::as_str).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    let marker = marker.ok_or_else(|| io::Error::other("shards.json has no marker"))?;
+    Ok((Marker(marker.to_le_bytes()), count))
 }
 
 /// The shards of a log: even ranges, in order.

@@ -430,3 +430,28 @@ fn a_reader_is_woken_by_a_record_of_its_shard() {
     assert!(Box::pin(log.wait(0, 0)).as_mut().poll(&mut context).is_ready());
     assert!(Box::pin(log.wait(0, 1)).as_mut().poll(&mut context).is_pending());
 }
+
+#[test]
+fn a_look_shows_what_is_there_and_changes_nothing() {
+    let disk = ModelDisk::new();
+    let log = open(&disk, LogOptions { segment_bytes: 100, ..options(2) });
+    for (shard, text) in [(0, "a"), (1, "b"), (0, "c"), (1, "d")] {
+        append(&log, shard, &text.repeat(40)).unwrap();
+    }
+    // A last write that was cut short: the process that opens the log cuts it off, a reader passes over it.
+    let last = segment_files(&disk).pop().unwrap();
+    disk.open(&last).unwrap().append(b"torn").unwrap();
+    let before = disk.changes();
+    let seen = |from| {
+        let mut seen = Vec::new();
+        look(&disk, Path::new(FOLDER), from, |record| seen.push((record.shard, record.sequence, record.bytes[0]))).unwrap();
+        seen
+    };
+    assert_eq!(seen(0), [(0, 1, b'a'), (1, 2, b'b'), (0, 3, b'c'), (1, 4, b'd')]);
+    assert_eq!(seen(2), seen(0)[1..]);
+    assert_eq!(seen(4), [(1, 4, b'd')]);
+    assert_eq!(seen(5), []);
+    assert_eq!(disk.changes(), before);
+    log.trim(&[3, 2]).unwrap();
+    assert_eq!(seen(0), [(0, 3, b'c'), (1, 4, b'd')]);
+}

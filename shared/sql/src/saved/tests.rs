@@ -122,9 +122,6 @@ async fn only_queries_are_answered_and_errors_say_what_to_do() {
         let text = failed(sql).await;
         assert!(text.starts_with("only queries are possible"), "{sql}: {text}");
     }
-    assert!(failed("SELECT * FROM '/etc/passwd'").await.contains("the tables are"));
-    assert!(failed("SELECT 1 FROM span").await.contains("spans, traces"));
-    assert!(failed("SELECT servicename FROM spans").await.contains("service_name"));
     let limits = Limits { rows: 2, ..Limits::default() };
     let few = lake.clone().with_limits(limits).query("SELECT * FROM (VALUES (1), (2), (3)) AS t(a)").await.unwrap();
     assert_eq!((few.rows.len(), few.is_truncated), (2, true));
