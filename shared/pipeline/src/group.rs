@@ -181,7 +181,7 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
     /// Closes the shard: nothing of it changes any more.
     async fn close_for_good(&mut self) -> Result<bool, GroupError> {
         self.close_with(async |grouper, manifest| {
-            if manifest.closed {
+            if manifest.closed || next_close(manifest, &grouper.settings).is_some() {
                 return Ok(None);
             }
             close_shard(grouper.store.as_ref(), manifest, &grouper.book, &grouper.settings).await.map(Some)
