@@ -30,7 +30,7 @@ const PURE: &[&str] = &["model", "otlp", "policy", "table", "pipeline"];
 
 /// Who may use what, in the product and in its tests. What is not listed here may be used by all.
 const RESERVED: &[Reserved] = &[
-    Reserved { libraries: &["arrow", "parquet"], product: &["spanlake-table"], tests: &["spanlake-sql"] },
+    Reserved { libraries: &["arrow", "parquet"], product: &["spanlake-table"], tests: &["spanlake-tests"] },
     Reserved { libraries: &["datafusion"], product: &["spanlake-sql"], tests: &[] },
     Reserved {
         // The binary is the demo's sender and shows waterfalls; on the way of a span there are no message objects.
