@@ -4,8 +4,6 @@
 //! One process at a time: conditional writes are serialised by a mutex of this store, not by the file system.
 
 #[cfg(test)]
-mod contract;
-#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
@@ -215,12 +213,16 @@ impl<D: Disk> Inner<D> {
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {
         let path = self.path(key)?;
-        let _held = self.names();
-        match self.disk.remove(&path) {
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(unavailable("delete", key, &error)),
-            Ok(()) => self.disk.sync_dir(parent(&path)).map_err(|error| unavailable("delete", key, &error)),
-        }
+        let delete = || {
+            let _held = self.names();
+            // Of that name there may be a folder, which is no object.
+            if self.disk.stat(&path)?.is_none() {
+                return Ok(());
+            }
+            self.disk.remove(&path)?;
+            self.disk.sync_dir(parent(&path))
+        };
+        delete().map_err(|error| unavailable("delete", key, &error))
     }
 
     /// Makes the bytes durable under a name of their own.

@@ -4,12 +4,14 @@
 //! One thread, one seed: the same seed gives the same run. Every port call is a step that may fail before or after it
 //! takes effect, may take effect later, or may be the last of its caller.
 
+mod contract;
 mod otlp;
 mod rng;
 mod scheduler;
 mod store;
 mod stream;
 
+pub use contract::object_store_contract;
 pub use otlp::{SpanSpec, logs_request, trace_request};
 pub use rng::Rng;
 pub use scheduler::Scheduler;

@@ -42,7 +42,7 @@ pub struct StepCounts {
 #[derive(Clone)]
 struct Stored {
     bytes: Bytes,
-    version: u64,
+    etag: ETag,
     modified_nanos: i64,
 }
 
@@ -50,11 +50,11 @@ enum Late {
     Put(String, Bytes),
     PutNew(String, Bytes),
     Swap(String, ETag, Bytes),
+    Delete(String),
 }
 
 struct State {
     objects: BTreeMap<String, Stored>,
-    versions: u64,
     late: Vec<Late>,
     rng: Rng,
     faults: Faults,
@@ -79,7 +79,7 @@ impl SimStore {
     #[must_use]
     pub fn new(seed: u64, faults: Faults) -> Self {
         let (objects, late, counts) = (BTreeMap::new(), Vec::new(), StepCounts::default());
-        Self { state: Mutex::new(State { objects, versions: 0, late, rng: Rng::new(seed), faults, counts, now_nanos: 0 }) }
+        Self { state: Mutex::new(State { objects, late, rng: Rng::new(seed), faults, counts, now_nanos: 0 }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -177,16 +177,16 @@ impl State {
             Late::Put(key, bytes) => drop(self.store(key, bytes)),
             Late::PutNew(key, bytes) => drop(self.store_if(key, bytes, |found| found.is_none())),
             Late::Swap(key, etag, bytes) => {
-                drop(self.store_if(key, bytes, |found| found.is_some_and(|found| tag(found) == etag)));
+                drop(self.store_if(key, bytes, |found| found.is_some_and(|found| found.etag == etag)));
             }
+            Late::Delete(key) => drop(self.objects.remove(&key)),
         }
     }
 
     fn store(&mut self, key: String, bytes: Bytes) -> ETag {
-        self.versions += 1;
-        let stored = Stored { bytes, version: self.versions, modified_nanos: self.now_nanos };
-        let etag = tag(&stored);
-        self.objects.insert(key, stored);
+        // Equal bytes are the same version, as on S3 and on a disk.
+        let etag = ETag(blake3::hash(&bytes).to_hex().to_string());
+        self.objects.insert(key, Stored { bytes, etag: etag.clone(), modified_nanos: self.now_nanos });
         etag
     }
 
@@ -199,17 +199,25 @@ impl State {
     }
 }
 
-fn tag(stored: &Stored) -> ETag {
-    ETag(stored.version.to_string())
+/// What the port's contract says a key is.
+fn check(key: &str) -> Result<(), StoreError> {
+    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._=-".contains(&byte);
+    let part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(in_name);
+    if key.split('/').all(part) {
+        return Ok(());
+    }
+    Err(StoreError::Damaged { key: key.escape_default().to_string(), what: "this is no key".to_owned() })
 }
 
 impl ObjectStore for SimStore {
     async fn get(&self, key: &str) -> Result<Option<Object>, StoreError> {
-        let object = |stored: &Stored| Object { bytes: stored.bytes.clone(), etag: tag(stored) };
+        check(key)?;
+        let object = |stored: &Stored| Object { bytes: stored.bytes.clone(), etag: stored.etag.clone() };
         self.read(|state| state.objects.get(key).map(object)).await
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>, StoreError> {
+        check(key)?;
         let cut = |stored: &Stored| {
             let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(stored.bytes.len());
             let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
@@ -219,18 +227,21 @@ impl ObjectStore for SimStore {
     }
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        check(key)?;
         let late = Late::Put(key.to_owned(), bytes.clone());
         self.write(late, |state| drop(state.store(key.to_owned(), bytes))).await
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Conditional, StoreError> {
+        check(key)?;
         let late = Late::PutNew(key.to_owned(), bytes.clone());
         self.write(late, |state| state.store_if(key.to_owned(), bytes, |found| found.is_none())).await
     }
 
     async fn swap(&self, key: &str, expected: &ETag, bytes: Bytes) -> Result<Conditional, StoreError> {
+        check(key)?;
         let late = Late::Swap(key.to_owned(), expected.clone(), bytes.clone());
-        let holds = |found: Option<&Stored>| found.is_some_and(|found| tag(found) == *expected);
+        let holds = |found: Option<&Stored>| found.is_some_and(|found| found.etag == *expected);
         self.write(late, |state| state.store_if(key.to_owned(), bytes, holds)).await
     }
 
@@ -245,6 +256,23 @@ impl ObjectStore for SimStore {
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.write(Late::Put("late/nothing".to_owned(), Bytes::new()), |state| drop(state.objects.remove(key))).await
+        check(key)?;
+        self.write(Late::Delete(key.to_owned()), |state| drop(state.objects.remove(key))).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Scheduler, object_store_contract};
+
+    #[test]
+    fn the_store_keeps_the_contract_of_every_store() {
+        for seed in 0..20 {
+            let store = SimStore::new(seed, Faults::default());
+            let mut scheduler = Scheduler::default();
+            scheduler.spawn(object_store_contract(&store));
+            scheduler.finish(&mut Rng::new(seed), 0);
+        }
     }
 }

@@ -1,4 +1,5 @@
-use super::contract::object_store_contract;
+use spanlake_testkit::object_store_contract;
+
 use super::*;
 use crate::disk::{Faults, ModelDisk, RealDisk};
 
