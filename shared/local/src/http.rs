@@ -51,13 +51,18 @@ pub struct ServerLimits {
     pub body_bytes_max: usize,
     /// From the end of a request's header to the end of its body.
     pub body_timeout: Duration,
-    /// For a TLS handshake and for a request's header to arrive, and for a connection without a request.
+    /// For a TLS handshake.
+    pub handshake_timeout: Duration,
+    /// For a request's header to arrive, and for a connection without a request.
     pub idle_timeout: Duration,
+    /// The same while every connection is taken: who does nothing makes room.
+    pub pressed_idle_timeout: Duration,
     /// Open connections; more wait until one is closed.
     pub connections_max: usize,
-    /// All bodies that are being read or handled, together. At least one body of the largest size is let in.
+    /// All requests that are being read or handled, together: heads, and bodies as far as they have arrived. At least one
+    /// request of the largest size is let in.
     pub in_flight_bytes_max: usize,
-    /// How long a body waits for its share of that.
+    /// How long a body waits for its share of that. A head does not wait.
     pub in_flight_wait: Duration,
     /// How long requests under way may take when the server stops.
     pub shutdown_grace: Duration,
@@ -68,7 +73,9 @@ impl Default for ServerLimits {
         Self {
             body_bytes_max: 4 << 20,
             body_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
+            pressed_idle_timeout: Duration::from_secs(1),
             connections_max: 512,
             in_flight_bytes_max: 32 << 20,
             in_flight_wait: Duration::from_millis(250),
@@ -79,6 +86,11 @@ impl Default for ServerLimits {
 
 /// A header larger than this is refused; also what HTTP/1.1 reads of a body at once.
 const HEADER_BYTES_MAX: u32 = 64 << 10;
+
+/// The same for HTTP/2, where a connection may have so many requests under way: their heads are in memory before the
+/// front can refuse them.
+const STREAM_HEADER_BYTES_MAX: u32 = 16 << 10;
+const STREAMS_MAX: u32 = 16;
 
 /// What an HTTP/2 connection may have in memory before the front has read it.
 const WINDOW_BYTES: u32 = 256 << 10;
@@ -95,7 +107,7 @@ pub async fn serve<H: Handler>(
     shutdown: impl Future<Output = ()>,
 ) {
     let front = Arc::new(Front::new(handler, limits, tls.is_some()));
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let slots = Arc::clone(front.slots());
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -155,7 +167,7 @@ async fn connection<H: Handler>(
         tracing::debug!(%error, "cannot switch off delays");
     }
     let Some(tls) = tls else { return converse(TokioIo::new(stream), front, stopping).await };
-    match timeout(front.limits().idle_timeout, tls.accept(stream)).await {
+    match timeout(front.limits().handshake_timeout, tls.accept(stream)).await {
         Ok(Ok(stream)) => converse(TokioIo::new(stream), front, stopping).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -171,6 +183,7 @@ where
     let limits = *front.limits();
     let activity = Arc::new(Activity::default());
     let seen = Arc::clone(&activity);
+    let slots = Arc::clone(front.slots());
     let service = service_fn(move |request: Request<Incoming>| {
         let (front, under_way) = (Arc::clone(&front), UnderWay::begin(&seen));
         async move {
@@ -181,7 +194,8 @@ where
     });
     let builder = builder(&limits);
     let mut conversation = pin!(builder.serve_connection(io, service));
-    let mut begun = 0;
+    let (mut begun, mut idle) = (0, Duration::ZERO);
+    let look_every = limits.pressed_idle_timeout.min(limits.idle_timeout);
     let mut stops = false;
     loop {
         tokio::select! {
@@ -196,8 +210,10 @@ where
                 conversation.as_mut().graceful_shutdown();
             }
             // Also covers what the protocol's own timeout does not: the first bytes, and HTTP/2.
-            () = sleep(limits.idle_timeout) => {
-                if activity.is_idle_since(&mut begun) {
+            () = sleep(look_every) => {
+                idle = if activity.is_idle_since(&mut begun) { idle + look_every } else { Duration::ZERO };
+                let is_pressed = !idle.is_zero() && slots.available_permits() == 0;
+                if is_pressed || idle >= limits.idle_timeout {
                     return;
                 }
             }
@@ -210,7 +226,7 @@ fn builder(limits: &ServerLimits) -> auto::Builder<TokioExecutor> {
     let mut http1 = builder.http1();
     http1.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(HEADER_BYTES_MAX as usize);
     let mut http2 = builder.http2();
-    http2.timer(TokioTimer::new()).max_header_list_size(HEADER_BYTES_MAX).max_concurrent_streams(64);
+    http2.timer(TokioTimer::new()).max_header_list_size(STREAM_HEADER_BYTES_MAX).max_concurrent_streams(STREAMS_MAX);
     http2.initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(WINDOW_BYTES);
     builder
 }

@@ -12,20 +12,31 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::{Handler, ServerLimits, grpc};
+use super::{HEADER_BYTES_MAX, Handler, ServerLimits, grpc};
 
 /// How long, and how many times its limit, a refused body is read on and thrown away: a client that still writes would
 /// see a broken connection instead of the answer, and try again.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 const DISCARD_FACTOR: usize = 4;
 
+/// What a request takes beside its head and its body, roughly.
+const REQUEST_BYTES: usize = 4 << 10;
+
+/// What a header takes beside its text (RFC 9113, section 6.5.2).
+const HEADER_BYTES: usize = 32;
+
+/// The room that is made for a body at first; more is made as it arrives, whatever was announced.
+const ROOM_BYTES: usize = 64 << 10;
+
 /// What all connections share.
 pub(super) struct Front<H> {
     handler: Arc<H>,
     limits: ServerLimits,
     secure: bool,
-    /// One permit for each byte of a body in memory.
+    /// One permit for each byte of a request in memory.
     in_flight: Arc<Semaphore>,
+    /// One permit for each connection.
+    slots: Arc<Semaphore>,
 }
 
 /// Why the front refuses a body.
@@ -39,12 +50,19 @@ enum Refusal {
 
 impl<H: Handler> Front<H> {
     pub(super) fn new(handler: Arc<H>, limits: ServerLimits, secure: bool) -> Self {
-        let in_flight = limits.in_flight_bytes_max.max(limits.body_bytes_max).min(Semaphore::MAX_PERMITS);
-        Self { handler, limits, secure, in_flight: Arc::new(Semaphore::new(in_flight)) }
+        let largest = limits.body_bytes_max.saturating_add(HEADER_BYTES_MAX as usize + REQUEST_BYTES);
+        let in_flight = Arc::new(Semaphore::new(limits.in_flight_bytes_max.max(largest).min(Semaphore::MAX_PERMITS)));
+        let slots = Arc::new(Semaphore::new(limits.connections_max));
+        Self { handler, limits, secure, in_flight, slots }
     }
 
     pub(super) const fn limits(&self) -> &ServerLimits {
         &self.limits
+    }
+
+    /// What connections take their slots from.
+    pub(super) const fn slots(&self) -> &Arc<Semaphore> {
+        &self.slots
     }
 
     /// How much of the budget is taken.
@@ -63,8 +81,11 @@ impl<H: Handler> Front<H> {
             self.discard(&parts, body);
             return refused.map(Full::new);
         }
-        let read = timeout(self.limits.body_timeout, self.read(&mut body)).await;
-        let answer = match read.unwrap_or(Err(Refusal::TooSlow)) {
+        let read = match self.share_of_head(&parts) {
+            Ok(share) => timeout(self.limits.body_timeout, self.read(&mut body, share)).await.unwrap_or(Err(Refusal::TooSlow)),
+            Err(refusal) => Err(refusal),
+        };
+        let answer = match read {
             // The share of the budget is held until the body has been handled.
             Ok((bytes, _share)) => self.handler.handle(Request::from_parts(parts, bytes)).await,
             Err(refusal) => {
@@ -78,33 +99,38 @@ impl<H: Handler> Front<H> {
         answer.map(Full::new)
     }
 
-    /// The whole body, and its share of the budget.
-    async fn read(&self, body: &mut Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+    /// The whole body, and its share of the budget: what has arrived, never what was announced. Else a few clients that
+    /// announce much and send nothing would take all of it.
+    async fn read(&self, body: &mut Incoming, mut share: OwnedSemaphorePermit) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
         let announced = body.size_hint();
         let least = usize::try_from(announced.lower()).unwrap_or(usize::MAX);
         if least > self.limits.body_bytes_max {
             return Err(Refusal::TooLarge);
         }
-        // What was announced is taken at once: two half-read bodies must not wait for each other.
-        let mut share = self.share(least).await?;
-        let mut whole = BytesMut::with_capacity(least);
+        let mut whole = BytesMut::with_capacity(least.min(ROOM_BYTES));
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
-            if whole.is_empty() && announced.exact() == Some(data.len() as u64) {
-                return Ok((data, share));
-            }
-            let bytes = whole.len() + data.len();
-            if bytes > self.limits.body_bytes_max {
+            if whole.len() + data.len() > self.limits.body_bytes_max {
                 return Err(Refusal::TooLarge);
             }
-            if bytes > share.num_permits() {
-                share.merge(self.share(bytes - share.num_permits()).await?);
+            share.merge(self.share(data.len()).await?);
+            if whole.is_empty() && announced.exact() == Some(data.len() as u64) {
+                return Ok((data, share));
             }
             whole.extend_from_slice(&data);
         }
         Ok((whole.freeze(), share))
     }
 
+    /// The head is in memory already, so it does not wait for its share.
+    fn share_of_head(&self, parts: &Parts) -> Result<OwnedSemaphorePermit, Refusal> {
+        let headers: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES).sum();
+        let path = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+        let permits = u32::try_from(REQUEST_BYTES + headers + path).unwrap_or(u32::MAX);
+        Arc::clone(&self.in_flight).try_acquire_many_owned(permits).map_err(|_| Refusal::Overload)
+    }
+
+    /// A body that finds no room is refused after a moment, which frees what it has: so bodies never wait for each other.
     async fn share(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
         let permits = u32::try_from(bytes).map_err(|_| Refusal::TooLarge)?;
         let share = timeout(self.limits.in_flight_wait, Arc::clone(&self.in_flight).acquire_many_owned(permits)).await;

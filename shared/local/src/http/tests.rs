@@ -189,6 +189,23 @@ async fn connections_that_do_nothing_are_closed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn connections_that_do_nothing_make_room_when_every_slot_is_taken() {
+    let (echo, front) = front(ServerLimits { connections_max: 3, ..limits() });
+    let _slots = Arc::clone(front.slots()).acquire_many_owned(3).await.unwrap();
+    let (mut busy, mut silent, mut slow) = (connect(&front), connect(&front), connect(&front));
+    send(&mut busy, &post("/wait", "x")).await;
+    echo.is_entered().await;
+    send(&mut slow, "POST / HT").await;
+    let start = Instant::now();
+    for idle in [&mut silent, &mut slow] {
+        assert_eq!(answer(idle).await, "");
+        assert!(start.elapsed().as_secs() <= 2, "{:?}", start.elapsed());
+    }
+    echo.let_go.add_permits(1);
+    has(&answer(&mut busy).await, &["200 OK", "1 bytes"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_takes_long_is_no_idle_connection() {
     let (echo, front) = front(limits());
     let mut client = connect(&front);
@@ -200,28 +217,65 @@ async fn a_request_that_takes_long_is_no_idle_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_bodies_together_have_one_budget() {
-    let (echo, front) = front(ServerLimits { in_flight_bytes_max: 1, ..limits() });
+async fn all_requests_together_have_one_budget() {
+    // There is room for one request with the largest body and the largest head: 68 KiB more than the body.
+    let (echo, front) = front(ServerLimits { in_flight_bytes_max: 1, body_bytes_max: 200_000, ..limits() });
     let mut first = connect(&front);
-    send(&mut first, &post("/wait", &"x".repeat(900))).await;
+    send(&mut first, &post("/wait", &"x".repeat(200_000))).await;
     echo.is_entered().await;
     let start = Instant::now();
-    let chunked =
-        format!("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nc8\r\n{}\r\n0\r\n\r\n", "x".repeat(200));
-    for request in [post("/", &"x".repeat(101)), chunked] {
+    let chunk = "x".repeat(50_000);
+    let chunked = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nc350\r\n{chunk}\r\nc350\r\n{chunk}\r\n0\r\n\r\n"
+    );
+    for request in [post("/", &"x".repeat(100_000)), chunked] {
         let mut second = connect(&front);
         send(&mut second, &request).await;
         has(&answer(&mut second).await, &["503", "retry-after: 1", "x-fault"]);
     }
     assert_eq!(start.elapsed().as_millis(), 2 * 250);
     let mut small = connect(&front);
-    send(&mut small, &post("/", &"x".repeat(100))).await;
-    has(&answer(&mut small).await, &["200 OK", "100 bytes"]);
+    send(&mut small, &post("/", &"x".repeat(50_000))).await;
+    has(&answer(&mut small).await, &["200 OK", "50000 bytes"]);
     echo.let_go.add_permits(1);
-    has(&answer(&mut first).await, &["200 OK", "900 bytes"]);
+    has(&answer(&mut first).await, &["200 OK", "200000 bytes"]);
     let mut again = connect(&front);
-    send(&mut again, &post("/", &"x".repeat(1000))).await;
-    has(&answer(&mut again).await, &["200 OK", "1000 bytes"]);
+    send(&mut again, &post("/", &"x".repeat(200_000))).await;
+    has(&answer(&mut again).await, &["200 OK", "200000 bytes"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_announced_and_does_not_come_takes_nothing_from_others() {
+    let (_, front) = front(ServerLimits { in_flight_bytes_max: 1, body_bytes_max: 200_000, ..limits() });
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        let mut client = connect(&front);
+        send(&mut client, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n").await;
+        silent.push(client);
+    }
+    let mut client = connect(&front);
+    send(&mut client, &post("/", &"x".repeat(200_000))).await;
+    has(&answer(&mut client).await, &["200 OK", "200000 bytes"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn heads_are_part_of_the_budget_and_do_not_wait() {
+    let (_, front) = front(ServerLimits { in_flight_bytes_max: 1, ..limits() });
+    let head = format!("POST / HTTP/1.1\r\nhost: x\r\nx: {}\r\ncontent-length: 5\r\n\r\n", "y".repeat(30_000));
+    let (mut first, mut second) = (connect(&front), connect(&front));
+    send(&mut first, &head).await;
+    send(&mut second, &head).await;
+    // Until both have been looked at.
+    sleep(Duration::from_millis(1)).await;
+    let start = Instant::now();
+    let mut third = connect(&front);
+    send(&mut third, &format!("{head}12345")).await;
+    has(&answer(&mut third).await, &["503", "retry-after: 1"]);
+    assert_eq!(start.elapsed().as_millis(), 0);
+    send(&mut first, "12345").await;
+    has(&answer(&mut first).await, &["200 OK", "5 bytes"]);
+    send(&mut third, &format!("{head}12345")).await;
+    has(&answer(&mut third).await, &["200 OK", "5 bytes"]);
 }
 
 #[tokio::test(start_paused = true)]
