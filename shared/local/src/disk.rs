@@ -6,7 +6,7 @@ mod model;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 pub use model::{Faults, ModelDisk, ModelFile};
@@ -29,6 +29,8 @@ pub struct Stat {
     pub bytes: u64,
     /// When it was last written, Unix nanoseconds.
     pub modified_nanos: i64,
+    /// Which file it is: one that is put in its place has another number.
+    pub number: u64,
 }
 
 /// A file system, as far as it is needed here. Calls block.
@@ -138,7 +140,10 @@ impl Disk for RealDisk {
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => Ok(None),
-            Ok(found) => Ok(Some(Stat { bytes: found.len(), modified_nanos: nanos_since_epoch(found.modified()?) })),
+            Ok(found) => {
+                let modified_nanos = nanos_since_epoch(found.modified()?);
+                Ok(Some(Stat { bytes: found.len(), modified_nanos, number: found.ino() }))
+            }
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }

@@ -189,11 +189,16 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while is_on(&mut stop, ticks.tick()).await {
             match archiver.run().await {
-                Ok(done) => self.note(|progress| {
-                    progress.archived.plans += done.plans;
-                    progress.archived.files += done.files;
-                    progress.archived.bytes += done.bytes;
-                }),
+                Ok(done) => {
+                    if done.poisoned > 0 {
+                        error!(rows = done.poisoned, "rows could not be written and were left out: please report this");
+                    }
+                    self.note(|progress| {
+                        progress.archived.plans += done.plans;
+                        progress.archived.files += done.files;
+                        progress.archived.bytes += done.bytes;
+                    });
+                }
                 Err(error) => self.retry(&error, "archiving stopped early; it goes on with the next run").await,
             }
         }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use spanlake_pipeline::ports::{Conditional, ETag, Listed, Object, ObjectStore, StoreError};
 
-use crate::disk::{Disk, DiskFile, Entry, is_missing, make_dirs};
+use crate::disk::{Disk, DiskFile, Entry, Stat, is_missing, make_dirs};
 
 /// The folder of unfinished writes, in the store's root: no key may begin with it.
 const UNFINISHED: &str = "tmp";
@@ -111,9 +111,9 @@ impl<D: Disk> ObjectStore for DiskStore<D> {
         .await
     }
 
-    async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let key = key.to_owned();
-        self.run(move |inner| inner.delete(&key)).await
+    async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
+        let listed = listed.clone();
+        self.run(move |inner| inner.delete(&listed)).await
     }
 }
 
@@ -211,18 +211,18 @@ impl<D: Disk> Inner<D> {
         Ok(Some(etag(&self.disk.open(path)?.read_at(0, usize::MAX)?)))
     }
 
-    fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let path = self.path(key)?;
+    fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
+        let path = self.path(&listed.key)?;
         let delete = || {
             let _held = self.names();
-            // Of that name there may be a folder, which is no object.
-            if self.disk.stat(&path)?.is_none() {
+            // Of that name there may be a folder, which is no object, or what was put there since.
+            if self.disk.stat(&path)?.is_none_or(|found| write_of(found) != listed.version) {
                 return Ok(());
             }
             self.disk.remove(&path)?;
             self.disk.sync_dir(parent(&path))
         };
-        delete().map_err(|error| unavailable("delete", key, &error))
+        delete().map_err(|error| unavailable("delete", &listed.key, &error))
     }
 
     /// Makes the bytes durable under a name of their own.
@@ -272,7 +272,7 @@ impl<D: Disk> Inner<D> {
             } else if wanted.takes(&key)
                 && let Some(stat) = self.disk.stat(&self.root.join(&key))?
             {
-                found.push(Listed { key, bytes: stat.bytes, modified_nanos: stat.modified_nanos });
+                found.push(Listed { key, bytes: stat.bytes, modified_nanos: stat.modified_nanos, version: write_of(stat) });
             }
         }
         Ok(())
@@ -291,6 +291,11 @@ fn in_key_order(folder: &str, entries: Vec<Entry>) -> Vec<(String, bool)> {
 
 fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
+}
+
+/// Which write a file is of.
+fn write_of(stat: Stat) -> String {
+    format!("{}-{}", stat.number, stat.modified_nanos)
 }
 
 fn etag(bytes: &[u8]) -> ETag {

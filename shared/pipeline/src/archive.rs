@@ -84,6 +84,8 @@ pub struct Archived {
     pub files: u64,
     /// Bytes of those files.
     pub bytes: u64,
+    /// Rows left out because writing them panics: a fault of this program.
+    pub poisoned: u64,
 }
 
 /// Turns sealed outputs into the lake's files.
@@ -163,9 +165,11 @@ impl<S: ObjectStore> Archiver<S> {
     }
 
     async fn carry_out(&self, plan: &Plan, archived: &mut Archived) -> Result<(), ArchiveError> {
+        plan.check_writer().map_err(|source| ArchiveError::Plan { key: keys::plan(plan.number), source })?;
         for (number, group) in plan.groups.iter().enumerate() {
-            let files = build::files(self.store.as_ref(), plan, number, group).await?;
-            for (key, bytes) in files {
+            let built = build::files(self.store.as_ref(), plan, number, group).await?;
+            archived.poisoned += built.poisoned;
+            for (key, bytes) in built.files {
                 archived.files += 1;
                 archived.bytes += bytes.len() as u64;
                 self.store.put(&key, bytes).await?;

@@ -148,7 +148,10 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
             if fresh.is_empty() {
                 return Ok(manifest.watermark);
             }
-            let known = self.load_known(&manifest, &fresh).await?;
+            let known = match self.load_known(&manifest, &fresh).await {
+                Err(GroupError::Fetch(FetchError::Missing { .. })) if self.has_moved().await? => continue,
+                known => known?,
+            };
             let BatchPlan { manifest: next, puts, seen, misplaced } =
                 match plan_batch(&manifest, &fresh, &known, &self.book, &self.settings) {
                     Ok(plan) => plan,
@@ -214,6 +217,7 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
                     self.load_rules(&version).await?;
                     continue;
                 }
+                Err(CloseError::Fetch(FetchError::Missing { .. })) if self.has_moved().await? => continue,
                 Err(error) => return Err(error.into()),
             };
             self.put_all(part.puts).await?;
@@ -223,6 +227,14 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
             }
         }
         Err(self.contended())
+    }
+
+    /// Reads the manifest again, and answers whether another caller has moved it on: what it listed then may be consumed
+    /// and swept.
+    async fn has_moved(&mut self) -> Result<bool, GroupError> {
+        let before = self.manifest.take().map(|(_, etag)| etag);
+        self.manifest = peek_manifest(self.store.as_ref(), &self.shard.id).await?;
+        Ok(self.manifest.as_ref().map(|(_, etag)| etag) != before.as_ref())
     }
 
     /// Puts misplaced parts on the stream for their owners: before the swap, so that none is lost.

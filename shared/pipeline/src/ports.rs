@@ -33,6 +33,8 @@ pub struct Listed {
     pub bytes: u64,
     /// When it was last written, Unix nanoseconds, by the store's clock.
     pub modified_nanos: i64,
+    /// Which write it is of: a later one of the same bytes is another (S3: the version id).
+    pub version: String,
 }
 
 /// What a conditional write came to.
@@ -98,8 +100,8 @@ pub trait ObjectStore: Send + Sync {
         most: usize,
     ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
 
-    /// Deletes the object; one that is not there is no error.
-    fn delete(&self, key: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Deletes the object as it was listed: one that was written again since stays, and one that is not there is no error.
+    fn delete(&self, listed: &Listed) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// A record for the stream.

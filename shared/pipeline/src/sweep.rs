@@ -106,7 +106,7 @@ async fn plans<S: ObjectStore>(store: &S) -> Result<(Vec<Listed>, Vec<Plan>), Sw
 async fn delete_all<S: ObjectStore>(store: &S, old: &[Listed]) -> Result<Swept, SweepError> {
     let mut swept = Swept::default();
     for listed in old {
-        store.delete(&listed.key).await?;
+        store.delete(listed).await?;
         swept.objects += 1;
         swept.bytes += listed.bytes;
     }

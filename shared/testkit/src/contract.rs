@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 
 use bytes::Bytes;
-use spanlake_pipeline::ports::{Conditional, ETag, ObjectStore, StoreError};
+use spanlake_pipeline::ports::{Conditional, ETag, Listed, ObjectStore, StoreError};
 
 async fn text<S: ObjectStore>(store: &S, key: &str) -> Option<String> {
     let object = store.get(key).await.unwrap()?;
@@ -15,6 +15,18 @@ async fn text<S: ObjectStore>(store: &S, key: &str) -> Option<String> {
 
 async fn keys<S: ObjectStore>(store: &S, prefix: &str, after: Option<&str>, most: usize) -> Vec<String> {
     store.list(prefix, after, most).await.unwrap().into_iter().map(|listed| listed.key).collect()
+}
+
+/// An entry for what need not be there.
+fn listed(key: &str) -> Listed {
+    Listed { key: key.to_owned(), bytes: 0, modified_nanos: 0, version: String::new() }
+}
+
+/// Deletes what is there under a key now; asks for it all the same if nothing is.
+async fn remove<S: ObjectStore>(store: &S, key: &str) {
+    let found = store.list(key, None, 1).await.unwrap().into_iter().find(|found| found.key == key);
+    store.delete(&found.unwrap_or_else(|| listed(key))).await.unwrap();
+    assert!(store.get(key).await.unwrap().is_none(), "{key} was deleted");
 }
 
 fn done(result: Conditional) -> ETag {
@@ -51,6 +63,7 @@ pub async fn object_store_contract<S: ObjectStore>(store: &S) {
     listings_are_in_order(store).await;
     pages_hold_every_key_once(store).await;
     what_is_not_there_is_deleted_without_effect(store).await;
+    what_was_written_again_is_not_deleted(store).await;
     names_that_are_no_keys_are_refused(store).await;
     assert_eq!(keys(store, "", None, 10).await, Vec::<String>::new());
 }
@@ -69,9 +82,9 @@ async fn reads_see_the_newest_write<S: ObjectStore>(store: &S) {
     store.put("empty", Bytes::new()).await.unwrap();
     assert_eq!(text(store, "empty").await.as_deref(), Some(""));
     assert!(store.get("a").await.unwrap().is_none(), "the beginning of a key is no object");
-    store.delete("a/one").await.unwrap();
-    store.delete("a/one").await.unwrap();
-    store.delete("empty").await.unwrap();
+    remove(store, "a/one").await;
+    remove(store, "a/one").await;
+    remove(store, "empty").await;
     assert_eq!(keys(store, "", None, 10).await, Vec::<String>::new());
 }
 
@@ -82,7 +95,7 @@ async fn conditions_hold<S: ObjectStore>(store: &S) {
     let second = done(store.swap("c/manifest", &first, Bytes::from_static(b"2")).await.unwrap());
     assert_eq!(store.swap("c/manifest", &first, Bytes::from_static(b"3")).await.unwrap(), Conditional::Refused);
     assert_eq!(text(store, "c/manifest").await.as_deref(), Some("2"));
-    store.delete("c/manifest").await.unwrap();
+    remove(store, "c/manifest").await;
     assert_eq!(store.swap("c/manifest", &second, Bytes::from_static(b"4")).await.unwrap(), Conditional::Refused);
     let third = done(store.put_new("c/manifest", Bytes::from_static(b"5")).await.unwrap());
     store.put("c/manifest", Bytes::from_static(b"6")).await.unwrap();
@@ -91,7 +104,7 @@ async fn conditions_hold<S: ObjectStore>(store: &S) {
     let swapped = done(store.swap("c/manifest", &read.etag, Bytes::from_static(b"8")).await.unwrap());
     let read = store.get("c/manifest").await.unwrap().unwrap();
     assert_eq!((read.etag, read.bytes), (swapped, Bytes::from_static(b"8")), "a swap tells the version that a reader sees");
-    store.delete("c/manifest").await.unwrap();
+    remove(store, "c/manifest").await;
 }
 
 async fn of_several_writers_one_wins<S: ObjectStore>(store: &S) {
@@ -110,7 +123,7 @@ async fn of_several_writers_one_wins<S: ObjectStore>(store: &S) {
         let winner = won(&together(calls.collect()).await);
         assert_eq!(store.get("w/plan").await.unwrap().unwrap().bytes, bytes(8 * round + winner));
     }
-    store.delete("w/plan").await.unwrap();
+    remove(store, "w/plan").await;
 }
 
 async fn ranges_are_cut<S: ObjectStore>(store: &S) {
@@ -123,7 +136,7 @@ async fn ranges_are_cut<S: ObjectStore>(store: &S) {
         assert_eq!(store.get_range("r", range).await.unwrap().unwrap(), expected);
     }
     assert!(store.get_range("missing", 0..1).await.unwrap().is_none());
-    store.delete("r").await.unwrap();
+    remove(store, "r").await;
 }
 
 async fn listings_are_in_order<S: ObjectStore>(store: &S) {
@@ -145,7 +158,7 @@ async fn listings_are_in_order<S: ObjectStore>(store: &S) {
     let listed = store.list("m", None, 1).await.unwrap();
     assert_eq!((listed[0].bytes, listed.len()), (3, 1));
     for key in all {
-        store.delete(key).await.unwrap();
+        remove(store, key).await;
     }
 }
 
@@ -170,22 +183,31 @@ async fn pages_hold_every_key_once<S: ObjectStore>(store: &S) {
     // What is put or deleted behind a page shows in the next one.
     let first = keys(store, "p/", None, 4).await;
     store.put("p/1/999", Bytes::from_static(b"x")).await.unwrap();
-    store.delete(&sorted[5]).await.unwrap();
+    remove(store, &sorted[5]).await;
     let rest = keys(store, "p/", first.last().map(String::as_str), 1_000).await;
     assert!(rest.contains(&"p/1/999".to_owned()) && !rest.contains(&sorted[5]), "{rest:?}");
     for key in all.iter().map(String::as_str).chain(["p/1/999"]) {
-        store.delete(key).await.unwrap();
+        remove(store, key).await;
     }
 }
 
 async fn what_is_not_there_is_deleted_without_effect<S: ObjectStore>(store: &S) {
     store.put("d/folder/object", Bytes::from_static(b"x")).await.unwrap();
     for nothing in ["nothing", "d", "d/folder", "d/folder/objec", "d/folder/object/below", "d/other/object"] {
-        store.delete(nothing).await.unwrap();
+        remove(store, nothing).await;
     }
     assert_eq!(text(store, "d/folder/object").await.as_deref(), Some("x"));
     assert_eq!(keys(store, "", None, 10).await, ["d/folder/object"]);
-    store.delete("d/folder/object").await.unwrap();
+    remove(store, "d/folder/object").await;
+}
+
+async fn what_was_written_again_is_not_deleted<S: ObjectStore>(store: &S) {
+    store.put("v", Bytes::from_static(b"same")).await.unwrap();
+    let before = store.list("v", None, 1).await.unwrap().remove(0);
+    store.put("v", Bytes::from_static(b"same")).await.unwrap();
+    store.delete(&before).await.unwrap();
+    assert_eq!(text(store, "v").await.as_deref(), Some("same"));
+    remove(store, "v").await;
 }
 
 async fn names_that_are_no_keys_are_refused<S: ObjectStore>(store: &S) {
@@ -193,6 +215,6 @@ async fn names_that_are_no_keys_are_refused<S: ObjectStore>(store: &S) {
         let refused = store.put(key, Bytes::from_static(b"x")).await;
         assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{key:?}");
         assert!(store.get(key).await.is_err(), "{key:?}");
-        assert!(store.delete(key).await.is_err(), "{key:?}");
+        assert!(store.delete(&listed(key)).await.is_err(), "{key:?}");
     }
 }

@@ -44,18 +44,21 @@ struct Stored {
     bytes: Bytes,
     etag: ETag,
     modified_nanos: i64,
+    /// Which write it is of.
+    write: u64,
 }
 
 enum Late {
     Put(String, Bytes),
     PutNew(String, Bytes),
     Swap(String, ETag, Bytes),
-    Delete(String),
+    Delete(Listed),
 }
 
 struct State {
     objects: BTreeMap<String, Stored>,
     late: Vec<Late>,
+    writes: u64,
     rng: Rng,
     faults: Faults,
     counts: StepCounts,
@@ -79,7 +82,7 @@ impl SimStore {
     #[must_use]
     pub fn new(seed: u64, faults: Faults) -> Self {
         let (objects, late, counts) = (BTreeMap::new(), Vec::new(), StepCounts::default());
-        Self { state: Mutex::new(State { objects, late, rng: Rng::new(seed), faults, counts, now_nanos: 0 }) }
+        Self { state: Mutex::new(State { objects, late, writes: 0, rng: Rng::new(seed), faults, counts, now_nanos: 0 }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -179,14 +182,22 @@ impl State {
             Late::Swap(key, etag, bytes) => {
                 drop(self.store_if(key, bytes, |found| found.is_some_and(|found| found.etag == etag)));
             }
-            Late::Delete(key) => drop(self.objects.remove(&key)),
+            Late::Delete(listed) => self.delete(&listed),
+        }
+    }
+
+    fn delete(&mut self, listed: &Listed) {
+        if self.objects.get(&listed.key).is_some_and(|found| found.write.to_string() == listed.version) {
+            self.objects.remove(&listed.key);
         }
     }
 
     fn store(&mut self, key: String, bytes: Bytes) -> ETag {
         // Equal bytes are the same version, as on S3 and on a disk.
         let etag = ETag(blake3::hash(&bytes).to_hex().to_string());
-        self.objects.insert(key, Stored { bytes, etag: etag.clone(), modified_nanos: self.now_nanos });
+        self.writes += 1;
+        let (write, modified_nanos) = (self.writes, self.now_nanos);
+        self.objects.insert(key, Stored { bytes, etag: etag.clone(), modified_nanos, write });
         etag
     }
 
@@ -251,13 +262,14 @@ impl ObjectStore for SimStore {
             key: key.clone(),
             bytes: stored.bytes.len() as u64,
             modified_nanos: stored.modified_nanos,
+            version: stored.write.to_string(),
         };
         self.read(|state| state.objects.iter().filter(|(key, _)| is_listed(key)).take(most).map(listed).collect()).await
     }
 
-    async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        check(key)?;
-        self.write(Late::Delete(key.to_owned()), |state| drop(state.objects.remove(key))).await
+    async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
+        check(&listed.key)?;
+        self.write(Late::Delete(listed.clone()), |state| state.delete(listed)).await
     }
 }
 

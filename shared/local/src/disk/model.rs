@@ -362,10 +362,11 @@ impl Disk for ModelDisk {
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
         let mut machine = self.machine();
         match machine.find(path) {
-            Ok(node) => Ok(machine
-                .file(node)
-                .ok()
-                .map(|file| Stat { bytes: file.live.len() as u64, modified_nanos: file.modified_nanos })),
+            Ok(node) => Ok(machine.file(node).ok().map(|file| Stat {
+                bytes: file.live.len() as u64,
+                modified_nanos: file.modified_nanos,
+                number: node as u64,
+            })),
             Err(error) if super::is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }

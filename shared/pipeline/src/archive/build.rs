@@ -1,6 +1,7 @@
 //! Builds the files of one file group of a plan, from the plan alone: the same plan gives the same bytes.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use spanlake_model::Signal;
@@ -24,20 +25,30 @@ struct Inputs {
     decided: Vec<(DecidedIndex, Vec<Decided>)>,
 }
 
-/// The files of group `number` of a plan, by key.
+/// The files of a file group.
+pub(super) struct Files {
+    /// Each with its key.
+    pub(super) files: Vec<(String, Bytes)>,
+    /// Rows left out because writing them panics.
+    pub(super) poisoned: u64,
+}
+
+/// The files of group `number` of a plan.
 pub(super) async fn files<S: ObjectStore>(
     store: &S,
     plan: &Plan,
     number: usize,
     group: &FileGroup,
-) -> Result<Vec<(String, Bytes)>, ArchiveError> {
+) -> Result<Files, ArchiveError> {
     let inputs = read(store, group).await?;
     let plan_number = plan.number.to_string();
     let pairs = [("spanlake.plan", plan_number.as_str())];
-    let files =
-        tables(&inputs, &FileMeta { pairs: &pairs }).map_err(|source| ArchiveError::Table { plan: plan.number, source })?;
+    let mut poisoned = 0;
+    let files = tables(&inputs, &FileMeta { pairs: &pairs }, &mut poisoned);
+    let files = files.map_err(|source| ArchiveError::Table { plan: plan.number, source })?;
     let rows = files.into_iter().filter(|file| file.rows > 0);
-    Ok(rows.map(|file| (plan.file_key(file.table, number), Bytes::from(file.bytes))).collect())
+    let files = rows.map(|file| (plan.file_key(file.table, number), Bytes::from(file.bytes))).collect();
+    Ok(Files { files, poisoned })
 }
 
 async fn read<S: ObjectStore>(store: &S, group: &FileGroup) -> Result<Inputs, ArchiveError> {
@@ -58,19 +69,32 @@ async fn read<S: ObjectStore>(store: &S, group: &FileGroup) -> Result<Inputs, Ar
 
 type Tables = Result<Vec<TableFile>, spanlake_table::TableError>;
 
-fn tables(inputs: &Inputs, meta: &FileMeta<'_>) -> Tables {
+fn tables(inputs: &Inputs, meta: &FileMeta<'_>, poisoned: &mut u64) -> Tables {
     let mut files = Vec::new();
     for signal in Signal::ALL {
         let (contexts, items) = items(inputs, signal);
-        files.extend(write_items(signal, &contexts, &items, meta)?.files);
+        files.extend(without_poison(items, poisoned, |items| write_items(signal, &contexts, items, meta))?.files);
     }
     let contexts: Vec<Vec<Context<'_>>> = inputs.sealed.iter().map(contexts_of).collect();
-    files.push(write_traces(&traces(inputs, &contexts), meta)?);
+    files.push(without_poison(traces(inputs, &contexts), poisoned, |rows| write_traces(rows, meta))?);
     let (red, edges) = (summed(inputs, |sealed| &sealed.red), summed(inputs, |sealed| &sealed.edges));
     files.push(write_red(&red.iter().map(red_row).collect::<Vec<_>>(), meta)?);
     files.push(write_edges(&edges.iter().map(edge_row).collect::<Vec<_>>(), meta)?);
     files.push(decisions(inputs, meta)?);
     Ok(files)
+}
+
+/// Writes rows; if that panics, writes those that do not make it panic by themselves. One row that nobody foresaw must not
+/// stop the archive for ever, and what is left out follows from the rows alone.
+fn without_poison<T, R>(mut rows: Vec<T>, poisoned: &mut u64, write: impl Fn(&[T]) -> R) -> R {
+    let tries = |rows: &[T]| catch_unwind(AssertUnwindSafe(|| write(rows)));
+    if let Ok(written) = tries(&rows) {
+        return written;
+    }
+    let before = rows.len();
+    rows.retain(|row| tries(std::slice::from_ref(row)).is_ok());
+    *poisoned += (before - rows.len()) as u64;
+    write(&rows)
 }
 
 fn contexts_of(sealed: &Sealed) -> Vec<Context<'_>> {
@@ -123,7 +147,8 @@ fn traces<'a>(inputs: &'a Inputs, contexts: &'a [Vec<Context<'a>>]) -> Vec<Trace
                 is_complete: head.is_complete,
                 ingest_nanos: items.iter().map(|item| item.arrival).min().unwrap_or_default(),
             };
-            rows.extend(trace_summary(contexts, &spans, facts));
+            let summary = catch_unwind(AssertUnwindSafe(|| trace_summary(contexts, &spans, facts)));
+            rows.extend(summary.ok().flatten());
         });
     }
     rows
@@ -221,4 +246,17 @@ fn votes_of(index: &DecidedIndex) -> Vec<Vec<(&str, &str)>> {
         .iter()
         .map(|reason| reason.votes.iter().map(|(policy, vote)| (policy.as_str(), vote.as_str())).collect())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_makes_the_writer_panic_costs_its_neighbours_nothing() {
+        let mut poisoned = 0;
+        let write = |rows: &[u32]| rows.iter().map(|row| row.checked_sub(3).unwrap()).collect::<Vec<_>>();
+        assert_eq!(without_poison(vec![3, 1, 5, 2, 9], &mut poisoned, write), [0, 2, 6]);
+        assert_eq!((without_poison(vec![4], &mut poisoned, write), poisoned), (vec![1], 2));
+    }
 }

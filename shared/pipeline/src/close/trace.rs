@@ -95,27 +95,37 @@ impl<S: ObjectStore> Closer<'_, S> {
         Some((version, self.book.get(version)?.as_ref()))
     }
 
-    /// A late span follows its trace's verdict and weight, unless a deterministic policy keeps it by itself.
+    /// A late span follows its trace's verdict and weight, unless a deterministic policy keeps it by itself. What is kept
+    /// for the same reason is one group, in order of arrival.
     async fn late(&mut self, key: Key, late: Vec<Late>) -> Result<(), CloseError> {
+        let mut kept: Vec<(String, f64, Vec<Member>)> = Vec::new();
         for Late { member, policy, weight, verdict } in late {
             let Some(row) = member.row().copied() else { continue };
             let (_, rules) = self.rules_of(&member).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
             let facts = facts_of(&row, row.span.bits);
             let by_itself = catch_unwind(AssertUnwindSafe(|| rules.keeps_late_span(&key.trace, &facts)));
-            let head = |policy, weight| GroupHead {
-                signal: Signal::Traces,
-                trace: key.trace,
-                policy,
-                weight,
-                is_late: true,
-                is_complete: false,
+            let (policy, weight) = match (by_itself, verdict) {
+                (Ok(true), _) => (LATE_BY_ITSELF.to_owned(), 1.0),
+                (_, Verdict::Kept) => (policy, weight),
+                (_, Verdict::SampledOut) => {
+                    self.sample_out(1);
+                    continue;
+                }
+                (_, Verdict::Dropped) => {
+                    self.drop_spans(&drop_reason(&policy), 1);
+                    continue;
+                }
             };
-            match (by_itself, verdict) {
-                (Ok(true), _) => self.seal(&head(LATE_BY_ITSELF, 1.0), &[member]).await?,
-                (_, Verdict::Kept) => self.seal(&head(&policy, weight), &[member]).await?,
-                (_, Verdict::SampledOut) => self.sample_out(1),
-                (_, Verdict::Dropped) => self.drop_spans(&drop_reason(&policy), 1),
+            let same = |(of, known, _): &&mut (String, f64, Vec<Member>)| *of == policy && known.to_bits() == weight.to_bits();
+            match kept.iter_mut().find(same) {
+                Some((.., members)) => members.push(member),
+                None => kept.push((policy, weight, vec![member])),
             }
+        }
+        for (policy, weight, members) in kept {
+            let (signal, trace, policy) = (Signal::Traces, key.trace, policy.as_str());
+            let head = GroupHead { signal, trace, policy, weight, is_late: true, is_complete: false };
+            self.seal(&head, &members).await?;
         }
         Ok(())
     }
