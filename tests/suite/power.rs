@@ -2,13 +2,13 @@
 //! answered 200 is in the sealed outputs exactly once, after any number of crashes at any moment.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::Request;
-use spanlake_local::{DiskStore, Faults, Floor, LogOptions, ModelDisk, SegmentLog, SystemClock};
+use spanlake_local::{Disk, DiskStore, Driver, DriverSettings, Faults, Floor, LogOptions, ModelDisk, SegmentLog, SystemClock};
 use spanlake_model::{NANOS_PER_SECOND, Signal, SpanId, TraceId};
 use spanlake_pipeline::group::Grouper;
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
@@ -18,6 +18,7 @@ use spanlake_pipeline::ports::{EventStream, ObjectStore, Shard};
 use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::Rules;
 use spanlake_testkit::{Rng, SpanSpec, trace_request};
+use tokio::sync::watch;
 
 use crate::drive::rules;
 
@@ -74,8 +75,8 @@ impl Process {
         drop(Heartbeats::new(Arc::clone(&self.store), Arc::clone(&self.log)).beat("").await);
     }
 
-    /// One batch on each shard, then what the log no longer needs goes.
-    async fn group(&mut self) {
+    /// One batch on each shard, then what the log no longer needs goes. Answers how far each shard is read.
+    async fn group(&mut self) -> Vec<u64> {
         let mut watermarks = Vec::new();
         for (shard, grouper) in self.groupers.iter_mut().enumerate() {
             let after = grouper.manifest().await.map(|manifest| manifest.watermark).unwrap_or_default();
@@ -85,7 +86,24 @@ impl Process {
             watermarks.push(grouper.manifest().await.map(|manifest| manifest.watermark).unwrap_or_default());
         }
         drop(self.log.trim(&watermarks));
+        watermarks
     }
+
+    /// Ends as the program does at a stop: reads what is there still, then removes what is read.
+    async fn stop(self) {
+        let (_stopping, stop) = watch::channel(true);
+        let (store, log) = (Arc::clone(&self.store), Arc::clone(&self.log));
+        let driver = Driver::new(store, log, DriverSettings::default(), String::new());
+        for (shard, grouper) in self.groupers.into_iter().enumerate() {
+            driver.group(shard, grouper, stop.clone()).await;
+        }
+        driver.trim_all();
+    }
+}
+
+fn segments(disk: &ModelDisk) -> usize {
+    let entries = disk.list(Path::new("/data/stream")).unwrap();
+    entries.iter().filter(|entry| Path::new(&entry.name).extension().is_some_and(|end| end == "log")).count()
 }
 
 fn span(rng: &mut Rng) -> SpanSpec {
@@ -126,7 +144,10 @@ async fn life(seed: u64, fault: impl Fn(&mut Rng) -> Faults) -> (BTreeSet<TraceI
                 waiting = refused;
                 hand.forward(4);
                 process.beat().await;
-                process.group().await;
+                let watermarks = process.group().await;
+                if rng.chance(20) {
+                    drop(process.log.trim_all(&watermarks));
+                }
             }
         }
         disk = disk.crash(rng.next_u64());
@@ -179,4 +200,28 @@ fn nothing_acknowledged_is_lost_or_doubled_by_a_disk_that_cannot_sync_or_write()
         let failing_sync = rng.chance(30);
         Faults { failing_sync, read_only: !failing_sync && rng.chance(30), ..Faults::default() }
     });
+}
+
+#[tokio::test]
+async fn a_clean_stop_leaves_nothing_unmasked_on_the_stream_and_loses_nothing() {
+    let (mut rng, hand, mut disk) = (Rng::new(3), Hand::default(), ModelDisk::new());
+    let rules = Arc::new(rules(KEEP_ALL).unwrap());
+    let mut highest = 0;
+    for round in 1..=3 {
+        let process = Process::start(&disk, &hand, &rules).await.unwrap();
+        for _ in 0..5 {
+            assert!(process.post(&span(&mut rng)).await);
+            process.beat().await;
+        }
+        assert_eq!(segments(&disk), 1);
+        process.stop().await;
+        assert_eq!(segments(&disk), 0);
+        disk = disk.crash(round);
+        assert_eq!(segments(&disk), 0, "a power cut brings nothing back");
+        let known = overview(&DiskStore::attach(disk.clone(), PathBuf::from("/data"))).await.unwrap();
+        let watermark = known.manifests.iter().map(|manifest| manifest.watermark).max().unwrap();
+        assert!(watermark > highest, "sequence numbers go on over a stream that is gone");
+        highest = watermark;
+        assert_eq!(known.ledger.account(Signal::Traces).committed, 5 * round);
+    }
 }

@@ -75,9 +75,13 @@ pub(crate) struct Process {
     pub(crate) driver: Arc<Driver<Store, RealDisk>>,
     pub(crate) log: Arc<Log>,
     ingest: Arc<LocalIngest>,
+    /// Ends the intake: HTTP and heartbeats.
+    close: watch::Sender<bool>,
+    beats: std::thread::JoinHandle<()>,
+    server: tokio::task::JoinHandle<()>,
+    /// Ends everything else.
     stop: watch::Sender<bool>,
     roles: Vec<std::thread::JoinHandle<()>>,
-    server: tokio::task::JoinHandle<()>,
     _lock: FolderLock,
 }
 
@@ -105,15 +109,21 @@ impl Process {
         if !driver.beat().await {
             bail!("the stream takes no records: is the disk full or read-only? The data folder is {}", data.display());
         }
+        let (close, closing) = watch::channel(false);
         let (stop, stopping) = watch::channel(false);
+        let beating = (Arc::clone(&driver), closing.clone());
+        let beats = role("beat", move |local| {
+            let (driver, until) = beating;
+            local.spawn_local(async move { driver.heartbeats(until).await });
+        })?;
         let roles = start_roles(&driver, &store, &log, Arc::new(setup.rules), &stopping)?;
         let ingest_settings = IngestSettings { tokens: setup.tokens, ..IngestSettings::default() };
         let ingest = Arc::new(Ingest::new(Arc::clone(&log), SystemClock, ingest_settings));
         let front = Arc::new(Front(Arc::clone(&ingest)));
-        let mut until = stopping;
+        let mut until = closing;
         let shutdown = async move { drop(until.wait_for(|stop| *stop).await) };
         let server = tokio::spawn(serve(listener, setup.tls, front, ServerLimits::default(), shutdown));
-        Ok(Self { address, driver, log, ingest, stop, roles, server, _lock: lock })
+        Ok(Self { address, driver, log, ingest, close, beats, server, stop, roles, _lock: lock })
     }
 
     /// What ingest did since the start.
@@ -121,20 +131,28 @@ impl Process {
         self.ingest.counts()
     }
 
-    /// Finishes requests and steps under way, then stops. What is on the stream is gone on with at the next start.
+    /// Finishes requests and steps under way and reads what is on the stream, for some seconds at most; then stops. What is
+    /// left is gone on with at the next start.
     pub(crate) async fn stop(self) {
         info!("stopping: finishing what is under way");
         // Nobody listens any more only if every role has ended by itself, which stopping would have done.
-        self.stop.send_replace(true);
+        self.close.send_replace(true);
         if self.server.await.is_err() {
             error!("the HTTP server ended by a panic");
         }
+        ended(self.beats).await;
+        self.stop.send_replace(true);
         for role in self.roles {
-            if !matches!(tokio::task::spawn_blocking(|| role.join()).await, Ok(Ok(()))) {
-                error!("a role ended by a panic");
-            }
+            ended(role).await;
         }
+        self.driver.trim_all();
         info!("stopped; a start on the same folder goes on where this ended");
+    }
+}
+
+async fn ended(role: std::thread::JoinHandle<()>) {
+    if !matches!(tokio::task::spawn_blocking(|| role.join()).await, Ok(Ok(()))) {
+        error!("a role ended by a panic");
     }
 }
 
@@ -183,8 +201,6 @@ fn start_roles(
     let grouping = (Arc::clone(driver), Arc::clone(store), Arc::clone(log), stopping.clone());
     threads.push(role("group", move |local| {
         let (driver, store, stream, stop) = grouping;
-        let (beating, until) = (Arc::clone(&driver), stop.clone());
-        local.spawn_local(async move { beating.heartbeats(until).await });
         for (number, shard) in shards.into_iter().enumerate() {
             let (store, stream, settings) = (Arc::clone(&store), Arc::clone(&stream), settings.clone());
             let grouper = Grouper::new(store, stream, shard, settings, Arc::clone(&rules), Arc::clone(&compile));

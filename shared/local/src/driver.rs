@@ -12,7 +12,7 @@ use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::{Clock, EventStream, ObjectStore};
 use spanlake_pipeline::sweep::{expire, sweep};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{debug, error, info, warn};
 
 use crate::disk::Disk;
@@ -27,6 +27,8 @@ pub struct DriverSettings {
     pub batch_records_max: usize,
     /// Bytes of records in a batch, as they are on the stream.
     pub batch_bytes_max: usize,
+    /// How long a stop reads on, at most.
+    pub drain_max: Duration,
     /// Between two heartbeats of a shard.
     pub heartbeat: Duration,
     /// Between two runs of the archiver.
@@ -45,6 +47,7 @@ impl Default for DriverSettings {
             batch_window: Duration::from_millis(500),
             batch_records_max: 10_000,
             batch_bytes_max: 2 << 20,
+            drain_max: Duration::from_secs(5),
             heartbeat: Duration::from_secs(1),
             archive_interval: Duration::from_secs(5),
             sweep_interval: Duration::from_mins(1),
@@ -114,7 +117,8 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
         }
     }
 
-    /// Feeds one shard's records to its grouper until `stop`.
+    /// Feeds one shard's records to its grouper until `stop`, and then, within a few seconds, what is there still: what is
+    /// read needs not lie on the disk, unmasked, until the next start.
     pub async fn group(&self, shard: usize, mut grouper: Grouper<S, SegmentLog<D>>, mut stop: watch::Receiver<bool>) {
         let mut watermark = match grouper.manifest().await {
             Ok(manifest) => {
@@ -133,25 +137,53 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
             if self.log.lag(shard, watermark).bytes < self.settings.batch_bytes_max as u64 {
                 sleep(self.settings.batch_window).await;
             }
-            let records =
-                match self.log.read_blocking(shard, watermark, self.settings.batch_records_max, self.settings.batch_bytes_max) {
-                    Ok(records) => records,
-                    Err(error) => {
-                        self.retry(&error, "the stream cannot be read; trying again").await;
-                        continue;
-                    }
-                };
-            match grouper.handle(&records).await {
-                Ok(handled) => {
-                    watermark = handled.watermark;
-                    if let Some(error) = handled.close_error {
-                        self.retry(&error, "a window could not be closed; the intake goes on, closing is tried again").await;
-                    }
-                    self.after_batch(shard, &mut grouper).await;
-                }
-                Err(error) => self.retry(&error, "a batch was not committed; it is given again").await,
+            watermark = self.batch(shard, &mut grouper, watermark).await;
+        }
+        let stopped = Instant::now();
+        while self.log.lag(shard, watermark).records > 0 && stopped.elapsed() < self.settings.drain_max {
+            let before = watermark;
+            watermark = self.batch(shard, &mut grouper, watermark).await;
+            if watermark == before {
+                break;
             }
         }
+    }
+
+    /// Gives the grouper the next records; answers the watermark after them, which has not moved if they failed.
+    async fn batch(&self, shard: usize, grouper: &mut Grouper<S, SegmentLog<D>>, watermark: u64) -> u64 {
+        let records =
+            match self.log.read_blocking(shard, watermark, self.settings.batch_records_max, self.settings.batch_bytes_max) {
+                Ok(records) => records,
+                Err(error) => {
+                    self.retry(&error, "the stream cannot be read; trying again").await;
+                    return watermark;
+                }
+            };
+        match grouper.handle(&records).await {
+            Ok(handled) => {
+                if let Some(error) = handled.close_error {
+                    self.retry(&error, "a window could not be closed; the intake goes on, closing is tried again").await;
+                }
+                self.after_batch(shard, grouper).await;
+                handled.watermark
+            }
+            Err(error) => {
+                self.retry(&error, "a batch was not committed; it is given again").await;
+                watermark
+            }
+        }
+    }
+
+    /// Removes what of the stream is read, also what was just written. For the end, when every role has stopped.
+    pub fn trim_all(&self) {
+        if let Err(error) = self.log.trim_all(&self.watermarks()) {
+            warn!(error = &error as &dyn std::error::Error, "consumed stream segments stay on the disk until the next start");
+        }
+    }
+
+    fn watermarks(&self) -> Vec<u64> {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.manifests.iter().map(|manifest| manifest.as_ref().map_or(0, |manifest| manifest.watermark)).collect()
     }
 
     async fn after_batch(&self, shard: usize, grouper: &mut Grouper<S, SegmentLog<D>>) {
@@ -162,9 +194,7 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
             let manifest = manifest.clone();
             self.note_manifest(shard, manifest);
         }
-        let watermarks: Vec<u64> =
-            self.progress().manifests.iter().map(|manifest| manifest.as_ref().map_or(0, |manifest| manifest.watermark)).collect();
-        if let Err(error) = self.log.trim(&watermarks) {
+        if let Err(error) = self.log.trim(&self.watermarks()) {
             warn!(error = &error as &dyn std::error::Error, "consumed stream segments could not be removed; trying again");
         }
     }

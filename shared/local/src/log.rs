@@ -218,17 +218,41 @@ impl<D: Disk> Shared<D> {
         self.ranges.partition_point(|range| range.last < bucket.number())
     }
 
-    /// Checks a record before it is queued.
-    fn admit(&self, record: &NewRecord) -> Result<(), AppendError> {
+    /// Checks records before they are queued. Either no shard's limit is passed or none of them is taken: half of a request
+    /// would stay on the stream though its client was told to come again.
+    fn admit(&self, records: &[NewRecord]) -> Vec<Result<(), AppendError>> {
+        let mut results: Vec<_> = records.iter().map(|record| self.check(record)).collect();
+        let Some(limits) = self.options.limits else { return results };
+        let now = (self.options.ticks)();
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut after = used.clone();
+        let mut wait_ms = None;
+        for (record, _) in records.iter().zip(&results).filter(|(_, result)| result.is_ok()) {
+            let shard = after.get_mut(self.shard_of(record.bucket));
+            if let Some(Err(over_ms)) = shard.map(|shard| shard.take(limits, now, record.bytes.len())) {
+                wait_ms = wait_ms.max(Some(over_ms));
+            }
+        }
+        match wait_ms {
+            None => *used = after,
+            Some(retry_after_ms) => {
+                let throttled = || Err(AppendError::Throttled { retry_after_ms });
+                results.iter_mut().filter(|result| result.is_ok()).for_each(|result| *result = throttled());
+            }
+        }
+        results
+    }
+
+    /// What is wrong with one record.
+    fn check(&self, record: &NewRecord) -> Result<(), AppendError> {
         let bytes = record.bytes.len();
         if bytes > RECORD_BYTES_MAX {
             return Err(unavailable(format!("a record of {bytes} bytes is over the limit of {RECORD_BYTES_MAX}")));
         }
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(used) = used.get_mut(self.shard_of(record.bucket)) else {
+        if self.shard_of(record.bucket) >= self.ranges.len() {
             return Err(unavailable(format!("no shard owns bucket {}", record.bucket.number())));
-        };
-        self.options.limits.map_or(Ok(()), |limits| used.take(limits, (self.options.ticks)(), bytes))
+        }
+        Ok(())
     }
 }
 
@@ -371,7 +395,19 @@ impl<D: Disk> SegmentLog<D> {
     /// Removes segments whose records all lie at or under their shards' watermarks; answers the bytes freed. A segment
     /// still being written goes too when it is old enough. What cannot be removed stays for the next call.
     pub fn trim(&self, watermarks: &[u64]) -> io::Result<u64> {
-        let active = self.shared.writer().retire(&self.shared, watermarks);
+        self.remove_consumed(watermarks, self.shared.options.segment_age)
+    }
+
+    /// As [`SegmentLog::trim`], at a stop: a segment that is consumed goes whatever its age, since no rule has masked it.
+    pub fn trim_all(&self, watermarks: &[u64]) -> io::Result<u64> {
+        let freed = self.remove_consumed(watermarks, Duration::ZERO)?;
+        // Nobody removes it once more if a power cut brings it back.
+        self.shared.disk.sync_dir(&self.shared.folder)?;
+        Ok(freed)
+    }
+
+    fn remove_consumed(&self, watermarks: &[u64], age: Duration) -> io::Result<u64> {
+        let active = self.shared.writer().retire(&self.shared, watermarks, age);
         let mut index = self.shared.index();
         let mut freed = 0;
         for segment in index.consumed(watermarks) {
@@ -397,7 +433,7 @@ impl<D: Disk> EventStream for SegmentLog<D> {
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Vec<Result<(), AppendError>> {
-        let mut results: Vec<_> = records.iter().map(|record| self.shared.admit(record)).collect();
+        let mut results = self.shared.admit(&records);
         let admitted = records.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
         let records: Vec<NewRecord> = admitted.map(|(record, _)| record).collect();
         if records.is_empty() {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use spanlake_pipeline::ports::AppendError;
-
 /// How much a shard takes. A second's worth may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardLimits {
@@ -28,8 +26,8 @@ pub(super) struct Used {
 const SECOND_NANOS: u64 = 1_000_000_000;
 
 impl Used {
-    /// Takes a record, or says when to come again.
-    pub(super) fn take(&mut self, limits: ShardLimits, now: Duration, bytes: usize) -> Result<(), AppendError> {
+    /// Takes a record, or answers in how many milliseconds there is room for it.
+    pub(super) fn take(&mut self, limits: ShardLimits, now: Duration, bytes: usize) -> Result<(), u64> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let cost = |amount: u64, per_second: u64| amount.saturating_mul(SECOND_NANOS) / per_second.max(1);
         let after = |used: u64, cost: u64| used.max(now).saturating_add(cost);
@@ -37,7 +35,7 @@ impl Used {
         let records_nanos = after(self.records_nanos, cost(1, limits.records_per_second));
         let over = bytes_nanos.max(records_nanos).saturating_sub(now.saturating_add(SECOND_NANOS));
         if over > 0 {
-            return Err(AppendError::Throttled { retry_after_ms: over.div_ceil(1_000_000) });
+            return Err(over.div_ceil(1_000_000));
         }
         *self = Self { bytes_nanos, records_nanos };
         Ok(())
@@ -54,7 +52,7 @@ mod tests {
         let at = Duration::from_millis;
         used.take(ShardLimits::KINESIS, at(5), 1 << 20).unwrap();
         let refused = used.take(ShardLimits::KINESIS, at(5), 1 << 19);
-        assert_eq!(refused, Err(AppendError::Throttled { retry_after_ms: 500 }));
+        assert_eq!(refused, Err(500));
         assert!(used.take(ShardLimits::KINESIS, at(504), 1 << 19).is_err());
         used.take(ShardLimits::KINESIS, at(505), 1 << 19).unwrap();
     }
@@ -65,6 +63,6 @@ mod tests {
         let now = Duration::from_secs(9);
         let passed = (0..2000).filter(|_| used.take(ShardLimits::KINESIS, now, 1).is_ok()).count();
         assert_eq!(passed, 1000);
-        assert_eq!(used.take(ShardLimits::KINESIS, now, 1), Err(AppendError::Throttled { retry_after_ms: 1 }));
+        assert_eq!(used.take(ShardLimits::KINESIS, now, 1), Err(1));
     }
 }

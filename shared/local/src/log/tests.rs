@@ -387,6 +387,9 @@ fn consumed_segments_go_and_old_ones_do_not_linger() {
     assert_eq!((segment_files(&disk).len(), log.bytes()), (0, 0));
     append(&log, 0, "next").unwrap();
     assert_eq!(log.read_blocking(0, 0, 9, 9).unwrap()[0].sequence, 6);
+    assert_eq!(log.trim_all(&[5, 5]).unwrap(), 0, "not consumed");
+    assert!(log.trim_all(&[6, 5]).unwrap() > 0, "a stop waits for no age");
+    assert_eq!((segment_files(&disk).len(), log.bytes()), (0, 0));
 }
 
 #[test]
@@ -403,16 +406,25 @@ fn a_log_at_its_cap_is_unavailable_until_it_is_consumed() {
 }
 
 #[test]
-fn limits_hold_by_shard_and_a_refused_record_does_not_cost_its_neighbours() {
-    let disk = ModelDisk::new();
-    let log = open(&disk, LogOptions { limits: Some(ShardLimits::KINESIS), ..options(2) });
+fn a_record_that_is_no_record_does_not_cost_its_neighbours() {
+    let log = open(&ModelDisk::new(), options(2));
     let record = |shard, bytes| NewRecord { bucket: of(&log, shard), bytes: Bytes::from(vec![0; bytes]) };
-    let records = vec![record(0, 1 << 20), record(0, 1), record(1, 5), record(1, (1 << 20) + 1)];
-    let results = wait_for(log.append(records));
-    assert_eq!((&results[0], &results[2]), (&Ok(()), &Ok(())));
-    assert!(matches!(results[1], Err(AppendError::Throttled { retry_after_ms: 1 })));
-    assert!(matches!(results[3], Err(AppendError::Unavailable { .. })));
+    let results = wait_for(log.append(vec![record(0, 1), record(1, (1 << 20) + 1), record(1, 5)]));
+    assert!(matches!(&results[..], [Ok(()), Err(AppendError::Unavailable { .. }), Ok(())]));
     assert_eq!((log.lag(0, 0).records, log.lag(1, 0).records), (1, 1));
+}
+
+#[test]
+fn of_records_of_which_one_is_throttled_none_is_taken() {
+    let log = open(&ModelDisk::new(), LogOptions { limits: Some(ShardLimits::KINESIS), ..options(2) });
+    let record = |shard, bytes| NewRecord { bucket: of(&log, shard), bytes: Bytes::from(vec![0; bytes]) };
+    assert_eq!(wait_for(log.append(vec![record(0, 1 << 19), record(1, 1)])), [Ok(()), Ok(())]);
+    let throttled = Err(AppendError::Throttled { retry_after_ms: 500 });
+    let results = wait_for(log.append(vec![record(1, 5), record(0, 1 << 20), record(1, 5)]));
+    assert_eq!(results, [throttled.clone(), throttled.clone(), throttled]);
+    assert_eq!((log.lag(0, 0).records, log.lag(1, 0).records), (1, 1));
+    // What was refused has used up nothing: both shards take all that is left to them.
+    assert_eq!(wait_for(log.append(vec![record(0, 1 << 19), record(1, (1 << 20) - 1)])), [Ok(()), Ok(())]);
 }
 
 #[test]

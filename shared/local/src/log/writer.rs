@@ -168,10 +168,10 @@ impl<D: Disk> Writer<D> {
         slots
     }
 
-    /// Closes the segment being written if it is old and consumed; answers the one that is still being written.
-    pub(super) fn retire(&mut self, shared: &Shared<D>, watermarks: &[u64]) -> Option<u64> {
+    /// Closes the segment being written if it is of this age and consumed; answers the one that is still being written.
+    pub(super) fn retire(&mut self, shared: &Shared<D>, watermarks: &[u64], age: Duration) -> Option<u64> {
         let active = self.active.as_ref()?;
-        let old = active.is_old(shared.options.segment_age, (shared.options.ticks)());
+        let old = active.is_old(age, (shared.options.ticks)());
         let consumed = |first| shared.index().segment(first).is_some_and(|segment| segment.consumed(watermarks));
         if old && consumed(active.first_sequence) {
             self.active = None;
