@@ -18,12 +18,12 @@ use spanlake_testkit::{Faults, Rng, SimStore, SpanSpec, logs_request, trace_requ
 use crate::captures::{self, Capture};
 use crate::drive::{Front, START_NANOS, block_on, grouper, rules};
 
-const RULES: &str = include_str!("simulation/rules.yaml");
+pub(crate) const RULES: &str = include_str!("simulation/rules.yaml");
 const SEEDS: u64 = 60;
 const CUTS: u64 = 3;
 
 /// The same rules with another share of chance: what a stream changes to.
-fn other_rules() -> String {
+pub(crate) fn other_rules() -> String {
     RULES.replace("sampling_percentage: 20", "sampling_percentage: 60")
 }
 
@@ -114,7 +114,7 @@ impl Scene<'_> {
 }
 
 /// A shard's records, and how many times a span came for a trace that was already decided.
-fn records(seed: u64, metrics: &[Capture]) -> (Vec<Record>, u32) {
+pub(crate) fn records(seed: u64, metrics: &[Capture]) -> (Vec<Record>, u32) {
     let front = Front::new(1);
     let (now, traces, sent) = (START_NANOS, Vec::new(), Vec::new());
     let mut scene = Scene { rng: Rng::new(seed), front, now, traces, sent, metrics, stragglers: 0 };

@@ -8,5 +8,6 @@ mod cuts;
 mod drive;
 mod lost;
 mod power;
+mod repair;
 mod simulation;
 mod weights;

@@ -5,6 +5,7 @@
 //! trace once it has sealed enough; the manifest says how far it came.
 
 mod edges;
+mod pending;
 mod read;
 mod trace;
 
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spanlake_model::{PerSignal, Signal};
+use spanlake_model::Signal;
 use spanlake_policy::Decision;
 use thiserror::Error;
 
@@ -30,6 +31,7 @@ use crate::settings::GroupSettings;
 use crate::stage::{RulesBook, wait_nanos};
 use crate::staged::{Key, Row, seen_object};
 
+pub(crate) use pending::{PendingKey, pending_of, walk_pending};
 pub(crate) use read::staged_index;
 use read::{DecidedReader, LazySegment, StagedReader, load_bodies};
 
@@ -110,22 +112,6 @@ pub(crate) async fn close_shard<S: ObjectStore>(
     Ok(ClosePart { manifest: closer.manifest, puts, seen: None })
 }
 
-/// Counts what a child inherits: of the batches that its manifest lists, what no close of a parent has dealt with.
-pub(crate) async fn pending_of<S: ObjectStore>(
-    store: &S,
-    manifest: &Manifest,
-    settings: &GroupSettings,
-) -> Result<PerSignal<u64>, CloseError> {
-    let book = RulesBook::default();
-    let mut closer = Closer::open(store, manifest.clone(), i64::MAX, &book, settings).await?;
-    let mut pending = PerSignal::default();
-    while let Some(key) = closer.next_key() {
-        let members = closer.gather(key).await?;
-        closer.count_pending(key, &members, &mut pending).await?;
-    }
-    Ok(pending)
-}
-
 /// The ids of retired batches, and the object that now holds them.
 type Retired = (SeenRef, Vec<SeenRecord>, Bytes);
 
@@ -145,6 +131,12 @@ impl Member {
     fn row(&self) -> Option<&Row> {
         self.segment.rows.get(self.at)
     }
+}
+
+/// The last key that a close under way is done with.
+fn done_key(closing: &Closing) -> Result<Key, Damaged> {
+    let (bucket, trace) = &closing.done;
+    Ok(Key { bucket: *bucket, trace: trace.parse().map_err(|_| Damaged("closing names no trace"))? })
 }
 
 struct Closer<'a, S> {
@@ -173,12 +165,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         book: &'a RulesBook,
         settings: &'a GroupSettings,
     ) -> Result<Self, CloseError> {
-        let after = match &manifest.closing {
-            Some(Closing { done: (bucket, trace), .. }) => {
-                Some(Key { bucket: *bucket, trace: trace.parse().map_err(|_| Damaged("closing names no trace"))? })
-            }
-            None => None,
-        };
+        let after = manifest.closing.as_ref().map(done_key).transpose()?;
         let mut readers = Vec::new();
         for (object, staged) in manifest.staged.iter().enumerate().filter(|(_, staged)| staged.arrivals[0] < end) {
             readers.push(StagedReader::open(store, object, staged, manifest.mark_of(staged), after).await?);
@@ -338,7 +325,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         }
         let window_start = self.end - self.settings.window_nanos;
         let sealed = std::mem::replace(&mut self.sealed, SealedWriter::new(window_start)?);
-        let raw_bytes = sealed.raw_bytes();
+        let (raw_bytes, items) = (sealed.raw_bytes(), Some(sealed.items()));
         let sealed = sealed.finish(red, &self.edges, decisions.as_deref())?;
         if let Some(Finished { bytes, hash, .. }) = sealed {
             let key = keys::data(keys::SEALED, hash);
@@ -349,6 +336,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
                 key: key.clone(),
                 bytes: bytes.len() as u64,
                 raw_bytes,
+                items,
                 window_start,
                 decisions,
             });

@@ -92,6 +92,9 @@ pub struct SealedRef {
     pub bytes: u64,
     /// Raw bytes of the items in it.
     pub raw_bytes: u64,
+    /// Ledger items in it, by the signals' codes; unknown if an older version sealed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<[u64; 3]>,
     /// The start of the window in which it was sealed: its hour is the partition.
     pub window_start: i64,
     /// The decisions that belong to it, if any were made.
@@ -172,6 +175,9 @@ pub struct Manifest {
     /// A close under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
+    /// Sealed outputs that were lost and given up: what they held is counted as dropped, once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<String>,
     /// What became of everything, since the shard began.
     pub ledger: Ledger,
     /// Of a stored manifest: where its older entries are.
@@ -214,6 +220,7 @@ impl Manifest {
             sealed: Vec::new(),
             sealed_last: 0,
             closing: None,
+            given_up: Vec::new(),
             ledger: Ledger::default(),
             paged: None,
             page: None,
@@ -276,21 +283,24 @@ impl Manifest {
 /// The closed shards all of whose children exist: what these list, but for sealed outputs, is the children's now.
 #[must_use]
 pub fn superseded(manifests: &[Manifest]) -> BTreeSet<&str> {
-    let covers = |closed: &Manifest| {
-        let children = manifests.iter().filter(|child| child.parents.contains(&closed.shard));
-        let mut ranges: Vec<[u16; 2]> = children.map(|child| child.range).collect();
-        ranges.sort_unstable();
-        let [first, last] = closed.range;
-        let reach =
-            ranges.iter().fold(
-                u32::from(first),
-                |next, [from, to]| {
-                    if u32::from(*from) <= next { next.max(u32::from(*to) + 1) } else { next }
-                },
-            );
-        reach > u32::from(last)
-    };
-    manifests.iter().filter(|manifest| manifest.closed && covers(manifest)).map(|manifest| manifest.shard.as_str()).collect()
+    let closed = manifests.iter().filter(|manifest| manifest.closed && unborn(manifest, manifests).is_empty());
+    closed.map(|manifest| manifest.shard.as_str()).collect()
+}
+
+/// The buckets of a closed shard that no child has taken over yet, as ranges.
+pub(crate) fn unborn(closed: &Manifest, manifests: &[Manifest]) -> Vec<[u16; 2]> {
+    let children = manifests.iter().filter(|child| child.parents.contains(&closed.shard));
+    let mut taken: Vec<[u16; 2]> = children.map(|child| child.range).collect();
+    taken.sort_unstable();
+    let [first, last] = closed.range;
+    let (mut next, mut gaps) = (u32::from(first), Vec::new());
+    for [from, to] in taken.into_iter().chain([[last.saturating_add(1), last]]) {
+        if u32::from(from) > next {
+            gaps.push([u16::try_from(next).unwrap_or(last), from.saturating_sub(1).min(last)]);
+        }
+        next = next.max(u32::from(to) + 1);
+    }
+    gaps
 }
 
 #[cfg(test)]
@@ -319,6 +329,8 @@ mod tests {
         assert!(superseded(&all).is_empty());
         all.push(manifest("d", 50, 4095, &["a", "b"]));
         assert_eq!(superseded(&all), BTreeSet::from(["a", "b"]));
+        assert_eq!(unborn(&all[0], &all[..3]), [[50, 99]]);
+        assert_eq!(unborn(&all[1], &all[..3]), [[100, 4095]]);
         all[0].closed = false;
         assert_eq!(superseded(&all), BTreeSet::from(["b"]));
     }

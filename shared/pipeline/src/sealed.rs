@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use spanlake_model::{Signal, TraceId};
+use spanlake_model::{PerSignal, Signal, TraceId};
 
 use crate::codec::{Damaged, Put, Take};
 use crate::object::{Effort, Finished, ObjectIndex, ObjectWriter};
@@ -50,6 +50,7 @@ pub(crate) struct SealedWriter {
     blocks: Vec<u8>,
     open: [Vec<u8>; 3],
     raw_bytes: u64,
+    items: PerSignal<u64>,
 }
 
 impl SealedWriter {
@@ -62,12 +63,18 @@ impl SealedWriter {
             blocks: Vec::new(),
             open: [Vec::new(), Vec::new(), Vec::new()],
             raw_bytes: 0,
+            items: PerSignal::default(),
         })
     }
 
     /// Raw bytes of the items so far.
     pub(crate) const fn raw_bytes(&self) -> u64 {
         self.raw_bytes
+    }
+
+    /// Ledger items so far, by the signals' codes.
+    pub(crate) const fn items(&self) -> [u64; 3] {
+        self.items.0
     }
 
     /// The context's number in this object.
@@ -100,6 +107,7 @@ impl SealedWriter {
             out.varint(u64::from(item.count));
             out.bytes(item.body);
             self.raw_bytes += item.body.len() as u64;
+            self.items[head.signal] += u64::from(item.count);
         }
         if out.len() >= BLOCK_BYTES {
             let block = std::mem::take(out);

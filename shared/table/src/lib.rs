@@ -1,10 +1,11 @@
 //! The lake's tables: OTLP bytes to Arrow to Parquet, and the SQL promise. Pure.
 //!
 //! Items stay wire bytes until their values lie in Arrow builders: there is no object per span. Same input, same bytes.
-//! Not for reading the lake, and not for deciding what goes into a file or where it lies.
+//! Of a file that is there it only says whether it can be read. Not for deciding what goes into a file or where it lies.
 
 mod any;
 mod attributes;
+mod check;
 mod columns;
 mod context;
 mod derived;
@@ -18,6 +19,7 @@ mod summary;
 mod write;
 
 pub use any::format_double;
+pub use check::{CheckError, check_file};
 pub use derived::{
     DecisionRow, EdgeRow, RED_BOUNDS_NANO, RED_BUCKETS, RedRow, TraceRow, write_decisions, write_edges, write_red, write_traces,
 };

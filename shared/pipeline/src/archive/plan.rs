@@ -28,6 +28,9 @@ pub struct Input {
     pub number: u64,
     /// The sealed object.
     pub key: String,
+    /// Ledger items in it, by the signals' codes; unknown if an older version sealed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<[u64; 3]>,
     /// Its decisions, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decisions: Option<String>,
@@ -85,6 +88,7 @@ impl Plan {
                     shard: manifest.shard.clone(),
                     number: output.number,
                     key: output.key.clone(),
+                    items: output.items,
                     decisions: output.decisions.clone(),
                 };
                 let fits = |(bytes, group): &&mut (u64, FileGroup)| group.hour == hour && *bytes + output.raw_bytes <= file_bytes;
@@ -192,7 +196,7 @@ mod tests {
         let mut manifest = Manifest::new(shard, BucketRange::ALL);
         for (number, raw_bytes, window_start) in outputs.iter().copied() {
             let key = format!("sealed/{shard}-{number}");
-            manifest.sealed.push(SealedRef { number, key, bytes: 1, raw_bytes, window_start, decisions: None });
+            manifest.sealed.push(SealedRef { number, key, bytes: 1, raw_bytes, items: None, window_start, decisions: None });
         }
         manifest
     }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, PerSignal, Signal};
+use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, Signal};
 use spanlake_policy::{Decision, Rules, SpanFacts, TraceFacts, Verdict as Vote};
 
 use super::edges::count_edges;
@@ -52,28 +52,8 @@ impl<S: ObjectStore> Closer<'_, S> {
         self.decide(key, undecided).await
     }
 
-    /// Adds what of a key no close has dealt with.
-    pub(super) async fn count_pending(
-        &mut self,
-        key: Key,
-        members: &[Member],
-        pending: &mut PerSignal<u64>,
-    ) -> Result<(), CloseError> {
-        let found = self.recorded(key).await?;
-        for member in members {
-            let Some(row) = member.row() else { continue };
-            let waits = row.signal == Signal::Traces
-                && !row.overflow
-                && !found.iter().any(|(end, _)| member.arrival < *end || self.is_within_horizon(*end, member.arrival));
-            if member.is_fresh || waits {
-                pending[row.signal] += u64::from(row.count);
-            }
-        }
-        Ok(())
-    }
-
     /// The recorded decisions on a trace, with the ends of their windows.
-    async fn recorded(&mut self, key: Key) -> Result<Vec<(i64, Reason)>, CloseError> {
+    pub(super) async fn recorded(&mut self, key: Key) -> Result<Vec<(i64, Reason)>, CloseError> {
         let mut found = Vec::new();
         for reader in &mut self.decided {
             let end = reader.end();
@@ -85,7 +65,7 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// Whether a decision covers a span: by the span's own window, so that every later close sees it the same way.
-    fn is_within_horizon(&self, decided: i64, arrival: i64) -> bool {
+    pub(super) fn is_within_horizon(&self, decided: i64, arrival: i64) -> bool {
         decided.saturating_add(self.settings.late_horizon_nanos) > self.settings.window_start(arrival)
     }
 

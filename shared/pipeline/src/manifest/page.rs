@@ -149,7 +149,7 @@ mod tests {
 
     fn sealed(number: u64) -> SealedRef {
         let key = format!("sealed/{number:032}");
-        SealedRef { number, key, bytes: 1, raw_bytes: 1, window_start: 1, decisions: None }
+        SealedRef { number, key, bytes: 1, raw_bytes: 1, items: None, window_start: 1, decisions: None }
     }
 
     #[test]
