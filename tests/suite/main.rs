@@ -6,6 +6,7 @@ mod architecture;
 mod captures;
 mod cuts;
 mod drive;
+mod leak;
 mod lost;
 mod power;
 mod repair;

@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::uri::Authority;
 use http::{HeaderValue, Response};
 
 /// Whether this is a gRPC call.
@@ -16,7 +15,8 @@ pub(super) fn asked(parts: &Parts) -> bool {
 /// UNIMPLEMENTED, with what to change, in a trailers-only answer.
 pub(super) fn advice(parts: &Parts, secure: bool) -> Response<Bytes> {
     let scheme = if secure { "https" } else { "http" };
-    let host = parts.uri.authority().map(Authority::as_str);
+    // Without a user's name and password.
+    let host = parts.uri.authority().and_then(|authority| authority.as_str().rsplit('@').next());
     let address = host.map_or_else(|| "this address".to_owned(), |host| format!("{scheme}://{host}"));
     let text = format!(
         "this port speaks OTLP over HTTP, not gRPC: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf (in a Collector: the \

@@ -36,7 +36,7 @@ pub(super) fn refusal(parts: &Parts, refusal: &Refusal) -> Response<Bytes> {
     let mut response = refuse(parts, status, &refusal.to_string());
     let headers = response.headers_mut();
     match refusal {
-        Refusal::Method(_) => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
+        Refusal::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
         Refusal::Token => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         Refusal::Stream(AppendError::Throttled { retry_after_ms }) => {
             drop(headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_ms.div_ceil(1_000).max(1))));
@@ -50,8 +50,8 @@ pub(super) fn refusal(parts: &Parts, refusal: &Refusal) -> Response<Bytes> {
 /// The only mapping of refusals to HTTP statuses. What is worth a retry is never 500: exporters give up on it.
 fn status_of(refusal: &Refusal) -> StatusCode {
     let kind = match refusal {
-        Refusal::Path(_) => return StatusCode::NOT_FOUND,
-        Refusal::Method(_) => return StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::Path => return StatusCode::NOT_FOUND,
+        Refusal::Method => return StatusCode::METHOD_NOT_ALLOWED,
         Refusal::Token => return StatusCode::UNAUTHORIZED,
         Refusal::ContentType | Refusal::Encoding => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::Stream(AppendError::Throttled { .. }) => return StatusCode::TOO_MANY_REQUESTS,

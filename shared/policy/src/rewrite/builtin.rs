@@ -2,7 +2,7 @@
 //!
 //! | rule | what is masked |
 //! |---|---|
-//! | `payment_card` | 13 to 19 digits, also in groups with single blanks, `-` or `+`, that have an issuer's prefix and length, pass Luhn and stand alone (not within a longer number, word, decimal or UUID) |
+//! | `payment_card` | 13 to 19 digits, also in groups with single blanks, `-`, `+`, `.`, `_` or `/`, that have an issuer's prefix and length, pass Luhn and stand alone (not within a longer number, word, decimal or UUID) |
 //! | `secret_name` | the whole value of an attribute or map entry whose name ends in a secret's name (`password`, `token`, `api_key`, `authorization`, `cookie`, ...), also when it is no string (truth values excepted) |
 //! | `secret_value` | `name=value` and `name: value` in URLs, forms, connection strings, headers and JSON within text, where the name is such a name |
 //! | `url_password` | the password in `scheme://user:password@host`, and a long user name without a password |
@@ -12,9 +12,13 @@
 //! | `private_key` | PEM private key blocks |
 //! | `email` | e-mail addresses |
 //!
+//! A text is searched as it stands and in its plain reading: percent-encoded (also twice), with JSON's escapes, in
+//! full-width forms, with other blanks and dashes, without invisible characters.
+//!
 //! Finding is linear in the text. [`suspect`] passes most texts at about a byte per cycle.
 
 mod cards;
+mod fold;
 mod names;
 mod tokens;
 
@@ -63,19 +67,22 @@ const AT: u64 = 1 << LANE;
 const PAIR: u64 = 1 << (2 * LANE);
 const SHAPE: u64 = 1 << (3 * LANE);
 
-/// What each byte adds to the four counts of [`suspect`]: digits, `@`, `=` and `:`, and capitals, `_` and blanks.
+/// What each byte adds to the four counts of [`suspect`]: digits; `@` and what may stand for something else; `=` and `:`;
+/// capitals, `_` and blanks.
 static CLASSES: [u64; 256] = classes();
 
 #[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
+#[expect(clippy::cast_possible_truncation, reason = "below 256")]
 const fn classes() -> [u64; 256] {
     let mut table = [0; 256];
     let mut byte = 0_usize;
     while byte < 256 {
-        table[byte] = match byte {
+        table[byte] = match byte as u8 {
             0x30..=0x39 => DIGIT,
             0x40 => AT,
             0x3d | 0x3a => PAIR,
             0x41..=0x5a | 0x5f | 0x20 => SHAPE,
+            other if fold::begins(other) => AT,
             _ => 0,
         };
         byte += 1;
@@ -104,14 +111,14 @@ fn suspect_counts(text: &[u8], sum: u64) -> bool {
 /// Notes every secret in `text`, in order and without overlaps.
 pub(crate) fn find(text: &str, hits: &mut Vec<Hit>) {
     hits.clear();
-    if text.contains('@') {
-        names::find_url_passwords(text, hits);
-        names::find_emails(text, hits);
-    }
-    names::find_pairs(text, hits);
-    tokens::find(text, hits);
-    if text.bytes().filter(u8::is_ascii_digit).count() >= cards::DIGITS_MIN {
-        cards::find(text, hits);
+    search(text, hits);
+    let mut found = Vec::new();
+    for reading in fold::readings(text) {
+        search(&reading.text, &mut found);
+        hits.extend(found.drain(..).filter_map(|hit| {
+            let (start, end) = reading.origin(hit.start, hit.end)?;
+            Some(Hit { start, end, rule: hit.rule })
+        }));
     }
     hits.sort_unstable();
     let mut covered = 0;
@@ -125,6 +132,19 @@ pub(crate) fn find(text: &str, hits: &mut Vec<Hit>) {
         covered = hit.end;
         hit.end > hit.start
     });
+}
+
+/// Notes what is found in one reading of a text. `hits` is empty before.
+fn search(text: &str, hits: &mut Vec<Hit>) {
+    if text.contains('@') {
+        names::find_url_passwords(text, hits);
+        names::find_emails(text, hits);
+    }
+    names::find_pairs(text, hits);
+    tokens::find(text, hits);
+    if text.bytes().filter(u8::is_ascii_digit).count() >= cards::DIGITS_MIN {
+        cards::find(text, hits);
+    }
 }
 
 /// Whether [`find`] finds anything.

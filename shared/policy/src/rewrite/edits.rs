@@ -67,7 +67,9 @@ impl Edits {
     /// Appends the message with its edits to `out`.
     pub(crate) fn write(&self, schema: &'static Message, message: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
         let mut cursor = Cursor { edits: self, next: 0 };
-        cursor.message(schema, message, 0, out)
+        cursor.message(schema, message, 0, out)?;
+        // An edit that was not met would leave what it masks: the message goes instead.
+        if cursor.next == self.list.len() { Ok(()) } else { Err(WireError { offset: 0, what: "edits out of order" }) }
     }
 }
 

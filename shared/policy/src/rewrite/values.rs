@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use spanlake_otlp::schema::{ANY_VALUE, KEY_VALUE};
+use spanlake_otlp::schema::{ANY_VALUE, Field, KEY_VALUE};
 use spanlake_otlp::wire::{Reader, Value, put_len};
 
 use super::MASK;
@@ -10,6 +10,9 @@ use super::builtin::{self, Rule};
 use super::keys::{KeyAction, KeyPlan};
 use super::walk::{DEPTH_MAX, Malformed, Walk, fits};
 use crate::rules::{Owner, Redact, Stage, Statement, Target};
+
+/// `AnyValue.string_value_strindex`, which stands for no value here: there is no table of strings.
+const STRINDEX: u32 = 8;
 
 /// What a text is to its message.
 #[derive(Debug, Clone, Copy)]
@@ -130,8 +133,8 @@ impl Walk<'_> {
         if depth > DEPTH_MAX {
             return Err(Malformed);
         }
-        let mut skip = skip;
-        let kind = last_kind(value)?;
+        let (mut skip, mark) = (skip, self.scratch.edits.len());
+        let (kind, counts_from) = last_kind(value)?;
         let whole = match kind {
             Some(1) => End::Same,
             _ if place.key.plain => End::Same,
@@ -148,7 +151,9 @@ impl Walk<'_> {
         let mut fields = Reader::with_base(value, base);
         while let Some(field) = fields.next()? {
             let end = base + fields.position();
-            let known = ANY_VALUE.field(field.number).filter(|known| fits(known.kind, known.repeated, field.value));
+            let is_shadowed = end - field.raw.len() < base + counts_from;
+            let known =
+                ANY_VALUE.field(field.number).filter(|known| !is_shadowed && fits(known.kind, known.repeated, field.value));
             match (known.map(|known| known.number), field.value) {
                 (Some(1 | 7), Value::Len(text)) => {
                     let place = Place { string: field.number == 1, ..*place };
@@ -163,6 +168,7 @@ impl Walk<'_> {
                         && self.scans_values
                         && let Some(masked) = scalar_text(field.number, scalar).and_then(|text| self.searched(&text, place, skip))
                     {
+                        self.scratch.edits.truncate(mark);
                         self.scratch.edits.payload(base, base + value.len(), |out| put_len(out, 1, masked.as_bytes()));
                         return Ok(false);
                     }
@@ -226,9 +232,12 @@ impl Walk<'_> {
     fn text_slowly(&mut self, text: &[u8], place: &Place<'_>, skip: &mut u32) -> Option<String> {
         let end = match std::str::from_utf8(text) {
             Ok(text) => self.run(Some(text), place, skip, true),
-            // Raw bytes are no text; a string that is none fails closed.
+            // A string that is no text fails closed; so do bytes that hold a secret among others.
             Err(_) if place.string => End::Text(MASK.to_owned()),
-            Err(_) => End::Same,
+            Err(_) => match self.run(Some(&String::from_utf8_lossy(text)), place, skip, true) {
+                End::Text(_) => End::Text(MASK.to_owned()),
+                End::Same | End::Delete => End::Same,
+            },
         };
         match end {
             End::Text(text) => Some(text),
@@ -400,14 +409,21 @@ fn last_key(pair: &[u8]) -> Result<&[u8], Malformed> {
     Ok(key)
 }
 
-/// The number of the field that is an `AnyValue`'s value: of several the last counts.
-fn last_kind(value: &[u8]) -> Result<Option<u32>, Malformed> {
-    let mut kind = None;
+/// The number of the field that is an `AnyValue`'s value (of several kinds the last one counts), and where the fields of
+/// that kind begin that count. What stands before is no value: no reader sees it, and no rule would look at it.
+fn last_kind(value: &[u8]) -> Result<(Option<u32>, usize), Malformed> {
+    let (mut kind, mut from) = (None, 0);
     let mut fields = Reader::new(value);
-    while let Some(field) = fields.next()? {
-        kind = ANY_VALUE.field(field.number).map(|known| known.number).or(kind);
+    loop {
+        let start = fields.position();
+        let Some(field) = fields.next()? else { return Ok((kind, from)) };
+        let is_value = |known: &&Field| known.number != STRINDEX && fits(known.kind, known.repeated, field.value);
+        if let Some(known) = ANY_VALUE.field(field.number).filter(is_value)
+            && kind != Some(known.number)
+        {
+            (kind, from) = (Some(known.number), start);
+        }
     }
-    Ok(kind)
 }
 
 /// A number or truth value as text.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use spanlake_model::Signal;
+use spanlake_model::{Signal, SpanId, TraceId};
 use spanlake_otlp::schema::{
-    ANY_VALUE, EVENT, EXEMPLAR, EXPONENTIAL_HISTOGRAM_DATA_POINT, HISTOGRAM_DATA_POINT, KEY_VALUE, Kind, LINK, Message,
+    ANY_VALUE, EVENT, EXEMPLAR, EXPONENTIAL_HISTOGRAM_DATA_POINT, Field, HISTOGRAM_DATA_POINT, KEY_VALUE, Kind, LINK, Message,
     NUMBER_DATA_POINT, STATUS, SUMMARY_DATA_POINT,
 };
 use spanlake_otlp::wire::{Reader, Value, WireError, put_varint_field};
@@ -106,7 +106,10 @@ impl<'a> Walk<'a> {
         while let Some(field) = fields.next()? {
             let end = base + fields.position();
             let raw = end - field.raw.len();
-            let Some(known) = schema.field(field.number).filter(|known| fits(known.kind, known.repeated, field.value)) else {
+            let Some(known) = schema
+                .field(field.number)
+                .filter(|known| fits(known.kind, known.repeated, field.value) && is_id(known, field.value))
+            else {
                 self.scratch.edits.remove(raw, end);
                 continue;
             };
@@ -169,6 +172,14 @@ pub(super) fn fits(kind: Kind, repeated: bool, value: Value<'_>) -> bool {
         Value::Group => return false,
     };
     wire_type == kind.wire_type() || (repeated && wire_type == 2)
+}
+
+/// Whether a value may be an id, if it stands where one does: bytes of another length may be any text, and no table
+/// could show them.
+#[inline]
+fn is_id(known: &Field, value: Value<'_>) -> bool {
+    let (Kind::Id, Value::Len(id)) = (known.kind, value) else { return true };
+    id.is_empty() || id.len() == if known.name == "trace_id" { TraceId::BYTES } else { SpanId::BYTES }
 }
 
 /// Whose texts a message's fields are.

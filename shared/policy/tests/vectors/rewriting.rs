@@ -183,6 +183,70 @@ fn a_string_that_is_no_text_is_masked_whole() {
     assert!(contains(&out, "****") && !contains(&out, "\u{fffd}"));
 }
 
+#[test]
+fn bytes_that_hold_a_secret_among_others_are_masked_whole_and_other_bytes_stay() {
+    let rules = rules(DEFAULT_CONFIG);
+    let mut scratch = Scratch::new();
+    let masked = context(&rules, Signal::Logs, &mut scratch);
+    for (bytes, stays) in [(&b"\xff password=hunter2 \xfe"[..], false), (b"\xff pass \xfe", true)] {
+        let (mut any, mut log, mut out) = (Vec::new(), Vec::new(), Vec::new());
+        put_len(&mut any, 7, bytes);
+        put_len(&mut log, 5, &any);
+        let _ = rules.item(Signal::Logs, &masked, &log, &mut out, &mut scratch);
+        assert_eq!(contains(&out, "****"), !stays);
+        assert_eq!(out == log, stays);
+    }
+}
+
+#[test]
+fn ids_of_a_wrong_length_go() {
+    let rules = rules(DEFAULT_CONFIG);
+    let mut scratch = Scratch::new();
+    let masked = context(&rules, Signal::Traces, &mut scratch);
+    let (mut link, mut span, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    put_len(&mut link, 1, b"password=hunter22");
+    put_len(&mut link, 1, &[1; 16]);
+    put_len(&mut link, 2, b"password=hunter22");
+    put_len(&mut span, 1, &[2; 16]);
+    put_len(&mut span, 4, b"hunter2");
+    put_len(&mut span, 13, &link);
+    let _ = rules.item(Signal::Traces, &masked, &span, &mut out, &mut scratch);
+    let (mut link, mut wanted) = (Vec::new(), Vec::new());
+    put_len(&mut link, 1, &[1; 16]);
+    put_len(&mut wanted, 1, &[2; 16]);
+    put_len(&mut wanted, 13, &link);
+    assert_eq!(out, wanted);
+}
+
+#[test]
+fn a_value_that_a_value_of_another_kind_follows_goes() {
+    let rules = rules(&configuration("redaction", "allow_all_keys: true\nblocked_values: ['^7$']", &["logs"], "on"));
+    let mut scratch = Scratch::new();
+    let masked = context(&rules, Signal::Logs, &mut scratch);
+    let (mut element, mut list, mut any, mut pair) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    put_len(&mut element, 1, b"hunter2");
+    put_len(&mut list, 1, &element);
+    put_len(&mut any, 5, &list);
+    put_varint_field(&mut any, 3, 12);
+    put_varint_field(&mut any, 2, 1);
+    put_len(&mut pair, 1, b"password");
+    put_len(&mut pair, 2, &any);
+    let (mut log, mut out) = (Vec::new(), Vec::new());
+    put_len(&mut log, 6, &pair);
+    let _ = rules.item(Signal::Logs, &masked, &log, &mut out, &mut scratch);
+    assert_eq!(out, b"\x32\x0e\x0a\x08password\x12\x02\x10\x01");
+    // What stands before a number that is masked as text must not keep what comes behind it from being masked.
+    let (mut any, mut log) = (Vec::new(), Vec::new());
+    put_len(&mut any, 1, SECRET.as_bytes());
+    put_varint_field(&mut any, 3, 7);
+    put_len(&mut log, 5, &any);
+    put_len(&mut log, 12, SECRET.as_bytes());
+    out.clear();
+    let outcome = rules.item(Signal::Logs, &masked, &log, &mut out, &mut scratch);
+    assert_eq!(outcome.dropped, None);
+    assert!(!contains(&out, "hunter2") && contains(&out, "password=****"), "{}", String::from_utf8_lossy(&out));
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {

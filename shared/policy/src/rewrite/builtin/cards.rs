@@ -30,9 +30,13 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
 /// A quick look: an issuer's first digit, then nothing but digits and separators for the length of a card.
 fn could_begin(bytes: &[u8], start: usize) -> bool {
     bytes.get(start..start + DIGITS_MIN).is_some_and(|window| {
-        matches!(window, [b'2'..=b'6', ..])
-            && window.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'+'))
+        matches!(window, [b'2'..=b'6', ..]) && window.iter().all(|byte| byte.is_ascii_digit() || is_separator(*byte))
     })
+}
+
+/// What may stand between two groups of digits.
+const fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'-' | b'+' | b'.' | b'_' | b'/' | b'\t')
 }
 
 /// Digits from a place on, with at most one separator between two of them.
@@ -62,8 +66,10 @@ impl Run {
                     group += 1;
                     run.end = at + 1;
                 }
-                Some(mark @ (b' ' | b'-' | b'+'))
-                    if bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && separator.is_none_or(|known| known == mark) =>
+                Some(mark)
+                    if is_separator(mark)
+                        && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+                        && separator.is_none_or(|known| known == mark) =>
                 {
                     separator = Some(mark);
                     run.close_group(group, at);

@@ -119,13 +119,16 @@ pub(super) fn has_secret_pair(text: &[u8]) -> bool {
     marks.into_iter().any(|(mark, _)| name_before(text, mark).is_some_and(|(name, _)| is_secret(name)))
 }
 
+/// How many blanks, and how many backslashes of escaping, may stand between a name, its mark and its value.
+const GAP_BYTES_MAX: usize = 32;
+
 /// The name that ends right before a `=` or `:`, and whether it is in quotes.
 fn name_before(text: &[u8], mark: usize) -> Option<(&[u8], bool)> {
     let mut end = mark;
     let mut quoted = false;
-    while end > 0 && mark - end < 4 {
+    while end > 0 && mark - end < GAP_BYTES_MAX {
         match text.get(end - 1)? {
-            b' ' | b'\\' => end -= 1,
+            b' ' | b'\t' | b'\r' | b'\n' | b'\\' => end -= 1,
             b'"' | b'\'' if !quoted => {
                 quoted = true;
                 end -= 1;
@@ -162,19 +165,22 @@ fn value_after(text: &[u8], mark: usize, name: &[u8], name_quoted: bool) -> Opti
     if text.get(start) == Some(&b'>') || (colon && text.get(start) == Some(&b'=')) {
         start += 1;
     }
-    while matches!(text.get(start), Some(b' ')) && start - mark <= 4 {
+    let is_gap = |byte: &u8| matches!(byte, b' ' | b'\t') || (name_quoted && matches!(byte, b'\r' | b'\n'));
+    while text.get(start).is_some_and(is_gap) && start - mark <= GAP_BYTES_MAX {
         start += 1;
     }
     let rest = text.get(start..)?;
     if colon && rest.starts_with(b"//") {
         return None;
     }
-    for quote in [b"\\\"".as_slice(), b"\"", b"'"] {
-        if rest.starts_with(quote) {
-            let inner = start + quote.len();
-            let end = quote_end(text, inner, quote);
-            return (end > inner).then_some((inner, end));
-        }
+    let escapes = rest.iter().take(GAP_BYTES_MAX).take_while(|byte| **byte == b'\\').count();
+    if let Some(quote) = rest.get(..=escapes).filter(|quote| matches!(quote.last(), Some(b'"' | b'\''))) {
+        let inner = start + quote.len();
+        let end = quote_end(text, inner, quote);
+        return (end > inner).then_some((inner, end));
+    }
+    if name_quoted && matches!(rest.first(), Some(b'{' | b'[')) {
+        return Some((start, start + nested_length(rest)));
     }
     let header = is_header(name);
     let ends = |byte: &u8| match byte {
@@ -189,6 +195,25 @@ fn value_after(text: &[u8], mark: usize, name: &[u8], name_quoted: bool) -> Opti
         || matches!(value.first(), Some(b'{' | b'['));
     let prose = colon && !name_quoted && is_weak(name) && !(value.len() >= 8 && value.iter().any(u8::is_ascii_digit));
     (!harmless && !prose).then_some((start, start + length))
+}
+
+/// How long a JSON list or object is that the text begins with; all of the text if it does not end.
+fn nested_length(text: &[u8]) -> usize {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    text.len()
 }
 
 /// Where a quoted text ends: at the next such quote that no backslash escapes, or at the end.
