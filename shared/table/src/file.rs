@@ -20,6 +20,9 @@ use crate::schema::{Layout, SCHEMA_VERSION, Table, arrow_schema};
 /// The writer's name in every file: no library's version, so that an update changes no bytes by itself.
 pub const CREATED_BY: &str = "spanlake version 1.0.0 (build 0)";
 
+/// A file of fewer rows is not compressed: a page of a few values gains nothing, and a compressor's start costs more than
+/// all the rest of such a file.
+const SMALL_ROWS: usize = 64;
 /// Rows handed to the Parquet writer at a time.
 const BATCH_ROWS: usize = 8_192;
 /// Bytes handed to the Parquet writer at a time, about: keeps 32-bit offsets and memory far from their limits.
@@ -115,7 +118,7 @@ impl FileWriter {
         let schema: SchemaRef = Arc::new(arrow_schema(table));
         let failed = |source| TableError::File { table: name, source };
         let parquet = ArrowSchemaConverter::new().convert(&schema).map_err(failed)?;
-        let properties = properties(table, meta, parquet.columns()).map_err(failed)?;
+        let properties = properties(table, meta, parquet.columns(), rows).map_err(failed)?;
         // The Arrow schema would be a second copy of the Parquet one, encoded by the library's version.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options).map_err(failed)?;
@@ -165,14 +168,20 @@ impl FileWriter {
     }
 }
 
-fn properties(table: &Table, meta: &FileMeta<'_>, leaves: &[ColumnDescPtr]) -> Result<WriterProperties, ParquetError> {
+fn properties(
+    table: &Table,
+    meta: &FileMeta<'_>,
+    leaves: &[ColumnDescPtr],
+    rows: usize,
+) -> Result<WriterProperties, ParquetError> {
+    let compression = if rows < SMALL_ROWS { Compression::UNCOMPRESSED } else { Compression::ZSTD(ZstdLevel::try_new(3)?) };
     let mut pairs = vec![
         KeyValue::new("spanlake.schema_version".to_owned(), SCHEMA_VERSION.to_string()),
         KeyValue::new("spanlake.sorting_columns".to_owned(), table.sort.join(",")),
     ];
     pairs.extend(meta.pairs.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), (*value).to_owned())));
     let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_compression(compression)
         .set_max_row_group_row_count(None)
         .set_created_by(CREATED_BY.to_owned())
         .set_key_value_metadata(Some(pairs));
