@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show the ledger, lag, open windows, files and bytes
     Status(DataArgs),
+    /// Check that it works: marked items through the running process and back, and everything that is at rest
+    Verify(VerifyArgs),
+    /// Give up objects that are lost or damaged, so that their shard goes on: what they held is counted as lost
+    Repair(RepairArgs),
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +59,46 @@ pub(crate) struct DataArgs {
     /// The data folder
     #[arg(long, value_name = "DIR", default_value = "./spanlake-data")]
     pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: everything is right. 1: something is wrong, and is named. 2: something could not be checked.\n\n\
+    The marked items are of the service spanlake-verify. They stay in the lake like any others."
+)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Where the process that works on the folder takes OTLP/HTTP, without TLS
+    #[arg(long, default_value = "http://127.0.0.1:4318")]
+    pub(crate) url: String,
+    /// A file with a bearer token. Also: the environment variable `SPANLAKE_TOKEN`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Check only what is at rest; no process need run
+    #[arg(long, conflicts_with_all = ["url", "token_file", "timeout"])]
+    pub(crate) offline: bool,
+    /// How long the marked items may take to the lake: the rules' decision wait, a window, the archive
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --yes-count-as-lost it says what would be done, and does nothing. Name all lost objects in one call:\n\
+    what one held is counted from what the others still hold. A backup of the object is better than giving it up.\n\n\
+    Exit code 0: done, or nothing to do. 1: the word is missing. 2: not possible, and why.\n\n\
+    Example:\n  spanlake repair staged/0f3a77c1d2e4b5a6978812cd34ef56ab --yes-count-as-lost"
+)]
+pub(crate) struct RepairArgs {
+    /// The objects, as `spanlake verify` and the log name them
+    #[arg(required = true, value_name = "OBJECT")]
+    pub(crate) objects: Vec<String>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// The word: what the objects held is given up for good
+    #[arg(long)]
+    pub(crate) yes_count_as_lost: bool,
 }
 
 /// What to listen on, where to keep data, which rules.

@@ -6,12 +6,14 @@ mod cli;
 mod demo;
 mod folder;
 mod lake;
+mod repair;
 mod runtime;
 mod show;
 mod sql;
 mod status;
 mod terminal;
 mod up;
+mod verify;
 mod waterfall;
 mod why;
 
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         Command::Why(args) => why::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Status(args) => status::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Verify(args) => Ok(verify::run(&args)),
+        Command::Repair(args) => Ok(repair::run(&args)),
     };
     result.unwrap_or_else(|error| {
         terminal::fail(&error);

@@ -16,7 +16,7 @@ use crate::runtime::{Process, Setup, http_runtime};
 use crate::terminal::{is_interactive, note, status};
 
 /// The environment variable of a bearer token.
-const TOKEN_VARIABLE: &str = "SPANLAKE_TOKEN";
+pub(crate) const TOKEN_VARIABLE: &str = "SPANLAKE_TOKEN";
 
 /// How the line begins that tells the URL.
 pub(crate) const LISTENING: &str = "Spanlake takes OTLP/HTTP at ";

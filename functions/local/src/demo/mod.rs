@@ -18,10 +18,12 @@ mod spans;
 mod truth;
 mod values;
 
+pub(crate) use export::Request;
 pub(crate) use report::{Lake, LedgerLine, State, TableSize, print};
 pub(crate) use sender::{Sent, Target, send};
 pub(crate) use shop::{SEED, Size, build};
 pub(crate) use truth::Truth;
+pub(crate) use values::{int, string, text};
 
 /// The rules that the report's figures hold for, as a Collector configuration.
 pub(crate) const RULES: &str = include_str!("rules.yaml");
