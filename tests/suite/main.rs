@@ -10,5 +10,6 @@ mod leak;
 mod lost;
 mod power;
 mod repair;
+mod reshard;
 mod simulation;
 mod weights;

@@ -43,7 +43,7 @@ fn rules(parents: &[Manifest], born: i64) -> RulesInForce {
         return RulesInForce::default();
     };
     let older = parents.iter().map(|parent| &parent.rules).filter(|rules| rules.current != newest.current);
-    let current = older.max_by_key(|rules| rules.since).filter(|rules| !rules.current.is_empty());
+    let current = older.max_by_key(|rules| rules.since);
     let current = current.map(|rules| Previous { version: rules.current.clone(), until: born });
     RulesInForce { previous: current.or_else(|| newest.previous.clone()), ..newest.clone() }
 }

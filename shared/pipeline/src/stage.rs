@@ -88,17 +88,18 @@ pub(crate) fn fresh_records<'a>(manifest: &Manifest, records: &'a [Record]) -> V
     fresh
 }
 
-/// Whether older rules still take facts at this arrival: until every trace that began under them must be decided.
-pub(crate) fn previous_at<'a>(
+/// The rules that still take facts beside the newest at this arrival: until every trace that began under them must be
+/// decided. An error if they are not loaded: how long they wait must not depend on what this instance remembers.
+fn previous_at<'a>(
     rules: &'a RulesInForce,
     book: &RulesBook,
     settings: &GroupSettings,
     arrival: i64,
-) -> Option<&'a Previous> {
-    rules.previous.as_ref().filter(|previous| {
-        let wait = book.get(&previous.version).map_or(0, |rules| wait_nanos(rules));
-        settings.window_start(arrival) < previous.until.saturating_add(wait)
-    })
+) -> Result<Option<&'a Previous>, PlanError> {
+    let Some(previous) = &rules.previous else { return Ok(None) };
+    let loaded = book.get(&previous.version).ok_or_else(|| PlanError::UnknownRules(previous.version.clone()))?;
+    let due = previous.until.saturating_add(wait_nanos(loaded));
+    Ok((settings.window_start(arrival) <= due).then_some(previous))
 }
 
 /// How long rules wait for a trace's spans, nanoseconds.
@@ -180,7 +181,7 @@ impl<'a> Stager<'a> {
         self.manifest.watermark = record.sequence;
         self.manifest.clock = self.manifest.clock.max(record.arrival_nanos);
         match Envelope::decode(&record.bytes) {
-            Ok(Envelope::Heartbeat { rules }) => self.switch_rules(rules),
+            Ok(Envelope::Heartbeat { rules }) => self.switch_rules(rules)?,
             Ok(Envelope::Items(items)) => self.items(record, &items)?,
             Err(Damaged(reason)) => self.quarantine(record, reason),
         }
@@ -188,15 +189,16 @@ impl<'a> Stager<'a> {
     }
 
     /// A heartbeat's rules hold from the next record on; a further switch waits while older traces are undecided.
-    fn switch_rules(&mut self, version: &str) {
+    fn switch_rules(&mut self, version: &str) -> Result<(), PlanError> {
         let clock = self.manifest.clock;
         let rules = &mut self.manifest.rules;
-        if version.is_empty() || version == rules.current || previous_at(rules, self.book, self.settings, clock).is_some() {
-            return;
+        if version.is_empty() || version == rules.current || previous_at(rules, self.book, self.settings, clock)?.is_some() {
+            return Ok(());
         }
         let older = std::mem::replace(&mut rules.current, version.to_owned());
         rules.since = clock;
-        rules.previous = (!older.is_empty()).then_some(Previous { version: older, until: clock });
+        rules.previous = Some(Previous { version: older, until: clock });
+        Ok(())
     }
 
     fn quarantine(&mut self, record: &Record, reason: &str) {
@@ -287,7 +289,7 @@ impl<'a> Stager<'a> {
         let arrival = self.manifest.clock;
         let load = |version: &String| self.book.get(version).cloned().ok_or_else(|| PlanError::UnknownRules(version.clone()));
         let previous =
-            previous_at(&self.manifest.rules, self.book, self.settings, arrival).map(|previous| previous.version.clone());
+            previous_at(&self.manifest.rules, self.book, self.settings, arrival)?.map(|previous| previous.version.clone());
         let rules = load(&self.manifest.rules.current)?;
         let previous_loaded = previous.as_ref().map(load).transpose()?;
         self.note_record(record);
