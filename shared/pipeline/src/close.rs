@@ -350,10 +350,11 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         let (end, wait) = (self.end, self.longest_wait);
         let at_least = self.manifest.inherited_until(self.settings);
         let is_consumed = |last: i64| last < end && last.saturating_add(wait) <= end;
-        let mut records = Vec::new();
+        let (mut records, mut noted) = (Vec::new(), 0);
         for reader in &self.readers {
             let staged = self.staged_of(reader)?;
             if is_consumed(staged.arrivals[1]) {
+                noted = noted.max(staged.arrivals[1]);
                 let rest = get_range(self.store, &staged.key, reader.rest_range()?).await?;
                 let mut seen = reader.seen(&rest).map_err(|damaged| damaged.of(&staged.key))?;
                 if reader.is_inherited() {
@@ -367,7 +368,8 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         self.manifest.staged.retain(|staged| !is_consumed(staged.arrivals[1]));
         let Some(until) = records.iter().map(|seen| seen.until).max() else { return Ok(None) };
         let Finished { bytes, index_bytes, hash } = seen_object(&records)?;
-        let reference = SeenRef { key: keys::data(keys::SEEN, hash), bytes: bytes.len() as u64, index_bytes, until, at_least: 0 };
+        let (key, bytes_len) = (keys::data(keys::SEEN, hash), bytes.len() as u64);
+        let reference = SeenRef { key, bytes: bytes_len, index_bytes, until, at_least: 0, noted };
         Ok(Some((reference, records, bytes)))
     }
 

@@ -1,6 +1,8 @@
 //! Looks at the state without changing it: the ledger, how far everything is, and what is known of one trace that the
 //! lake does not show yet.
 
+use std::collections::BTreeSet;
+
 use spanlake_model::{Bucket, Signal, SpanId, TraceId};
 use spanlake_otlp::wire::{Reader, Value};
 
@@ -12,10 +14,10 @@ use crate::fetch::{FetchError, get_range, get_tail, get_whole};
 use crate::group::{GroupError, all_manifests};
 use crate::keys;
 use crate::ledger::Ledger;
-use crate::manifest::{DecisionsRef, Manifest, Staged, superseded};
+use crate::manifest::{DecisionsRef, Manifest, Staged};
 use crate::ports::{ObjectStore, StoreError};
 use crate::sealed::Sealed;
-use crate::staged::{Key, StagedContext};
+use crate::staged::{Key, Row, StagedContext};
 
 /// Where everything is.
 #[derive(Clone, Debug, Default)]
@@ -137,32 +139,39 @@ pub async fn find_trace<S: ObjectStore>(store: &S, trace: TraceId) -> Result<Tra
     let key = Key { bucket: Bucket::of_trace(&trace).number(), trace };
     let mut state = TraceState::default();
     let manifests = all_manifests(store).await?;
-    let superseded = superseded(&manifests);
-    for manifest in &manifests {
-        let is_current = !superseded.contains(manifest.shard.as_str());
-        for decisions in manifest.decisions.iter().filter(|_| is_current) {
+    for manifest in manifests.iter().filter(|manifest| is_held(&manifests, manifest, key.bucket)) {
+        for decisions in &manifest.decisions {
             state.decisions.extend(find_decision(store, decisions, key).await?);
         }
-        let decided = state.decisions.iter().map(|decision| decision.decided_nanos).max();
-        for staged in manifest.staged.iter().filter(|_| is_current) {
-            let spans = find_staged(store, staged, trace).await?;
-            // What arrived before the decision is sealed or gone; the rest is late, or waits.
+    }
+    // What arrived before the decision is sealed or gone; the rest is late, or waits.
+    let decided = state.decisions.iter().map(|decision| decision.decided_nanos).max();
+    let mut sealed = BTreeSet::new();
+    for manifest in &manifests {
+        for staged in &manifest.staged {
+            let is_held = |bucket| staged.holds(bucket) && is_held(&manifests, manifest, bucket);
+            let spans = find_staged(store, staged, trace, is_held).await?;
             state.spans.extend(spans.into_iter().filter(|span| decided.is_none_or(|decided| span.arrival >= decided)));
         }
-        for sealed in &manifest.sealed {
-            state.spans.extend(find_sealed(store, &sealed.key, trace).await?);
-        }
+        sealed.extend(manifest.sealed.iter().map(|output| output.key.clone()));
     }
     let (plans, done) = plan_numbers(store).await?;
     for plan in plans.into_iter().filter(|plan| !done.contains(plan)) {
         let Ok(plan) = Plan::decode(&get_whole(store, &keys::plan(plan)).await?) else { continue };
-        for input in plan.groups.iter().flat_map(|group| &group.inputs) {
-            state.spans.extend(find_sealed(store, &input.key, trace).await?);
-        }
+        // Manifests list an output until its plan is done: it counts once.
+        sealed.extend(plan.groups.into_iter().flat_map(|group| group.inputs).map(|input| input.key));
+    }
+    for key in &sealed {
+        state.spans.extend(find_sealed(store, key, trace).await?);
     }
     state.spans.sort_by_key(|span| span.arrival);
-    state.spans.dedup();
     Ok(state)
+}
+
+/// Whether what a manifest lists of a bucket is its own: it owned the bucket, and no child has taken it over.
+fn is_held(manifests: &[Manifest], manifest: &Manifest, bucket: u16) -> bool {
+    let owns = |manifest: &Manifest| (manifest.range[0]..=manifest.range[1]).contains(&bucket);
+    owns(manifest) && !manifests.iter().any(|child| child.parents.contains(&manifest.shard) && owns(child))
 }
 
 async fn find_decision<S: ObjectStore>(
@@ -194,7 +203,14 @@ async fn find_decision<S: ObjectStore>(
     }))
 }
 
-async fn find_staged<S: ObjectStore>(store: &S, staged: &Staged, trace: TraceId) -> Result<Vec<PendingSpan>, FetchError> {
+/// The spans of a trace in a staged batch, of the buckets that are held.
+async fn find_staged<S: ObjectStore>(
+    store: &S,
+    staged: &Staged,
+    trace: TraceId,
+    is_held: impl Fn(u16) -> bool,
+) -> Result<Vec<PendingSpan>, FetchError> {
+    let is_wanted = |row: &&Row| row.key.trace == trace && row.signal == Signal::Traces && is_held(row.key.bucket);
     let damaged = |damaged: Damaged| damaged.of(&staged.key);
     let index = staged_index(store, staged).await?;
     let mut spans = Vec::new();
@@ -202,7 +218,7 @@ async fn find_staged<S: ObjectStore>(store: &S, staged: &Staged, trace: TraceId)
     for segment in 0..index.segments.len() {
         let facts = get_range(store, &staged.key, index.facts_range(segment).map_err(damaged)?).await?;
         let rows = index.rows(segment, &facts).map_err(damaged)?;
-        if !rows.iter().any(|row| row.key.trace == trace && row.signal == Signal::Traces) {
+        if !rows.iter().any(|row| is_wanted(&row)) {
             continue;
         }
         let bodies = get_range(store, &staged.key, index.bodies_range(segment).map_err(damaged)?).await?;
@@ -211,7 +227,7 @@ async fn find_staged<S: ObjectStore>(store: &S, staged: &Staged, trace: TraceId)
             let rest = get_range(store, &staged.key, index.rest_range().map_err(damaged)?).await?;
             contexts = Some(index.contexts(&rest).map_err(damaged)?);
         }
-        for row in rows.iter().filter(|row| row.key.trace == trace && row.signal == Signal::Traces) {
+        for row in rows.iter().filter(is_wanted) {
             let start = row.body.0 as usize;
             let span = bodies.get(start..start + row.body.1 as usize).unwrap_or_default().to_vec();
             let context = contexts.as_ref().and_then(|contexts| contexts.get(row.context as usize));

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::envelope::heartbeat;
 use crate::fetch::FetchError;
 use crate::keys;
-use crate::ports::{EventStream, NewRecord, ObjectStore, Shard, StoreError, StreamError};
+use crate::ports::{Conditional, EventStream, NewRecord, ObjectStore, Shard, StoreError, StreamError};
 
 /// The format's number; a reader of another number stops.
 const FORMAT: u32 = 1;
@@ -88,9 +88,15 @@ impl<S: ObjectStore, E: EventStream> Heartbeats<S, E> {
         let range = [shard.range.first, shard.range.last];
         let stored = Stored { format: FORMAT, range, parents: shard.parents.clone() };
         let bytes = serde_json::to_vec(&stored).unwrap_or_default();
-        // Whether this call or another saved it: the content is the same.
-        self.store.put_new(&keys::lineage(&shard.id), bytes.into()).await?;
-        self.saved.insert(shard.id.clone());
+        let key = keys::lineage(&shard.id);
+        // Refused may also mean that another call is under way, which may yet fail: only what is there is saved.
+        let is_saved = match self.store.put_new(&key, bytes.into()).await? {
+            Conditional::Done(_) => true,
+            Conditional::Refused => self.store.get(&key).await?.is_some(),
+        };
+        if is_saved {
+            self.saved.insert(shard.id.clone());
+        }
         Ok(())
     }
 }

@@ -38,6 +38,13 @@ pub struct Staged {
     pub inherited: Option<Inherited>,
 }
 
+impl Staged {
+    /// Whether a bucket's rows, if it has any, are the shard's that lists it.
+    pub(crate) fn holds(&self, bucket: u16) -> bool {
+        self.inherited.as_ref().is_none_or(|inherited| (inherited.range[0]..=inherited.range[1]).contains(&bucket))
+    }
+}
+
 /// What a child takes over of a batch that a parent staged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inherited {
@@ -61,6 +68,9 @@ pub struct SeenRef {
     /// None of its ids is forgotten before this: 0 unless a parent noted them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub at_least: i64,
+    /// The effective arrival of the last record whose ids are here.
+    #[serde(default)]
+    pub noted: i64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -144,7 +154,8 @@ pub struct Manifest {
     /// The shards that it continues; none on a local folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<String>,
-    /// The clock at which it took over from them; 0 without parents.
+    /// The effective arrival of its first record, and until that comes the clock at which it took over from them; 0
+    /// without parents.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub born: i64,
     /// The mark with which it began; 0 without parents.
@@ -247,11 +258,11 @@ impl Manifest {
         staged.inherited.as_ref().filter(|_| is_first).map_or(self.mark, |inherited| inherited.mark)
     }
 
-    /// Until when ids are known at least that the parents noted: a copy that was put on a wrong shard around the split or
-    /// merge may come as late as the stream's retention allows.
+    /// Until when ids are known at least that the parents noted last: a copy may have been put on a wrong shard around the
+    /// split or merge.
     #[must_use]
     pub const fn inherited_until(&self, settings: &GroupSettings) -> i64 {
-        self.born.saturating_add(settings.retention_nanos)
+        self.born.saturating_add(settings.misplaced_nanos())
     }
 
     /// The buckets that it owns.

@@ -12,13 +12,20 @@ pub(crate) fn inherit(shard: &Shard, parents: &[Manifest], settings: &GroupSetti
     let mut child = Manifest::new(&shard.id, shard.range);
     child.parents.clone_from(&shard.parents);
     child.clock = parents.iter().map(|parent| parent.clock).max().unwrap_or_default();
-    child.mark = parents.iter().map(|parent| parent.mark).max().unwrap_or_default();
+    let mark = parents.iter().map(|parent| parent.mark).max().unwrap_or_default();
+    // Up to there the parents have closed everything. Their marks alone would not do: how far they lag behind depends on
+    // how records were cut into batches.
+    child.mark = mark.max(settings.window_start(child.clock));
     (child.born, child.born_mark) = (child.clock, child.mark);
     child.rules = rules(parents, child.clock);
     let at_least = child.inherited_until(settings);
     for parent in parents {
         child.staged.extend(parent.staged.iter().filter_map(|staged| taken_over(staged, parent, child.range)));
-        let seen = parent.seen.iter().map(|seen| SeenRef { at_least: seen.at_least.max(at_least), ..seen.clone() });
+        // What came long before may have no misplaced copies of this split or merge. So ids do not pile up for ever where
+        // one follows the other.
+        let is_recent = |seen: &SeenRef| seen.noted.saturating_add(settings.seen_nanos) > child.clock;
+        let renewed = |seen: &SeenRef| if is_recent(seen) { seen.at_least.max(at_least) } else { seen.at_least };
+        let seen = parent.seen.iter().map(|seen| SeenRef { at_least: renewed(seen), ..seen.clone() });
         child.seen.extend(seen);
         child.decisions.extend(parent.decisions.iter().cloned());
     }
@@ -45,7 +52,9 @@ fn rules(parents: &[Manifest], born: i64) -> RulesInForce {
     let older = parents.iter().map(|parent| &parent.rules).filter(|rules| rules.current != newest.current);
     let current = older.max_by_key(|rules| rules.since);
     let current = current.map(|rules| Previous { version: rules.current.clone(), until: born });
-    RulesInForce { previous: current.or_else(|| newest.previous.clone()), ..newest.clone() }
+    let previous = parents.iter().filter_map(|parent| parent.rules.previous.as_ref());
+    let previous = previous.filter(|previous| previous.version != newest.current).max_by_key(|previous| previous.until);
+    RulesInForce { previous: current.or_else(|| previous.cloned()), ..newest.clone() }
 }
 
 #[cfg(test)]
@@ -73,7 +82,8 @@ mod tests {
         two.staged = vec![staged("s2", None)];
         let range = BucketRange { first: 50, last: 199 };
         let shard = Shard { id: "c".to_owned(), range, parents: vec!["a".to_owned(), "b".to_owned()] };
-        let child = inherit(&shard, &[one, two], &GroupSettings::default());
+        let settings = GroupSettings { window_nanos: 20, ..GroupSettings::default() };
+        let child = inherit(&shard, &[one, two], &settings);
         let held: Vec<_> = child.staged.iter().map(|staged| (staged.key.as_str(), staged.inherited.clone().unwrap())).collect();
         let of = |range, mark| Inherited { range, mark };
         assert_eq!(held, [("s1", of([50, 99], 40)), ("s2", of([100, 199], 80))]);

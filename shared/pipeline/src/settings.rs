@@ -50,6 +50,13 @@ impl Default for GroupSettings {
 }
 
 impl GroupSettings {
+    /// How long a part is remembered of which a copy may have been put on a wrong shard: the copy was written within the
+    /// time of stale lists, and is read before its retention ends.
+    #[must_use]
+    pub const fn misplaced_nanos(&self) -> i64 {
+        self.retention_nanos.saturating_add(self.stale_shards_nanos)
+    }
+
     /// The start of the window in which `nanos` lies.
     #[must_use]
     pub const fn window_start(&self, nanos: i64) -> i64 {

@@ -178,8 +178,11 @@ impl<'a> Stager<'a> {
     }
 
     fn record(&mut self, record: &Record) -> Result<(), PlanError> {
-        self.manifest.watermark = record.sequence;
         self.manifest.clock = self.manifest.clock.max(record.arrival_nanos);
+        if self.manifest.watermark == 0 && !self.manifest.parents.is_empty() {
+            self.manifest.born = self.manifest.clock;
+        }
+        self.manifest.watermark = record.sequence;
         match Envelope::decode(&record.bytes) {
             Ok(Envelope::Heartbeat { rules }) => self.switch_rules(rules)?,
             Ok(Envelope::Items(items)) => self.items(record, &items)?,
@@ -269,11 +272,11 @@ impl<'a> Stager<'a> {
     }
 
     /// Until when a part that arrives now is known. Around a split or merge, copies may be written to a wrong shard,
-    /// and come from there as late as the stream's retention allows.
+    /// and come from there very late.
     fn known_until(&self, arrival: i64, is_forwarded: bool) -> i64 {
         let born = self.manifest.born;
         let is_young = born > 0 && arrival < born.saturating_add(self.settings.stale_shards_nanos);
-        let kept = if is_forwarded || is_young { self.settings.retention_nanos } else { 0 };
+        let kept = if is_forwarded || is_young { self.settings.misplaced_nanos() } else { 0 };
         arrival.saturating_add(self.settings.seen_nanos.max(kept))
     }
 

@@ -241,7 +241,17 @@ pub(super) fn trace_in(first: u16, last: u16, number: u32) -> TraceId {
 pub(super) fn fine(trace: TraceId, number: Number) -> SpanSpec {
     let id = SpanId([number, 1, 1, 1, 1, 1, 1, 1]);
     let parent = SpanId::default();
-    SpanSpec { trace, id, parent, name: "work".to_owned(), kind: 2, start_nanos: 1, end_nanos: 2, status: 0, attributes: Vec::new() }
+    SpanSpec {
+        trace,
+        id,
+        parent,
+        name: "work".to_owned(),
+        kind: 2,
+        start_nanos: 1,
+        end_nanos: 2,
+        status: 0,
+        attributes: Vec::new(),
+    }
 }
 
 /// A span that failed: its trace is kept.

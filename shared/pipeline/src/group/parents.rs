@@ -66,7 +66,9 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
                 let watermark = manifest.watermark;
                 let slice = self.stream.read(&self.shard.id, watermark, READ_RECORDS_MAX, READ_BYTES_MAX).await?;
                 if !slice.records.is_empty() {
-                    self.take(&slice.records).await?;
+                    // Windows are closed on the way, so that what is staged does not grow with what is unread. A close
+                    // that fails is tried again at the end.
+                    self.handle(&slice.records).await?;
                 } else if !slice.is_end {
                     return Err(GroupError::ParentOpen { shard: self.shard.id.clone() });
                 } else if !self.close_next().await? {
