@@ -18,7 +18,7 @@ use spanlake_testkit::{Faults, Rng, SimStore, SpanSpec, logs_request, trace_requ
 use crate::captures::{self, Capture};
 use crate::drive::{Front, START_NANOS, block_on, grouper, rules};
 
-pub(crate) const RULES: &str = include_str!("simulation/rules.yaml");
+pub(crate) const RULES: &str = include_str!("sampled.yaml");
 const SEEDS: u64 = 60;
 const CUTS: u64 = 3;
 

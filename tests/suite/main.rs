@@ -11,5 +11,4 @@ mod lost;
 mod power;
 mod repair;
 mod reshard;
-mod simulation;
 mod weights;

@@ -1,0 +1,20 @@
+//! The seeded simulation: ingest, groupers, archivers, heartbeats, sweeper and lifecycle as they are, over ports that fail in
+//! every way that the real ones may, on one thread, under one seed. An oracle that knows nothing of the implementation
+//! judges what a reader sees, at random moments and at rest.
+
+mod journal;
+mod lake;
+mod mix;
+mod oracle;
+mod run;
+mod scheduler;
+mod store;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod world;
+
+pub use journal::{Fault, Matrix};
+pub use mix::Options;
+pub use run::{Outcome, run_seed};

@@ -1,0 +1,160 @@
+//! What a seed is made of: which faults it has and how often, which settings, how much of everything. Swarm style: most
+//! seeds lack most faults, so that each is seen alone and in company.
+
+use std::sync::{Arc, OnceLock};
+
+use spanlake_pipeline::settings::GroupSettings;
+use spanlake_policy::Rules;
+use spanlake_testkit::Rng;
+
+use crate::journal::{Fault, Rates};
+use crate::oracle::Policies;
+use crate::stream::seconds;
+
+/// The rules that a run begins with.
+pub(crate) const RULES_FIRST: &str = include_str!("rules_first.yaml");
+/// The rules that some runs switch to.
+pub(crate) const RULES_SECOND: &str = include_str!("rules_second.yaml");
+
+/// What the caller of a run may ask for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether to keep the log of all events.
+    pub is_logged: bool,
+    /// Kinds of faults that are left out.
+    pub without: Vec<Fault>,
+    /// Traces sent, at most; 0 for no limit.
+    pub traces_max: u64,
+    /// Whether shards are left as they are.
+    pub no_resharding: bool,
+    /// Whether the sweeper is left out.
+    pub no_sweeper: bool,
+}
+
+/// What a seed is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Mix {
+    pub(crate) rates: Rates,
+    pub(crate) settings: GroupSettings,
+    pub(crate) shards: u16,
+    pub(crate) rounds: u64,
+    pub(crate) traces_max: u64,
+    /// How long a round takes, at most, milliseconds.
+    pub(crate) pace_ms: u64,
+    pub(crate) file_bytes: u64,
+    pub(crate) jump_percent: u64,
+    pub(crate) redeliver_percent: u64,
+    pub(crate) reshard_percent: u64,
+    pub(crate) stale_percent: u64,
+    pub(crate) hostile_percent: u64,
+    pub(crate) overflow_percent: u64,
+    /// How often a shard is left alone for a round.
+    pub(crate) lag_percent: u64,
+    pub(crate) switches_rules: bool,
+    /// Whether the first rules are named by heartbeats, or hold by default.
+    pub(crate) names_rules: bool,
+    pub(crate) sweeps: bool,
+    /// The hour begins so long after the run, seconds; beyond the run's length if it is large.
+    pub(crate) hour_in_seconds: u64,
+}
+
+impl Mix {
+    pub(crate) fn draw(rng: &mut Rng, options: &Options) -> Self {
+        let harsh = if rng.chance(20) { 3 } else { 1 };
+        let mut rates = Rates::default();
+        for (fault, rate) in Fault::ALL.into_iter().zip(&mut rates) {
+            let most = match fault {
+                Fault::Refused412 => 0,
+                Fault::CrashBefore | Fault::CrashAfter => 25,
+                _ => 90,
+            };
+            let drawn = if rng.chance(50) { rng.below(most * harsh) } else { 0 };
+            *rate = if options.without.contains(&fault) { 0 } else { drawn };
+        }
+        let mut some = |percent: u64, most: u64| if rng.chance(percent) { rng.below(most) } else { 0 };
+        let [jump_percent, redeliver_percent, reshard_percent] = [some(50, 20), some(60, 50), some(60, 30)];
+        let [stale_percent, hostile_percent, overflow_percent, lag_percent] =
+            [some(60, 80), some(40, 40), some(5, 15), some(30, 60)];
+        Self {
+            rates,
+            settings: settings(rng),
+            shards: 1 + u16::try_from(rng.below(3)).unwrap_or(0),
+            rounds: 8 + rng.below(10),
+            traces_max: if options.traces_max == 0 { u64::MAX } else { options.traces_max },
+            pace_ms: if rng.chance(20) { 9_000 } else { 4_000 },
+            file_bytes: if rng.chance(30) { 1_500 } else { 1 << 20 },
+            jump_percent,
+            redeliver_percent,
+            reshard_percent: if options.no_resharding { 0 } else { reshard_percent },
+            stale_percent,
+            hostile_percent,
+            overflow_percent,
+            lag_percent,
+            switches_rules: rng.chance(30),
+            names_rules: rng.chance(50),
+            sweeps: rng.chance(60) && !options.no_sweeper,
+            hour_in_seconds: if rng.chance(40) { rng.below(60) } else { 1_800 },
+        }
+    }
+}
+
+fn settings(rng: &mut Rng) -> GroupSettings {
+    let mut settings = GroupSettings::default();
+    if rng.chance(40) {
+        settings.window_nanos = seconds(5);
+    }
+    if rng.chance(50) {
+        settings.seal_bytes = 1_500;
+    }
+    if rng.chance(30) {
+        settings.manifest_bytes_max = 3_000;
+    }
+    if rng.chance(40) {
+        settings.late_horizon_nanos = seconds(40);
+    }
+    if rng.chance(50) {
+        settings.seen_nanos = seconds(100);
+    }
+    if rng.chance(50) {
+        settings.trace_spans_max = 12;
+        settings.trace_errors_beyond = 2;
+    }
+    settings
+}
+
+/// Compiles rules.
+pub(crate) fn compile(text: &str) -> Result<Rules, String> {
+    let loaded = spanlake_policy::load(text, &|_| None);
+    loaded.rules.ok_or_else(|| format!("{:?}", loaded.findings))
+}
+
+/// The first rules, compiled once for all runs.
+pub(crate) fn first_rules() -> Result<Arc<Rules>, String> {
+    static FIRST: OnceLock<Result<Arc<Rules>, String>> = OnceLock::new();
+    FIRST.get_or_init(|| compile(RULES_FIRST).map(Arc::new)).clone()
+}
+
+/// The second rules' version.
+pub(crate) fn second_version() -> Result<String, String> {
+    static SECOND: OnceLock<Result<String, String>> = OnceLock::new();
+    SECOND.get_or_init(|| compile(RULES_SECOND).map(|rules| rules.version().to_owned())).clone()
+}
+
+/// The policies of both files, in the oracle's words.
+pub(crate) fn policies() -> Result<Vec<Policies>, String> {
+    let first = Policies {
+        versions: vec![String::new(), first_rules()?.version().to_owned()],
+        wait_nanos: seconds(10),
+        slow_nanos: 1_000_000_000,
+        percent: 20.0,
+        services: &["payment-service"],
+    };
+    let second = Policies {
+        versions: vec![second_version()?],
+        wait_nanos: seconds(5),
+        slow_nanos: 400_000_000,
+        percent: 50.0,
+        services: &["payment-service", "cart"],
+    };
+    Ok(vec![first, second])
+}

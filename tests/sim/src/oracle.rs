@@ -1,0 +1,293 @@
+//! What must be true, from what clients sent, what they were answered, and when the stream stored it. It knows nothing of
+//! windows, batches, shards or manifests; it reads the lake as an engine would, and evaluates the policies itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use spanlake_model::{Signal, SpanId, TraceId};
+
+use crate::lake::Visible;
+use crate::traffic::{Sent, Span};
+
+/// The four policies of a rules version.
+#[derive(Clone, Debug)]
+pub(crate) struct Policies {
+    /// What the lake calls the version.
+    pub(crate) versions: Vec<String>,
+    pub(crate) wait_nanos: i64,
+    pub(crate) slow_nanos: u64,
+    pub(crate) percent: f64,
+    pub(crate) services: &'static [&'static str],
+}
+
+impl Policies {
+    /// Whether the three policies without chance keep these spans as one trace.
+    fn keep(&self, spans: &[&Span]) -> bool {
+        let start = spans.iter().map(|span| span.start).min().unwrap_or_default();
+        let end = spans.iter().map(|span| span.end).max().unwrap_or_default();
+        end - start > self.slow_nanos || spans.iter().any(|span| span.is_error || self.services.contains(&span.service))
+    }
+}
+
+/// A signal's account, as the product tells it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) committed: u64,
+    pub(crate) kept: u64,
+    pub(crate) pending: u64,
+    pub(crate) balances: bool,
+}
+
+/// What the oracle judges.
+pub(crate) struct Evidence<'a> {
+    pub(crate) sent: &'a [Sent],
+    /// The versions of the rules, in the order in which they came into force.
+    pub(crate) policies: &'a [Policies],
+    /// When the second version was first put on the stream.
+    pub(crate) switched_nanos: Option<i64>,
+    /// Spans of a trace that are kept, errors aside.
+    pub(crate) trace_spans_max: usize,
+    pub(crate) lake: &'a Visible,
+    pub(crate) ledger: &'a BTreeMap<&'static str, Account>,
+    /// Records that cannot be read, put and counted.
+    pub(crate) quarantined: (u64, u64),
+}
+
+type Counts<K> = BTreeMap<K, u64>;
+
+fn row(values: &[String], at: usize) -> &str {
+    values.get(at).map_or("", String::as_str)
+}
+
+fn number(values: &[String], at: usize) -> u64 {
+    row(values, at).parse().unwrap_or(u64::MAX)
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+/// A decision, as the lake tells it.
+struct Decision<'a> {
+    is_kept: bool,
+    weight: f64,
+    spans: u64,
+    policies: &'a Policies,
+    is_complete: bool,
+}
+
+impl Evidence<'_> {
+    /// Holds at every moment: nothing is visible that nobody sent, nothing twice, no figure is beyond what was sent, and
+    /// the ledger balances.
+    pub(crate) fn check_any_time(&self) -> Result<(), String> {
+        let spans: BTreeSet<(String, String)> =
+            self.spans(|_| true).map(|span| (span.trace.to_string(), span.id.to_string())).collect();
+        let mut seen = BTreeSet::new();
+        for values in self.rows("spans") {
+            let id = (row(values, 0).to_owned(), row(values, 1).to_owned());
+            ensure(spans.contains(&id), || format!("I10: span {id:?} is visible and was never sent"))?;
+            ensure(seen.insert(id), || format!("I3: a span is visible twice: {values:?}"))?;
+        }
+        let texts: BTreeSet<&str> = self.sent.iter().flat_map(|sent| &sent.texts).map(String::as_str).collect();
+        let mut seen = BTreeSet::new();
+        for values in self.rows("logs").chain(self.rows("metrics_number")) {
+            ensure(texts.contains(row(values, 0)), || format!("I10: {values:?} is visible and was never sent"))?;
+            ensure(seen.insert(row(values, 0)), || format!("I3: a log or point is visible twice: {values:?}"))?;
+        }
+        let mut decided = BTreeSet::new();
+        for values in self.rows("decisions") {
+            ensure(decided.insert(values.get(..2)), || format!("I13: a decision is there twice: {values:?}"))?;
+        }
+        self.within("red_1m", &Counts::new(), &self.requests(|_| true))?;
+        self.within("service_edges_1m", &Counts::new(), &self.edges(|_| true))?;
+        for signal in Signal::ALL {
+            let (account, sent) = (self.account(signal), self.items(signal, |_| true));
+            let name = signal.items();
+            ensure(account.balances, || format!("I2: the ledger of {name} does not balance: {account:?}"))?;
+            ensure(account.committed <= sent, || format!("I2: {account:?} of {sent} {name}"))?;
+            let visible = self.visible(signal);
+            ensure(visible <= account.kept, || format!("I2: {visible} {name} are visible, {account:?}"))?;
+        }
+        ensure(self.quarantined.1 <= self.quarantined.0, || format!("I7: quarantined {:?}", self.quarantined))
+    }
+
+    /// Holds once everything has come to rest.
+    pub(crate) fn check_at_rest(&self) -> Result<(), String> {
+        self.check_any_time()?;
+        self.check_traces()?;
+        let answered = |sent: &Sent| sent.acknowledged_nanos.is_some();
+        let stored = |sent: &Sent| sent.stored.is_some();
+        for signal in Signal::ALL {
+            let (account, name) = (self.account(signal), signal.items());
+            let (least, most) = (self.items(signal, answered), self.items(signal, stored));
+            ensure((least..=most).contains(&account.committed), || format!("I2: {least} to {most} {name}, {account:?}"))?;
+            ensure(account.pending == 0, || format!("liveness: {name} at rest, {account:?}"))?;
+            let visible = self.visible(signal);
+            ensure(visible == account.kept, || format!("I2: {visible} {name} are visible, {account:?}"))?;
+        }
+        ensure(self.quarantined.1 == self.quarantined.0, || format!("I7: quarantined {:?}", self.quarantined))?;
+        self.within("red_1m", &self.requests(answered), &self.requests(stored))?;
+        let texts: BTreeSet<&str> = self.rows("logs").chain(self.rows("metrics_number")).map(|values| row(values, 0)).collect();
+        for text in self.sent.iter().filter(|sent| answered(sent)).flat_map(|sent| &sent.texts) {
+            ensure(texts.contains(text.as_str()), || format!("I2: the acknowledged {text:?} is not visible"))?;
+        }
+        Ok(())
+    }
+
+    fn check_traces(&self) -> Result<(), String> {
+        let mut traces: BTreeMap<TraceId, Vec<&Sent>> = BTreeMap::new();
+        for sent in self.sent {
+            if let Some(span) = sent.spans.first() {
+                traces.entry(span.trace).or_default().push(sent);
+            }
+        }
+        let mut together = BTreeSet::new();
+        for (trace, sent) in &traces {
+            let is_known = |sent: &&Sent| sent.acknowledged_nanos.is_some() && !sent.overflows;
+            if sent.iter().all(is_known) && self.check_trace(*trace, sent)? {
+                together.insert(*trace);
+            }
+        }
+        let is_together = |sent: &Sent| sent.spans.first().is_some_and(|span| together.contains(&span.trace));
+        self.within("service_edges_1m", &self.edges(is_together), &self.edges(|_| true))
+    }
+
+    /// Whether the trace arrived whole in time.
+    fn check_trace(&self, trace: TraceId, sent: &[&Sent]) -> Result<bool, String> {
+        let id = trace.to_string();
+        let of_trace = |table: &str| self.rows(table).filter(|values| row(values, 0) == id).collect::<Vec<_>>();
+        let spans: Vec<&Span> = sent.iter().flat_map(|sent| &sent.spans).collect();
+        let visible: BTreeMap<String, &[String]> =
+            of_trace("spans").into_iter().map(|values| (row(values, 1).to_owned(), values)).collect();
+        let is_visible = |id: SpanId| visible.contains_key(&id.to_string());
+        let decisions = of_trace("decisions").into_iter().map(|values| self.decision(values)).collect::<Result<Vec<_>, _>>()?;
+        let counted: u64 = of_trace("traces").into_iter().map(|values| number(values, 1)).sum();
+        let shown = visible.len() as u64;
+        ensure(counted == shown, || format!("I13: {id} has {shown} spans in spans and {counted} in traces"))?;
+        let Some(first) = decisions.first() else { return Err(format!("I13: acknowledged and never decided: {sent:?}")) };
+        let arrived = sent.iter().filter_map(|sent| sent.stored).map(|(first, _)| first).min().unwrap_or_default();
+        let straight: Option<Vec<i64>> = sent.iter().map(|sent| sent.straight_nanos).collect();
+        let last = straight.and_then(|nanos| nanos.into_iter().max());
+        if last.is_some_and(|last| last < arrived + first.policies.wait_nanos) {
+            let is_before = self.switched_nanos.is_none_or(|switched| last < Some(switched));
+            let is_older = self.policies.first().is_some_and(|older| older.versions == first.policies.versions);
+            ensure(!is_before || is_older, || format!("I4: {id} was decided by rules that came later"))?;
+            ensure(decisions.len() == 1, || format!("I4: {id} arrived together and was decided {} times", decisions.len()))?;
+            let times: Vec<_> = sent.iter().map(|sent| (sent.stored, sent.straight_nanos)).collect();
+            self.check_whole(&id, &spans, &visible, first)
+                .map_err(|violation| format!("{violation}; stored and answered {times:?} {:?}", of_trace("decisions")))?;
+            return Ok(true);
+        }
+        let is_whole = decisions.iter().all(|decision| decision.is_complete);
+        for span in &spans {
+            let by_itself = self.policies.iter().all(|policies| policies.keep(&[*span]));
+            let must = by_itself || decisions.iter().all(|decision| decision.is_kept);
+            ensure(!(must && is_whole) || is_visible(span.id), || format!("I4: {span:?} is not visible, by itself {by_itself}"))?;
+            let never = decisions.iter().all(|decision| !decision.is_kept)
+                && !self.policies.iter().any(|policies| policies.keep(&[*span]));
+            ensure(!never || !is_visible(span.id), || format!("I4: span {} of {id} is visible, and nothing kept it", span.id))?;
+        }
+        Ok(false)
+    }
+
+    /// A trace that arrived whole in time: its decision, and all of it or nothing.
+    fn check_whole(
+        &self,
+        id: &str,
+        spans: &[&Span],
+        visible: &BTreeMap<String, &[String]>,
+        decision: &Decision<'_>,
+    ) -> Result<(), String> {
+        let (count, must) = (spans.len(), decision.policies.keep(spans));
+        ensure(decision.spans == count as u64, || format!("I4: {id} has {count} spans, decided on {}", decision.spans))?;
+        ensure(decision.is_kept || !must, || {
+            format!("I4: {id} must be kept and was not, under {:?}: {spans:?}", decision.policies)
+        })?;
+        let expected = if decision.is_kept { count.min(self.trace_spans_max) } else { 0 };
+        ensure(visible.len() == expected, || format!("I4: {id} is torn: {} of {expected} spans are visible", visible.len()))?;
+        ensure(decision.is_complete == (count <= self.trace_spans_max || !decision.is_kept), || {
+            format!("I4: {id} says of itself that it is whole: {}", decision.is_complete)
+        })?;
+        let weight = if must { 1.0 } else { 100.0 / decision.policies.percent };
+        let is_right = |weight_told: f64| !decision.is_kept || (weight_told - weight).abs() < 1e-9;
+        ensure(is_right(decision.weight), || format!("weight of {id}: {}, not {weight}", decision.weight))?;
+        for values in visible.values() {
+            let told = row(values, 3).parse().unwrap_or(f64::NAN);
+            ensure(is_right(told) && row(values, 4) == "false", || format!("weight {weight}, not late, but {values:?}"))?;
+        }
+        Ok(())
+    }
+
+    fn decision(&self, values: &[String]) -> Result<Decision<'_>, String> {
+        let version = row(values, 5);
+        let policies = self.policies.iter().find(|policies| policies.versions.iter().any(|known| known == version));
+        let policies = policies.ok_or_else(|| format!("I13: decided by unknown rules: {values:?}"))?;
+        let (weight, is_kept) = (row(values, 3).parse().unwrap_or(f64::NAN), row(values, 2) == "kept");
+        Ok(Decision { is_kept, weight, spans: number(values, 4), policies, is_complete: row(values, 6) == "true" })
+    }
+
+    fn rows(&self, table: &str) -> impl Iterator<Item = &[String]> {
+        self.lake.get(table).into_iter().flatten().map(Vec::as_slice)
+    }
+
+    fn account(&self, signal: Signal) -> Account {
+        self.ledger.get(signal.name()).cloned().unwrap_or_default()
+    }
+
+    fn visible(&self, signal: Signal) -> u64 {
+        let table = match signal {
+            Signal::Traces => "spans",
+            Signal::Logs => "logs",
+            Signal::Metrics => "metrics_number",
+        };
+        self.rows(table).count() as u64
+    }
+
+    fn spans(&self, which: impl Fn(&Sent) -> bool) -> impl Iterator<Item = &Span> {
+        self.sent.iter().filter(move |sent| which(sent)).flat_map(|sent| &sent.spans)
+    }
+
+    fn items(&self, signal: Signal, which: impl Fn(&Sent) -> bool) -> u64 {
+        let of_signal = self.sent.iter().filter(|sent| sent.signal == signal && which(sent));
+        of_signal.map(|sent| (sent.spans.len() + sent.texts.len()) as u64).sum()
+    }
+
+    /// Spans as `red_1m` counts them.
+    fn requests(&self, which: impl Fn(&Sent) -> bool) -> Counts<Vec<String>> {
+        let mut counts = Counts::new();
+        for span in self.spans(which) {
+            let kind = if span.kind == 2 { "SERVER" } else { "CLIENT" };
+            let status = if span.is_error { "ERROR" } else { "UNSET" };
+            *counts.entry([span.service, span.name, kind, status].map(str::to_owned).to_vec()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Calls as `service_edges_1m` counts them.
+    fn edges(&self, which: impl Fn(&Sent) -> bool) -> Counts<Vec<String>> {
+        let all: Vec<&Span> = self.spans(which).collect();
+        let callers: BTreeMap<_, &str> =
+            all.iter().filter(|span| span.kind == 3).map(|span| ((span.trace, span.id), span.service)).collect();
+        let mut counts = Counts::new();
+        for span in all.iter().filter(|span| span.kind == 2) {
+            if let Some(caller) = callers.get(&(span.trace, span.parent)) {
+                *counts.entry([caller, span.service, "SERVER"].map(str::to_owned).to_vec()).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// Figures of a table lie between what must and what may be counted; its last column is the figure.
+    fn within(&self, table: &str, least: &Counts<Vec<String>>, most: &Counts<Vec<String>>) -> Result<(), String> {
+        let mut told: Counts<Vec<String>> = Counts::new();
+        for values in self.rows(table) {
+            let Some((_, key)) = values.split_last() else { continue };
+            *told.entry(key.to_vec()).or_default() += number(values, key.len());
+        }
+        let of = |counts: &Counts<Vec<String>>, key: &Vec<String>| counts.get(key).copied().unwrap_or_default();
+        for key in told.keys().chain(least.keys()) {
+            let (least, told, most) = (of(least, key), of(&told, key), of(most, key));
+            ensure((least..=most).contains(&told), || format!("I13: {table} {key:?}: {told}, not {least} to {most}"))?;
+        }
+        Ok(())
+    }
+}

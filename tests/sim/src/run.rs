@@ -1,0 +1,158 @@
+//! One run of a seed: a time of faults, a time of calm, and what must be true in both.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use spanlake_model::Signal;
+use spanlake_pipeline::inspect::{Overview, overview};
+use spanlake_pipeline::keys;
+use spanlake_pipeline::sweep::{expire, sweep};
+
+use crate::journal::Matrix;
+use crate::mix::Options;
+use crate::oracle::{Account, Evidence};
+use crate::scheduler::block_on;
+use crate::store::Quiet;
+use crate::stream::seconds;
+use crate::world::World;
+
+/// Rounds of calm after which everything must have come to rest.
+const CALM_ROUNDS: u64 = 30;
+
+/// Steps after which every call of such a round must have ended.
+const CALM_STEPS: u64 = 100_000;
+
+/// What a run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The promise that was broken, if one was.
+    pub violation: Option<String>,
+    /// A hash of all that happened: equal for equal seeds.
+    pub hash: u64,
+    /// Port calls.
+    pub calls: u64,
+    /// How often each fault hit each protocol step.
+    pub matrix: Matrix,
+    /// The events, if they were asked for.
+    pub log: Vec<String>,
+}
+
+/// Runs a seed.
+#[must_use]
+pub fn run_seed(seed: u64, options: &Options) -> Outcome {
+    let mut world = match World::new(seed, options) {
+        Ok(world) => world,
+        Err(violation) => return Outcome { violation: Some(violation), ..Outcome::default() },
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| live(&mut world)));
+    let violation = result.unwrap_or_else(|_| Err("I6: a panic".to_owned())).err();
+    let (hash, calls, matrix, log) = world.journal.finish();
+    Outcome { violation, hash, calls, matrix, log }
+}
+
+fn live(world: &mut World) -> Result<(), String> {
+    for _ in 0..world.mix.rounds {
+        world.begin_round(false);
+        let (steps, check_at) = (50 + world.rng.below(600), world.rng.below(1_500));
+        for step in 0..steps {
+            if world.scheduler.is_empty() {
+                break;
+            }
+            world.step();
+            if step == check_at {
+                world.collect()?;
+                check_any_time(world)?;
+            }
+        }
+        world.collect()?;
+    }
+    check_any_time(world)?;
+    world.calm();
+    come_to_rest(world)?;
+    clean_up(world)?;
+    world.repeat_some();
+    come_to_rest(world)?;
+    end(world)
+}
+
+/// Liveness: without faults everything comes to rest, within a time, and is as it must be.
+fn come_to_rest(world: &mut World) -> Result<(), String> {
+    let mut quiet_rounds = 0;
+    for _ in 0..CALM_ROUNDS {
+        world.begin_round(true);
+        for _ in 0..CALM_STEPS {
+            if world.scheduler.is_empty() {
+                break;
+            }
+            world.step();
+        }
+        if !world.scheduler.is_empty() {
+            return Err(format!("liveness: a call goes on and on without faults: {:?}", world.scheduler.roles()));
+        }
+        world.collect()?;
+        let waits = world.hurry_clients();
+        // What came in this round may be read in the next one, and put on the stream again for its owner.
+        quiet_rounds = if waits || !state(world)?.is_settled() { 0 } else { quiet_rounds + 1 };
+        if quiet_rounds == 3 {
+            return check(world, true);
+        }
+    }
+    let state = state(world)?;
+    let traces = state.ledger.account(Signal::Traces);
+    Err(format!("liveness: not at rest {CALM_ROUNDS} rounds after the faults: {traces:?}, undone plans {}", state.plans_undone))
+}
+
+/// With nobody under way every orphan may go, and nothing else does.
+fn clean_up(world: &World) -> Result<(), String> {
+    let store = world.store.as_ref();
+    block_on(sweep(store, world.journal.now() + 1)).map_err(|error| format!("the sweeper fails at rest: {error}"))?;
+    let leftovers = world.store.below(keys::SEALED);
+    if let Some((key, _)) = leftovers.first() {
+        return Err(format!("I12: {key} is archived, and the sweeper leaves it"));
+    }
+    Ok(())
+}
+
+/// The lifecycle takes everything at last.
+fn end(world: &World) -> Result<(), String> {
+    let store = world.store.as_ref();
+    block_on(expire(store, world.journal.now() + seconds(7_200))).map_err(|error| format!("the lifecycle fails: {error}"))?;
+    match world.store.below(keys::LAKE).first() {
+        Some((key, _)) => Err(format!("I12: {key} outlives its lifecycle")),
+        None => Ok(()),
+    }
+}
+
+fn state(world: &World) -> Result<Overview, String> {
+    block_on(overview(&Quiet(&world.store))).map_err(|error| format!("the state cannot be read: {error}"))
+}
+
+fn check_any_time(world: &World) -> Result<(), String> {
+    check(world, false)
+}
+
+fn check(world: &World, is_at_rest: bool) -> Result<(), String> {
+    if let Some(violation) = world.store.violation() {
+        return Err(violation);
+    }
+    let lake = world.reader.borrow_mut().read(&world.store.below(keys::LAKE))?;
+    let state = state(world)?;
+    let shards_balance = state.manifests.iter().all(|manifest| manifest.ledger.balances());
+    let mut ledger = BTreeMap::new();
+    for signal in Signal::ALL {
+        let account = state.ledger.account(signal);
+        let balances = account.balances() && shards_balance;
+        let (committed, kept, pending) = (account.committed, account.kept, account.pending);
+        ledger.insert(signal.name(), Account { committed, kept, pending, balances });
+    }
+    let evidence = Evidence {
+        sent: &world.sent,
+        policies: &world.policies,
+        switched_nanos: world.switched_nanos,
+        trace_spans_max: world.mix.settings.trace_spans_max,
+        lake: &lake,
+        ledger: &ledger,
+        quarantined: (world.unreadable, state.ledger.quarantined_records),
+    };
+    if is_at_rest { evidence.check_at_rest() } else { evidence.check_any_time() }
+}

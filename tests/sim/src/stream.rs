@@ -1,0 +1,148 @@
+//! The stream with faults: the memory twin of the testkit behind a door where every call is a step. It notes whose records
+//! were stored when, which is what the oracle knows of arrival.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use spanlake_model::NANOS_PER_SECOND;
+use spanlake_pipeline::ports::{AppendError, Clock, EventStream, NewRecord, Shard, Slice, StreamError};
+use spanlake_testkit::SimStream;
+
+use crate::journal::{Call, Fault, Journal};
+use crate::scheduler::block_on;
+use crate::store::LATE_NANOS;
+
+/// How far stamps jump back, at most.
+const JUMP_NANOS: u64 = 3_000_000_000;
+
+/// A record that was stored: by whose call, and its stamp.
+pub(crate) type Arrival = (u64, i64);
+
+#[derive(Default)]
+struct Notes {
+    arrivals: Vec<Arrival>,
+    late: Vec<(i64, u64, NewRecord)>,
+}
+
+/// The stream.
+pub(crate) struct Stream {
+    pub(crate) inner: SimStream,
+    journal: Arc<Journal>,
+    jump_percent: u64,
+    notes: Mutex<Notes>,
+}
+
+impl Stream {
+    pub(crate) fn new(inner: SimStream, journal: Arc<Journal>, jump_percent: u64) -> Self {
+        Self { inner, journal, jump_percent, notes: Mutex::default() }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was stored since this was last asked.
+    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
+        std::mem::take(&mut self.notes().arrivals)
+    }
+
+    /// Records that were to be stored later are.
+    pub(crate) fn settle(&self, percent: u64) {
+        let now = self.journal.now();
+        let late = std::mem::take(&mut self.notes().late);
+        for (until, caller, record) in late {
+            if now >= until || self.journal.chance(percent) {
+                self.journal.note(|| format!("late record of #{caller}"));
+                self.store(caller, record);
+            } else {
+                self.notes().late.push((until, caller, record));
+            }
+        }
+    }
+
+    /// A record of nobody.
+    pub(crate) fn push(&self, shard: usize, bytes: Vec<u8>) {
+        self.inner.set_now(self.journal.now());
+        self.inner.push(shard, bytes);
+    }
+
+    fn store(&self, caller: u64, record: NewRecord) {
+        let jump = if self.journal.chance(self.jump_percent) { self.journal.below(JUMP_NANOS).cast_signed() } else { 0 };
+        let stamp = self.journal.now() - jump;
+        self.inner.set_now(stamp);
+        drop(block_on(self.inner.append(vec![record])));
+        self.notes().arrivals.push((caller, stamp));
+    }
+
+    async fn read_step(&self, name: &'static str) -> Result<(), StreamError> {
+        match self.journal.step(Call::Read, name, "stream").await {
+            None => Ok(()),
+            Some(Fault::CrashBefore) => self.journal.crash().await,
+            Some(fault) => Err(StreamError { what: format!("simulated: {fault:?}") }),
+        }
+    }
+}
+
+impl EventStream for Stream {
+    fn shards(&self) -> Vec<Shard> {
+        self.inner.shards()
+    }
+
+    async fn list(&self) -> Result<Vec<Shard>, StreamError> {
+        self.read_step("list").await?;
+        block_on(self.inner.list())
+    }
+
+    async fn append(&self, records: Vec<NewRecord>) -> Vec<Result<(), AppendError>> {
+        let caller = self.journal.caller();
+        let fault = self.journal.step(Call::Write, "append", "stream").await;
+        let lost = || Err(AppendError::Unavailable { what: format!("simulated: {fault:?}") });
+        if fault == Some(Fault::CrashBefore) {
+            return self.journal.crash().await;
+        }
+        let mut results = Vec::with_capacity(records.len());
+        for record in records {
+            let result = match fault {
+                Some(Fault::Error500) => lost(),
+                Some(Fault::Error503) if self.journal.chance(50) => Err(AppendError::Throttled { retry_after_ms: 1_000 }),
+                Some(Fault::Zombie) => {
+                    self.notes().late.push((self.journal.now() + LATE_NANOS, caller, record));
+                    lost()
+                }
+                // Some of them may not even have come.
+                Some(Fault::LostReply | Fault::CrashAfter) if self.journal.chance(25) => lost(),
+                Some(Fault::LostReply) => {
+                    self.store(caller, record);
+                    lost()
+                }
+                _ => {
+                    self.store(caller, record);
+                    Ok(())
+                }
+            };
+            results.push(result);
+        }
+        if fault == Some(Fault::CrashAfter) {
+            return self.journal.crash().await;
+        }
+        results
+    }
+
+    async fn read(&self, shard: &str, after_sequence: u64, records_max: usize, bytes_max: usize) -> Result<Slice, StreamError> {
+        self.read_step("read").await?;
+        block_on(self.inner.read(shard, after_sequence, records_max, bytes_max))
+    }
+}
+
+/// The wall clock of the run.
+pub(crate) struct Wall(pub(crate) Arc<Journal>);
+
+impl Clock for Wall {
+    fn now_nanos(&self) -> i64 {
+        self.0.now()
+    }
+}
+
+/// Seconds as nanoseconds.
+pub(crate) const fn seconds(number: i64) -> i64 {
+    number * NANOS_PER_SECOND
+}
