@@ -21,6 +21,7 @@ GIVE_UP_PERCENT = 10
 SLICE = 50_000
 NUMBER = {"traces": "span_id", "logs": "body", "metrics": "attributes['id']"}
 TABLE = {"traces": "spans", "logs": "logs", "metrics": "metrics_number"}
+OURS = "service_name = 'shop'"
 
 
 def digits(number):
@@ -34,7 +35,7 @@ def trace_of(number):
 
 def protobuf(signal, numbers):
     if signal == "traces":
-        return request([span(trace_of(each), each.to_bytes(8, "big"), f"op {digits(each)}") for each in numbers])
+        return request([span(trace_of(each), bytes.fromhex(digits(each)), f"op {digits(each)}") for each in numbers])
     if signal == "logs":
         return request([log_record(digits(each), field(9, trace_of(each))) for each in numbers])
     return request([counter("orders", [data_point("id", digits(each)) for each in numbers])])
@@ -47,7 +48,8 @@ def as_json(signal, numbers):
                   "startTimeUnixNano": "1000000", "endTimeUnixNano": "2000000"} for each in numbers]
         body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": items}]}]}
     elif signal == "logs":
-        items = [{"timeUnixNano": "1", "body": {"stringValue": digits(each)}, "traceId": trace_of(each).hex()} for each in numbers]
+        items = [{"timeUnixNano": "1", "body": {"stringValue": digits(each)}, "traceId": trace_of(each).hex()}
+                 for each in numbers]
         body = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": items}]}]}
     else:
         points = [{"timeUnixNano": "1", "asInt": "1", "attributes": [{"key": "id", "value": {"stringValue": digits(each)}}]}
@@ -60,7 +62,8 @@ def as_json(signal, numbers):
 class Load:
     """Clients on threads of their own; used as a context, which ends when every request has been answered or given up."""
 
-    def __init__(self, port, rng, connections=CONNECTIONS, pause=PAUSE_SECONDS_MAX):
+    def __init__(self, port, rng, connections=CONNECTIONS, pause=PAUSE_SECONDS_MAX, fresh=0):
+        """`fresh`: so many of the clients make a new connection for each request."""
         self.port, self.pause = port, pause
         self.lock = threading.Lock()
         self.answered = threading.Condition(self.lock)
@@ -71,7 +74,8 @@ class Load:
         self.wait_max = 0.0
         self.stopping, self.paused = threading.Event(), threading.Event()
         seeds = [rng.randrange(1 << 32) for _ in range(connections)]
-        self.threads = [threading.Thread(target=self.client, args=(random.Random(seed),), daemon=True) for seed in seeds]
+        self.threads = [threading.Thread(target=self.client, args=(random.Random(seed), at < fresh), daemon=True)
+                        for at, seed in enumerate(seeds)]
 
     def __enter__(self):
         for thread in self.threads:
@@ -120,13 +124,15 @@ class Load:
             self.send(connection, rng, may_give_up=False)
         connection.close()
 
-    def client(self, rng):
+    def client(self, rng, is_fresh):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         while not self.stopping.is_set():
             if self.paused.is_set():
                 time.sleep(0.05)
                 continue
             self.send(connection, rng, may_give_up=True)
+            if is_fresh:
+                connection.close()
             time.sleep(rng.uniform(0, self.pause))
         connection.close()
 
@@ -198,7 +204,8 @@ def in_the_lake(spanlake, signal, numbers_end):
     for first in range(0, numbers_end + 1, SLICE):
         column = NUMBER[signal]
         between = f"{column} >= '{digits(first)}' AND {column} < '{digits(first + SLICE)}'"
-        for row in spanlake.sql(f"SELECT {column} AS number, count(*) AS times FROM {TABLE[signal]} WHERE {between} GROUP BY 1"):
+        where = f"{OURS} AND {between}"
+        for row in spanlake.sql(f"SELECT {column} AS number, count(*) AS times FROM {TABLE[signal]} WHERE {where} GROUP BY 1"):
             found[int(row["number"], 16)] += int(row["times"])
     return found
 
@@ -208,10 +215,11 @@ def compare(spanlake, load, lost_max=0):
     result = Compared()
     for signal, table in TABLE.items():
         there = in_the_lake(spanlake, signal, load.number)
-        result.rows[signal] = int(spanlake.sql(f"SELECT count(*) AS rows FROM {table}")[0]["rows"])
+        result.rows[signal] = int(spanlake.sql(f"SELECT count(*) AS rows FROM {table} WHERE {OURS}")[0]["rows"])
         taken = [(first, count) for kind, first, count in load.taken if kind == signal]
         unknown = {each for kind, first, count in load.lost if kind == signal for each in range(first, first + count)}
-        hurt = [missing for first, count in taken if (missing := [each for each in range(first, first + count) if not there[each]])]
+        missing = [[each for each in range(first, first + count) if not there[each]] for first, count in taken]
+        hurt = [numbers for numbers in missing if numbers]
         twice = [digits(each) for each, times in there.items() if times > 1]
         known = {each for first, count in taken for each in range(first, first + count)}
         strangers = [digits(each) for each in there if each not in known and each not in unknown]
@@ -227,9 +235,9 @@ def compare(spanlake, load, lost_max=0):
             result.faults.append(f"{table}: {len(twice)} items are there more than once, such as {twice[0]}")
         if strangers or result.rows[signal] != sum(there.values()):
             result.faults.append(f"{table}: {result.rows[signal]} rows, {sum(there.values())} of them known, {strangers[:3]}")
-    wrong = spanlake.sql("SELECT count(*) AS wrong FROM spans WHERE name <> 'op ' || span_id OR service_name <> 'shop'")
+    wrong = spanlake.sql(f"SELECT count(*) AS wrong FROM spans WHERE {OURS} AND name <> 'op ' || span_id")
     if int(wrong[0]["wrong"]):
-        result.faults.append(f"{wrong[0]['wrong']} spans have another name or service than was sent")
+        result.faults.append(f"{wrong[0]['wrong']} spans have another name than was sent")
     return result
 
 
@@ -237,7 +245,7 @@ def doubled(spanlake):
     """What a reader would see twice right now."""
     faults = []
     for signal, table in TABLE.items():
-        rows = spanlake.sql(f"SELECT count(*) AS rows, count(DISTINCT {NUMBER[signal]}) AS items FROM {table}")[0]
+        rows = spanlake.sql(f"SELECT count(*) AS rows, count(DISTINCT {NUMBER[signal]}) AS items FROM {table} WHERE {OURS}")[0]
         if rows["rows"] != rows["items"]:
             faults.append(f"{table}: a reader sees {rows['rows']} rows of {rows['items']} items")
     return faults

@@ -34,6 +34,7 @@ from clients import Load, compare, doubled
 from served import Failure, Spanlake, settle
 
 TORN_PERCENT = 15
+STOP_PERCENT = 10
 READ_EVERY = 10
 FLIPS = 3
 # Before each record in a segment: marker, length, shard, sequence, arrival, two checksums.
@@ -124,8 +125,8 @@ def verdict(name, spanlake, load, told, lost_max=0):
         faults.append("a panic in the log")
     repeats = sum(account["duplicates"] for account in status.ledger.values())
     print(f"{name}: {told}; {load.requests} requests answered 200 with {compared.acknowledged} items, {compared.lost} lost, "
-          f"{compared.twice} twice; {compared.unanswered} items of {load.given_up} requests that were given up, {compared.taken} of "
-          f"them taken; {repeats} repeats recognised; {before} leftovers swept, {len(unswept)} not", flush=True)
+          f"{compared.twice} twice; {compared.unanswered} items of {load.given_up} requests that were given up, {compared.taken} "
+          f"of them taken; {repeats} repeats recognised; {before} leftovers swept, {len(unswept)} not", flush=True)
     return faults, status
 
 
@@ -156,8 +157,13 @@ def kills(spanlake, rng, count):
         for number in range(count):
             spanlake.spawn()
             kind = moment(spanlake, load, rng)
-            kinds[kind] = kinds.get(kind, 0) + 1
-            spanlake.kill()
+            if kind != "in a start" and rng.randrange(100) < STOP_PERCENT:
+                # What ends well may lose as little.
+                kinds["by SIGTERM"] = kinds.get("by SIGTERM", 0) + 1
+                spanlake.stop()
+            else:
+                kinds[kind] = kinds.get(kind, 0) + 1
+                spanlake.kill()
             if load.faults:
                 break
             if rng.randrange(100) < TORN_PERCENT and (tail := tear(spanlake, rng)):
