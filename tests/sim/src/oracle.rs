@@ -136,8 +136,8 @@ impl Evidence<'_> {
     fn check_traces(&self) -> Result<(), String> {
         let mut traces: BTreeMap<TraceId, Vec<&Sent>> = BTreeMap::new();
         for sent in self.sent {
-            if let Some(span) = sent.spans.first() {
-                traces.entry(span.trace).or_default().push(sent);
+            for trace in sent.spans.iter().map(|span| span.trace).collect::<BTreeSet<_>>() {
+                traces.entry(trace).or_default().push(sent);
             }
         }
         let mut together = BTreeSet::new();
@@ -147,15 +147,14 @@ impl Evidence<'_> {
                 together.insert(*trace);
             }
         }
-        let is_together = |sent: &Sent| sent.spans.first().is_some_and(|span| together.contains(&span.trace));
-        self.within("service_edges_1m", &self.edges(is_together), &self.edges(|_| true))
+        self.within("service_edges_1m", &self.edges(|span| together.contains(&span.trace)), &self.edges(|_| true))
     }
 
     /// Whether the trace arrived whole in time.
     fn check_trace(&self, trace: TraceId, sent: &[&Sent]) -> Result<bool, String> {
         let id = trace.to_string();
         let of_trace = |table: &str| self.rows(table).filter(|values| row(values, 0) == id).collect::<Vec<_>>();
-        let spans: Vec<&Span> = sent.iter().flat_map(|sent| &sent.spans).collect();
+        let spans: Vec<&Span> = sent.iter().flat_map(|sent| &sent.spans).filter(|span| span.trace == trace).collect();
         let visible: BTreeMap<String, &[String]> =
             of_trace("spans").into_iter().map(|values| (row(values, 1).to_owned(), values)).collect();
         let is_visible = |id: SpanId| visible.contains_key(&id.to_string());
@@ -263,8 +262,8 @@ impl Evidence<'_> {
     }
 
     /// Calls as `service_edges_1m` counts them.
-    fn edges(&self, which: impl Fn(&Sent) -> bool) -> Counts<Vec<String>> {
-        let all: Vec<&Span> = self.spans(which).collect();
+    fn edges(&self, which: impl Fn(&Span) -> bool) -> Counts<Vec<String>> {
+        let all: Vec<&Span> = self.spans(|_| true).filter(|span| which(span)).collect();
         let callers: BTreeMap<_, &str> =
             all.iter().filter(|span| span.kind == 3).map(|span| ((span.trace, span.id), span.service)).collect();
         let mut counts = Counts::new();

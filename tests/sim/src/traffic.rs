@@ -128,8 +128,33 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// A trace: its spans by service, sent together, a little apart, or much too late; perhaps with logs and points.
-    pub(crate) fn trace(&mut self, now: i64) -> Vec<Sent> {
+    /// Traces: their spans by service, several traces in a request, sent together, a little apart, or much too late;
+    /// perhaps with logs and points.
+    pub(crate) fn traces(&mut self, now: i64, count: u64) -> Vec<Sent> {
+        let (mut requests, mut pooled) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let (spans, overflows) = self.trace();
+            if overflows {
+                requests.push(self.spans(SERVICES[0], spans, now, true));
+            } else {
+                pooled.extend(spans);
+            }
+        }
+        for service in SERVICES {
+            let of_service: Vec<Span> = pooled.iter().filter(|span| span.service == service).cloned().collect();
+            let pieces = if self.rng.chance(30) { 1 + of_service.len() / 2 } else { of_service.len().max(1) };
+            for piece in of_service.chunks(pieces) {
+                requests.push(self.spans(service, piece.to_vec(), now, false));
+            }
+            if let Some(span) = of_service.first().filter(|_| self.rng.chance(30)) {
+                requests.push(self.texts(service, span.trace, now));
+            }
+        }
+        requests
+    }
+
+    /// The spans of a trace, and whether they are more than a request may hold of a trace.
+    fn trace(&mut self) -> (Vec<Span>, bool) {
         let rng = &mut self.rng;
         let trace = TraceId(rng.bytes());
         let (is_error, slow, is_big) = (rng.chance(15), rng.below(10), rng.chance(4));
@@ -156,18 +181,7 @@ impl Traffic {
             let id = SpanId(rng.bytes());
             spans.push(Span { trace, id, parent, service, name, kind, is_error, start, end: start + length });
         }
-        let mut requests = Vec::new();
-        for service in SERVICES {
-            let of_service: Vec<Span> = spans.iter().filter(|span| span.service == service).cloned().collect();
-            let pieces = if self.rng.chance(30) { 1 + of_service.len() / 2 } else { of_service.len().max(1) };
-            for piece in of_service.chunks(pieces) {
-                requests.push(self.spans(service, piece.to_vec(), now, overflows));
-            }
-            if !of_service.is_empty() && self.rng.chance(30) {
-                requests.push(self.texts(service, trace, now));
-            }
-        }
-        requests
+        (spans, overflows)
     }
 
     fn due(&mut self, now: i64) -> i64 {

@@ -225,13 +225,10 @@ impl World {
 
     fn send_new(&mut self) {
         let now = self.journal.now();
-        for _ in 0..self.rng.below(4) {
-            self.traces += 1;
-            if self.traces <= self.mix.traces_max {
-                let requests = self.traffic.trace(now);
-                self.sent.extend(requests);
-            }
-        }
+        let count = self.rng.below(4).min(self.mix.traces_max.saturating_sub(self.traces));
+        self.traces += count;
+        let requests = self.traffic.traces(now, count);
+        self.sent.extend(requests);
         let nonsense = self.traffic.nonsense(now);
         self.sent.extend(nonsense);
     }
