@@ -27,8 +27,10 @@ TOOL = HERE / "trino" / "trino-local"
 ATHENA = HERE.parent.parent / "infra" / "athena"
 INSTALL_LIMIT_S, RUN_LIMIT_S = 420, 300
 SHOWN_DIFFERENCES = 3
-# Trino lists an hour that is not there twice: two periods of a day, and what is left of today and tomorrow.
-MOST_LISTS_PER_TABLE = 2 * (49 + 23 + 24)
+# What the DDL's parameters become: the lake is kept for 30 days.
+VARIABLES = ["--var", "LakeBucket=lake", "--var", "LakeDays=31"]
+# Trino lists an hour that is not there twice: two periods of a day, and what is left of today.
+MOST_LISTS_PER_TABLE = 2 * (49 + 23)
 
 # Further hours that hold a copy of each table's smallest file: days back, hour. They lie at the edges of what the DDL
 # projects, which answers with no rows, and without an error, if it is wrong. None is within two days: saved queries look there.
@@ -107,7 +109,7 @@ def by_trino(tools, data, asked, trace_id, work):
     parameters = {name: f"-- params: '{trace_id}'\n" if "?" in text else "" for name, text, _ in asked}
     script.write_text("".join(f"-- name: {name}\n{parameters[name]}{text};\n\n" for name, text, _ in asked))
     ddl = [part for path in sorted((ATHENA / "tables").glob("*.sql")) for part in ("--ddl", path)]
-    where = ["--lake", data, "--var", "LakeBucket=lake", "--database", "spanlake"]
+    where = ["--lake", data, *VARIABLES, "--database", "spanlake"]
     command = [TOOL, "run", *where, *ddl, "--sql", script, "--format", "json"]
     done = run(command, RUN_LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tools)
     print(done.stderr.strip(), flush=True)

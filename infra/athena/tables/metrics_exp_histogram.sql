@@ -1,4 +1,5 @@
 -- Generated from shared/table/src/schema. One row a data point of an exponential histogram.
+-- LakeBucket is the bucket of the lake. LakeDays is how many days back rows are seen: one more than they are kept, so 31 for 30 days.
 CREATE EXTERNAL TABLE IF NOT EXISTS `metrics_exp_histogram` (
   `time` timestamp,
   `time_unix_nano` bigint,
@@ -48,7 +49,7 @@ TBLPROPERTIES (
   'parquet.compression' = 'ZSTD',
   'projection.enabled' = 'true',
   'projection.dt.type' = 'date',
-  'projection.dt.range' = 'NOW-31DAYS,NOW+1DAYS',
+  'projection.dt.range' = 'NOW-${LakeDays}DAYS,NOW',
   'projection.dt.format' = 'yyyy-MM-dd',
   'projection.dt.interval' = '1',
   'projection.dt.interval.unit' = 'DAYS',

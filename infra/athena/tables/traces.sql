@@ -1,4 +1,5 @@
 -- Generated from shared/table/src/schema. One row for each decided and kept trace, and one more for late spans of it.
+-- LakeBucket is the bucket of the lake. LakeDays is how many days back rows are seen: one more than they are kept, so 31 for 30 days.
 CREATE EXTERNAL TABLE IF NOT EXISTS `traces` (
   `trace_id` string,
   `start_time` timestamp,
@@ -23,7 +24,7 @@ TBLPROPERTIES (
   'parquet.compression' = 'ZSTD',
   'projection.enabled' = 'true',
   'projection.dt.type' = 'date',
-  'projection.dt.range' = 'NOW-31DAYS,NOW+1DAYS',
+  'projection.dt.range' = 'NOW-${LakeDays}DAYS,NOW',
   'projection.dt.format' = 'yyyy-MM-dd',
   'projection.dt.interval' = '1',
   'projection.dt.interval.unit' = 'DAYS',

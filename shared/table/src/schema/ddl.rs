@@ -4,9 +4,6 @@ use std::fmt::Write as _;
 
 use super::{ColumnType, SCHEMA_VERSION, TABLES, Table};
 
-/// How many days Athena looks back: files are deleted after thirty.
-const DAYS: u32 = 31;
-
 /// Names of types as Athena spells them.
 fn athena_type(kind: &ColumnType) -> String {
     match kind {
@@ -25,7 +22,9 @@ fn athena_type(kind: &ColumnType) -> String {
     }
 }
 
-/// The `CREATE EXTERNAL TABLE` statement for Athena, with `${LakeBucket}` in the place of the bucket's name.
+/// The `CREATE EXTERNAL TABLE` statement for Athena, with `${LakeBucket}` in the place of the bucket's name, and `${LakeDays}`
+/// in the place of the number of days that it looks back: rows of older days are not seen, and each hour that is projected
+/// in vain costs requests.
 ///
 /// Every column name is quoted, so that no reserved word can break it. The location template and the digits of the hour
 /// are needed: without them a query silently finds no rows, or half of them.
@@ -37,7 +36,7 @@ pub fn ddl(table: &Table) -> String {
         ("parquet.compression", "ZSTD".to_owned()),
         ("projection.enabled", "true".to_owned()),
         ("projection.dt.type", "date".to_owned()),
-        ("projection.dt.range", format!("NOW-{DAYS}DAYS,NOW+1DAYS")),
+        ("projection.dt.range", "NOW-${LakeDays}DAYS,NOW".to_owned()),
         ("projection.dt.format", "yyyy-MM-dd".to_owned()),
         ("projection.dt.interval", "1".to_owned()),
         ("projection.dt.interval.unit", "DAYS".to_owned()),
@@ -48,8 +47,9 @@ pub fn ddl(table: &Table) -> String {
     ];
     let properties: Vec<_> = properties.iter().map(|(key, value)| format!("  '{key}' = '{value}'")).collect();
     format!(
-        "-- Generated from shared/table/src/schema. {}\nCREATE EXTERNAL TABLE IF NOT EXISTS `{}` (\n{}\n)\nPARTITIONED BY (`dt` \
-         string, `hour` string)\nSTORED AS PARQUET\nLOCATION '{location}'\nTBLPROPERTIES (\n{}\n);\n",
+        "-- Generated from shared/table/src/schema. {}\n-- LakeBucket is the bucket of the lake. LakeDays is how many days back \
+         rows are seen: one more than they are kept, so 31 for 30 days.\nCREATE EXTERNAL TABLE IF NOT EXISTS `{}` (\n{}\n)\n\
+         PARTITIONED BY (`dt` string, `hour` string)\nSTORED AS PARQUET\nLOCATION '{location}'\nTBLPROPERTIES (\n{}\n);\n",
         table.doc,
         table.name,
         columns.join(",\n"),
