@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Give up objects that are lost or damaged, so that their shard goes on: what they held is counted as lost
     Repair(RepairArgs),
+    /// List the records of the stream that could not be read, and fetch their bytes while they are there
+    Quarantine(QuarantineArgs),
 }
 
 #[derive(Debug, Args)]
@@ -241,6 +243,25 @@ pub(crate) struct IdArgs {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) data: DataArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Write the bytes of one record into the file --out. They are as the client sent them: no rule has masked them
+    #[arg(long, value_name = "SHARD:SEQUENCE", requires = "out", value_parser = parse_record)]
+    pub(crate) fetch: Option<(String, u64)>,
+    /// The file to write, which must not exist yet. Only its owner can read it
+    #[arg(long, value_name = "FILE", requires = "fetch")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// A shard and a sequence number, as the list shows them.
+fn parse_record(text: &str) -> Result<(String, u64), String> {
+    let wrong = || format!("{text:?} is no record: write a shard and a sequence number, such as shard-000000000001:42");
+    let (shard, sequence) = text.rsplit_once(':').ok_or_else(wrong)?;
+    Ok((shard.to_owned(), sequence.parse().map_err(|_| wrong())?))
 }
 
 #[derive(Debug, Args)]

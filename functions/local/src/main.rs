@@ -6,6 +6,7 @@ mod cli;
 mod demo;
 mod folder;
 mod lake;
+mod quarantine;
 mod repair;
 mod runtime;
 mod show;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => Ok(verify::run(&args)),
         Command::Repair(args) => Ok(repair::run(&args)),
+        Command::Quarantine(args) => quarantine::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         terminal::fail(&error);

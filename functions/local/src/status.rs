@@ -45,7 +45,12 @@ fn text(folder: &Folder, overview: &Overview) -> anyhow::Result<String> {
         writeln!(out, "  masked by {rule}: {values}")?;
     }
     if overview.quarantined > 0 {
-        writeln!(out, "  records in quarantine: {} (see {}/quarantine)", overview.quarantined, folder.path.display())?;
+        writeln!(
+            out,
+            "  records in quarantine: {} (`spanlake quarantine --data {}` lists them)",
+            overview.quarantined,
+            folder.path.display()
+        )?;
     }
     writeln!(out, "\nShards")?;
     for manifest in &overview.manifests {

@@ -63,7 +63,7 @@ pub(crate) async fn explain(folder: &Folder, id: TraceId) -> anyhow::Result<(boo
 }
 
 /// A point in time as the SQL engine writes it: `2026-11-21T08:15:00.000Z`.
-fn timestamp_text(nanos: i64) -> String {
+pub(crate) fn timestamp_text(nanos: i64) -> String {
     let partition = partition_of(nanos);
     let (date, hour) = partition.split_once('/').unwrap_or_default();
     let (date, hour) = (date.trim_start_matches("dt="), hour.trim_start_matches("hour="));
