@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spanlake_model::Signal;
+use spanlake_model::{NANOS_PER_SECOND, Signal, SpanId, TraceId};
 use spanlake_pipeline::archive::Archiver;
-use spanlake_pipeline::group::peek_manifest;
+use spanlake_pipeline::group::{Grouper, peek_manifest};
 use spanlake_pipeline::inspect::{overview, sealed_items};
 use spanlake_pipeline::keys;
 use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::{EventStream, ObjectStore, Record, Shard};
-use spanlake_pipeline::repair::{LOST_OBJECT, Mode, Repaired, repair};
+use spanlake_pipeline::repair::{LOST_OBJECT, Mode, RepairError, Repaired, repair};
 use spanlake_pipeline::settings::GroupSettings;
-use spanlake_pipeline::verify::{Checked, verify};
-use spanlake_testkit::{Faults, Rng, SimStore};
+use spanlake_pipeline::verify::{Check, Checked, verify};
+use spanlake_testkit::{Faults, Rng, SimStore, SimStream, SpanSpec, trace_request};
 
 use crate::captures::{self, Capture};
 use crate::cuts::{RULES, other_rules, records};
-use crate::drive::{Front, block_on, grouper, rules};
+use crate::drive::{Front, START_NANOS, block_on, grouper, rules};
 
 const SEEDS: u64 = 40;
 
@@ -161,6 +161,7 @@ fn lose_and_go_on(seed: u64, metrics: &[Capture], met: &mut BTreeMap<&'static st
     let dropped: u64 = done.shards.iter().flat_map(|shard| shard.dropped.0).sum();
     assert_eq!(lost(&after).iter().sum::<u64>(), dropped, "seed {seed}");
     *met.entry("items").or_default() += dropped;
+    *met.entry("waiting").or_default() += done.shards.iter().map(|shard| shard.waiting).sum::<u64>();
     assert_eq!(faulty(&reader.store), [""; 0], "seed {seed}, after {done:?}");
     let again = block_on(repair(reader.store.as_ref(), &gone, &GroupSettings::default(), Mode::GiveUp)).unwrap();
     assert_eq!(again, Repaired::default(), "seed {seed}: a second call finds nothing to do");
@@ -182,5 +183,199 @@ fn what_is_lost_is_named_and_counted_and_everything_else_goes_on() {
     }
     let least = |prefix| met.get(prefix).copied().unwrap_or_default();
     let kinds = [keys::STAGED, keys::SEEN, keys::DECISIONS, keys::SEALED];
-    assert!(kinds.into_iter().all(|prefix| least(prefix) >= 5) && least("items") > 50, "the seeds are too tame: {met:?}");
+    assert!(
+        kinds.into_iter().all(|prefix| least(prefix) >= 5) && least("items") > 50 && least("waiting") > 0,
+        "the seeds are too tame: {met:?}"
+    );
+}
+
+const KEEP_ALL: &str = include_str!("keep_all.yaml");
+
+fn span(id: u8) -> Vec<u8> {
+    let (trace, parent, attributes) = (TraceId([id; 16]), SpanId::default(), Vec::new());
+    let (id, name) = (SpanId([id; 8]), "work".to_owned());
+    let span = SpanSpec { trace, id, parent, name, kind: 2, start_nanos: 1, end_nanos: 2, status: 0, attributes };
+    trace_request("shop", &[span])
+}
+
+/// A front of one shard, and its grouper.
+fn scene() -> (Front, Arc<SimStore>, Grouper<SimStore, SimStream>) {
+    let (front, store) = (Front::new(1), Arc::new(SimStore::new(0, Faults::default())));
+    let shard = front.stream.shards().remove(0);
+    let grouper = grouper(&store, &shard, &GroupSettings::default(), KEEP_ALL);
+    (front, store, grouper)
+}
+
+fn refused(store: &SimStore, key: &str) -> RepairError {
+    block_on(repair(store, &[key.to_owned()], &GroupSettings::default(), Mode::GiveUp)).unwrap_err()
+}
+
+#[test]
+fn what_is_whole_or_no_data_object_is_not_given_up() {
+    let (front, store, mut grouper) = scene();
+    front.post(Signal::Traces, span(1));
+    block_on(grouper.handle(&front.records(0))).unwrap();
+    let before = store.snapshot();
+    let whole = before.keys().find(|key| key.starts_with(keys::STAGED)).unwrap();
+    assert!(matches!(refused(&store, whole), RepairError::Whole { .. }));
+    let manifest = before.keys().find(|key| key.starts_with(keys::MANIFEST)).unwrap();
+    for other in [manifest.as_str(), "page/0", "plan/000000000001.json", "rules/1.yaml", "lake/v1/spans/x.parquet", "nothing"] {
+        assert!(matches!(refused(&store, other), RepairError::Kind { .. }), "{other}");
+    }
+    let unknown = vec![format!("{}00", keys::STAGED)];
+    let nothing = block_on(repair(store.as_ref(), &unknown, &GroupSettings::default(), Mode::GiveUp)).unwrap();
+    assert_eq!(nothing, Repaired::default(), "what nothing refers to is not needed");
+    assert_eq!(store.snapshot(), before);
+}
+
+#[test]
+fn lost_objects_must_be_named_together() {
+    let (front, store, mut grouper) = scene();
+    for id in [1, 2] {
+        front.post(Signal::Traces, span(id));
+        block_on(grouper.handle(&front.records(0))).unwrap();
+    }
+    let staged: Vec<String> = store.snapshot().into_keys().filter(|key| key.starts_with(keys::STAGED)).collect();
+    staged.iter().for_each(|key| assert!(store.lose(key)));
+    let error = refused(&store, &staged[0]);
+    assert!(error.to_string().contains(&staged[1]), "{error}");
+    let done = give_up(&store, &staged);
+    assert_eq!(done.shards[0].dropped.0, [2, 0, 0]);
+    assert_eq!(faulty(&store), [""; 0]);
+}
+
+#[test]
+fn a_sealed_output_that_a_plan_has_taken_is_given_up_and_the_rest_of_the_plan_is_filed() {
+    let (front, store, mut grouper) = scene();
+    for id in [1, 2] {
+        front.post(Signal::Traces, span(id));
+        front.beat(START_NANOS + i64::from(id) * 40 * NANOS_PER_SECOND);
+    }
+    assert!(block_on(grouper.handle(&front.records(0))).unwrap().close_error.is_none());
+    let sealed: Vec<String> = store.snapshot().into_keys().filter(|key| key.starts_with(keys::SEALED)).collect();
+    let of_first = |key: &&String| sealed_items(&store.snapshot()[*key]).unwrap().iter().any(|item| item.trace.0 == [1; 16]);
+    let lost = sealed.iter().find(of_first).unwrap().clone();
+    assert!(store.lose(&lost));
+    // The plan is made, and cannot be carried out.
+    let mut archiver = Archiver::new(Arc::clone(&store), 1 << 20);
+    block_on(archiver.run()).unwrap_err();
+    assert!(store.snapshot().contains_key(&keys::plan(1)) && !store.snapshot().contains_key(&keys::plan_done(1)));
+    let done = give_up(&store, std::slice::from_ref(&lost));
+    assert_eq!((done.shards[0].dropped.0, done.stand_ins), ([1, 0, 0], vec![lost]));
+    assert_eq!(block_on(archiver.run()).unwrap().plans, 1);
+    let settled = block_on(overview(store.as_ref())).unwrap();
+    let account = &settled.ledger.traces;
+    assert!(settled.is_settled() && account.balances());
+    assert_eq!((account.committed, account.kept, account.dropped[LOST_OBJECT]), (2, 1, 1));
+    assert!(store.snapshot().keys().any(|key| key.starts_with("lake/v1/spans/")), "the other trace is in the lake");
+    assert_eq!(faulty(&store), [""; 0]);
+}
+
+#[test]
+fn a_repair_that_is_cut_off_at_any_call_is_made_again_and_counts_once() {
+    for percent in 1..40 {
+        let (front, store, mut grouper) = scene();
+        front.post(Signal::Traces, span(1));
+        front.beat(START_NANOS + 40 * NANOS_PER_SECOND);
+        front.post(Signal::Traces, span(2));
+        block_on(grouper.handle(&front.records(0))).unwrap();
+        let is_lost = |key: &String| [keys::STAGED, keys::SEALED].iter().any(|prefix| key.starts_with(prefix));
+        let manifest = block_on(grouper.manifest()).unwrap().clone();
+        let referenced = |key: &String| manifest.working_references().chain(manifest.sealed_references()).any(|of| of == key);
+        let lost: Vec<String> = store.snapshot().into_keys().filter(|key| is_lost(key) && referenced(key)).collect();
+        lost.iter().for_each(|key| assert!(store.lose(key)));
+        // So many of a hundred calls fail before, and as many after they took effect.
+        store.set_faults(Faults { fail_before: percent, fail_after: percent, ..Faults::default() });
+        let mut tries = 0;
+        while block_on(repair(store.as_ref(), &lost, &GroupSettings::default(), Mode::GiveUp)).is_err() {
+            tries += 1;
+            assert!(tries < 100_000);
+        }
+        store.set_faults(Faults::default());
+        let ledger = block_on(overview(store.as_ref())).unwrap().ledger;
+        assert!(ledger.balances(), "{ledger:?}");
+        assert_eq!((ledger.traces.committed, ledger.traces.dropped[LOST_OBJECT]), (2, 2), "after {tries} tries");
+        assert_eq!(faulty(&store), [""; 0]);
+    }
+}
+
+#[test]
+fn a_batch_lost_around_a_split_is_counted_once_by_those_that_hold_it() {
+    let buckets = |id: u8| spanlake_model::Bucket::of_trace(&TraceId([id; 16])).number();
+    let middle = 2048;
+    let low: u8 = (1..=255).find(|id| buckets(*id) < middle).unwrap();
+    let high: u8 = (1..=255).find(|id| buckets(*id) >= middle).unwrap();
+    // How many children have begun when the batch is lost.
+    for born in 0..=2_usize {
+        let (front, store, mut parent) = scene();
+        front.post(Signal::Traces, span(low));
+        front.post(Signal::Traces, span(high));
+        block_on(parent.handle(&front.records(0))).unwrap();
+        let parent_id = front.stream.shards()[0].id.clone();
+        front.stream.split(&parent_id, middle);
+        let child = |at: usize| {
+            let (shard, rules) = (front.stream.open_shards()[at].clone(), Arc::new(rules(KEEP_ALL).unwrap()));
+            let (store, stream, settings) = (Arc::clone(&store), Arc::clone(&front.stream), GroupSettings::default());
+            Grouper::new(store, stream, shard, settings, rules, Arc::new(|text: &str| crate::drive::rules(text)))
+        };
+        // A child that begins ends the parent; if none is to have begun, its manifest goes again.
+        for at in 0..born.max(1) {
+            block_on(child(at).manifest()).unwrap();
+        }
+        if born == 0 {
+            assert!(store.lose(&keys::manifest(&front.stream.open_shards()[0].id)));
+        }
+        let staged = store.snapshot().into_keys().find(|key| key.starts_with(keys::STAGED)).unwrap();
+        assert!(store.lose(&staged));
+        assert_eq!(faulty(&store), [staged.as_str()], "{born} born");
+        let done = give_up(&store, &[staged]);
+        assert_eq!(done.shards.len(), [1, 2, 2][born], "{done:?}");
+        let at_once = block_on(overview(store.as_ref())).unwrap().ledger;
+        assert!(at_once.balances() && at_once.traces.dropped[LOST_OBJECT] == 2, "{at_once:?}");
+        front.beat(START_NANOS + 40 * NANOS_PER_SECOND);
+        for at in 0..2 {
+            let handled = block_on(child(at).handle(&front.records(at))).unwrap();
+            assert!(handled.close_error.is_none(), "{handled:?}");
+        }
+        let ledger = block_on(overview(store.as_ref())).unwrap().ledger;
+        assert!(ledger.balances(), "{ledger:?}");
+        assert_eq!((ledger.traces.committed, ledger.traces.pending, ledger.traces.dropped[LOST_OBJECT]), (2, 0, 2));
+        assert_eq!(faulty(&store), [""; 0]);
+    }
+}
+
+#[test]
+fn verify_names_whatever_else_is_lost_or_damaged() {
+    let (front, store, mut grouper) = scene();
+    front.post(Signal::Traces, span(1));
+    front.beat(START_NANOS + 40 * NANOS_PER_SECOND);
+    front.post(Signal::Traces, span(2));
+    block_on(grouper.handle(&front.records(0))).unwrap();
+    block_on(Archiver::new(Arc::clone(&store), 1 << 20).run()).unwrap();
+    assert_eq!(checked(&store).iter().map(|checked| checked.check).collect::<Vec<_>>(), Check::ALL);
+    assert!(checked(&store).iter().all(|checked| checked.faults.is_empty()), "{:?}", checked(&store));
+    let good = store.snapshot();
+    let of = |prefix: &str| good.keys().find(|key| key.starts_with(prefix)).unwrap().clone();
+    let (manifest, plan, done, file) = (of(keys::MANIFEST), keys::plan(1), keys::plan_done(1), of("lake/v1/spans/"));
+    let spoilt = |key: &str, how: u64| {
+        spoil(&store, key, how);
+        let named = faulty(&store);
+        block_on(store.put(key, good[key].clone())).unwrap();
+        named
+    };
+    for (key, hows) in [(&manifest, 0..2), (&plan, 0..2), (&file, 1..2)] {
+        for how in hows {
+            assert!(spoilt(key, how).contains(key), "{key}, {how}");
+        }
+    }
+    // A plan that is not marked as done is carried out again: its inputs are needed, and are there.
+    assert_eq!(spoilt(&done, 0), [""; 0]);
+    assert_eq!(faulty(&store), [""; 0]);
+    // A ledger that does not fit what is staged.
+    let text = String::from_utf8(good[&manifest].to_vec()).unwrap();
+    let other = text.replacen("\"committed\":2", "\"committed\":3", 1).replacen("\"pending\":1", "\"pending\":2", 1);
+    assert_ne!(text, other);
+    block_on(store.put(&manifest, other.into())).unwrap();
+    let ledger = checked(&store).into_iter().find(|checked| checked.check == Check::Ledger).unwrap();
+    assert_eq!(ledger.faults.len(), 1, "{ledger:?}");
 }
