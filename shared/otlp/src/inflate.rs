@@ -149,11 +149,17 @@ fn inflate_zstd(context: &mut Decoder<'static>, body: &[u8], max_bytes: usize, o
     context.reinit().map_err(|_| InflateError::OutOfMemory)?;
     let mut input = InBuffer::around(body);
     loop {
-        make_room(out, max_bytes);
         let before = (input.pos(), out.len());
-        let at = out.len();
-        let mut output = OutBuffer::around_pos(out, at);
-        let left = context.run(&mut input, &mut output).map_err(|_| invalid("malformed, or its window is beyond 8 MiB"))?;
+        // The room must follow from the body alone, not from what the buffer had room for before: a frame that fits it is
+        // read in one go, whatever its window.
+        let step_bytes = step_bytes(out.len(), max_bytes);
+        out.reserve_exact(step_bytes);
+        out.resize(before.1 + step_bytes, 0);
+        let mut output = OutBuffer::around_pos(out.as_mut_slice(), before.1);
+        let left = context.run(&mut input, &mut output);
+        let end = output.pos();
+        out.truncate(end);
+        let left = left.map_err(|_| invalid("malformed, or its window is beyond 8 MiB"))?;
         check_size(out, max_bytes)?;
         if left == 0 && input.pos() == body.len() {
             return Ok(());
@@ -164,12 +170,18 @@ fn inflate_zstd(context: &mut Decoder<'static>, body: &[u8], max_bytes: usize, o
     }
 }
 
-/// Makes room in `out` if it is full, doubling it at most, up to one byte beyond the limit: that byte tells "too large".
+/// Makes room in `out` if it is full.
 fn make_room(out: &mut Vec<u8>, max_bytes: usize) {
     if out.len() == out.capacity() {
-        let allowed = max_bytes.saturating_add(1).saturating_sub(out.len());
-        out.reserve_exact(out.len().max(STEP_BYTES_MIN).min(allowed));
+        out.reserve_exact(step_bytes(out.len(), max_bytes));
     }
+}
+
+/// How much room to make behind what came out so far: as much again, up to one byte beyond the limit, which tells "too
+/// large".
+fn step_bytes(length: usize, max_bytes: usize) -> usize {
+    let allowed = max_bytes.saturating_add(1).saturating_sub(length);
+    length.max(STEP_BYTES_MIN).min(allowed)
 }
 
 const fn check_size(out: &[u8], max_bytes: usize) -> Result<(), InflateError> {

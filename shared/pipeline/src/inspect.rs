@@ -1,6 +1,8 @@
 //! Looks at the state without changing it: the ledger, how far everything is, and what is known of one trace that the
 //! lake does not show yet.
 
+mod contents;
+
 use std::collections::BTreeSet;
 
 use spanlake_model::{Bucket, Signal, SpanId, TraceId};
@@ -18,6 +20,8 @@ use crate::manifest::{DecisionsRef, Manifest, Staged};
 use crate::ports::{ObjectStore, StoreError};
 use crate::sealed::Sealed;
 use crate::staged::{Key, Row, StagedContext};
+
+pub use contents::{Contents, contents};
 
 /// Where everything is.
 #[derive(Clone, Debug, Default)]

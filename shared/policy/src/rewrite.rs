@@ -5,7 +5,8 @@
 //! without edits is copied whole; otherwise it is written again with its edits. Unknown fields are removed: they reach
 //! no table and could hide text.
 //!
-//! It fails closed: a text that is not UTF-8 is masked whole, and an item that can't be walked is dropped.
+//! It fails closed: an item that can't be walked is dropped. Ingest lets no text pass that is not UTF-8; what a rule looks
+//! into and is none all the same is masked whole.
 
 mod builtin;
 mod edits;

@@ -86,10 +86,12 @@ impl<D: Disk> Reading<'_, D> {
             // Also without a cut: a killed process leaves bytes that are there and not durable.
             file.sync()?;
         }
-        if bytes == 0 {
-            return self.disk.remove(&path);
-        }
         self.last.sequence = self.last.sequence.max(first.saturating_sub(1));
+        if bytes == 0 {
+            // The newest stays, and is written over: without it the segment before would be the newest, and what is
+            // damaged at its end would pass for a torn tail.
+            return if newest { Ok(()) } else { self.disk.remove(&path) };
+        }
         self.index.grow(first, bytes);
         // Within a segment sequence numbers have no gaps: that is how a lost one is known.
         let mut expected = first;

@@ -285,6 +285,29 @@ fn an_older_segment_without_its_end_is_damaged_not_torn() {
 }
 
 #[test]
+fn damage_before_an_empty_segment_is_damage_after_every_start() {
+    let disk = ModelDisk::new();
+    let log = open(&disk, LogOptions { segment_bytes: 1, ..options(1) });
+    for text in ["one", "two", "three"] {
+        append(&log, 0, text).unwrap();
+    }
+    drop(log);
+    let paths = segment_files(&disk);
+    disk.open(&paths[1]).unwrap().truncate(20).unwrap();
+    disk.open(&paths[2]).unwrap().truncate(0).unwrap();
+    for _ in 0..2 {
+        let log = open(&disk, options(1));
+        assert_eq!(texts(&log, 0), ["one", ""]);
+        assert_eq!((log.report().torn_bytes, log.report().damaged), (0, 1));
+    }
+    let log = open(&disk, options(1));
+    append(&log, 0, "next").unwrap();
+    assert_eq!(texts(&log, 0), ["one", "", "next"]);
+    drop(log);
+    assert_eq!(texts(&open(&disk, options(1)), 0), ["one", "", "next"]);
+}
+
+#[test]
 fn a_full_disk_refuses_and_goes_on_when_there_is_room_again() {
     let disk = ModelDisk::new();
     let log = open(&disk, options(1));

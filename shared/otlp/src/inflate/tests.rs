@@ -123,6 +123,26 @@ fn a_window_beyond_the_limit_is_refused() {
     assert_eq!(inflate(Coding::Zstd, &body, 64 << 20).unwrap_err().kind(), ErrorKind::Invalid);
 }
 
+/// A frame of one raw block: a window of 128 MiB, and a length that tells a reader with room enough that it needs none.
+fn frame_of_a_large_window(data: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(data.len()).unwrap();
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x80, 0x88];
+    frame.extend(length.to_le_bytes());
+    frame.extend(&(length << 3 | 1).to_le_bytes()[..3]);
+    frame.extend(data);
+    frame
+}
+
+#[test]
+fn whether_a_body_is_taken_does_not_depend_on_the_one_before() {
+    let body = frame_of_a_large_window(&vec![7; 100_000]);
+    let fresh = inflate(Coding::Zstd, &body, MAX);
+    let (mut inflater, mut out) = (Inflater::new(), Vec::new());
+    inflater.inflate(Coding::Zstd, &zstd(&vec![1; MAX]), MAX, &mut out).unwrap();
+    let used = inflater.inflate(Coding::Zstd, &body, MAX, &mut out).map(|()| out);
+    assert_eq!(used, fresh);
+}
+
 #[test]
 fn little_data_takes_little_memory() {
     let mut out = Vec::new();

@@ -1,0 +1,92 @@
+//! The rules file: any text is read or refused with findings, soon; rules that were read work on any text.
+
+use std::time::{Duration, Instant};
+
+use spanlake_model::{Signal, TraceId};
+use spanlake_policy::{Context, Rules, Scratch, SpanFacts, TraceFacts, load};
+
+use super::draw::Draw;
+use super::used;
+
+/// Far beyond what any file of this size takes, so that a busy machine does not look like a fault.
+const LOAD_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// The target.
+pub fn rules(data: &[u8]) {
+    let mut draw = Draw::new(data);
+    let text = config(&mut draw);
+    let begun = Instant::now();
+    let env = |name: &str| (name.len() % 2 == 1).then(|| format!("\"{name}: 1"));
+    let loaded = load(&text, &env);
+    assert!(begun.elapsed() < LOAD_TIME_MAX, "{:?} for {} bytes", begun.elapsed(), text.len());
+    let lines = text.split(['\n', '\r']).count() as u32 + 1;
+    assert!(loaded.findings.iter().all(|finding| finding.line <= Some(lines)), "a finding beyond the file");
+    if let Some(rules) = loaded.rules {
+        assert_eq!(load(&text, &env).rules.expect("the same text").version(), rules.version());
+        run(&rules);
+    }
+}
+
+/// A configuration: the text as it is, or in the place of one of the things that a configuration holds.
+fn config(draw: &mut Draw<'_>) -> String {
+    let kind = draw.byte();
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''").replace(['\n', '\r'], " "));
+    let rest = String::from_utf8_lossy(draw.rest());
+    let service = "service: {pipelines: {traces: {receivers: [otlp], processors: [p], exporters: [x]}}}\n\
+                   receivers: {otlp: {protocols: {http: }}}\nexporters: {x: }\n";
+    match kind & 15 {
+        0 => {
+            let (pattern, replacement) = rest.split_once('\u{1}').unwrap_or((&rest, "*"));
+            let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let statement = format!("replace_pattern(span.name, \"{}\", \"{}\")", escape(pattern), escape(replacement));
+            format!("processors: {{transform: {{trace_statements: [{}]}}}}\n{}", quoted(&statement), named(service, "transform"))
+        }
+        1 => {
+            format!("processors: {{transform: {{trace_statements: [{}]}}}}\n{}", quoted(&rest), named(service, "transform"))
+        }
+        2 => {
+            let values: Vec<String> = rest.split('\u{1}').map(quoted).collect();
+            let list = ["blocked_values", "blocked_key_patterns", "allowed_values", "ignored_key_patterns", "allowed_keys"];
+            let key = list[usize::from(kind >> 4) % list.len()];
+            let redaction = format!("redaction: {{allow_all_keys: {}, {key}: [{}]}}", key != "allowed_keys", values.join(", "));
+            format!("processors: {{{redaction}}}\n{}", named(service, "redaction"))
+        }
+        3 => {
+            let attribute = format!(
+                "{{name: s, type: string_attribute, string_attribute: {{key: k, values: [{}], enabled_regex_matching: true}}}}",
+                quoted(&rest)
+            );
+            format!("processors: {{tail_sampling: {{policies: [{attribute}]}}}}\n{}", named(service, "tail_sampling"))
+        }
+        4 => format!("processors:\n  tail_sampling:\n    {rest}\n{}", named(service, "tail_sampling")),
+        5 => format!("processors:\n  tail_sampling:\n    policies:\n      - {rest}\n{}", named(service, "tail_sampling")),
+        6 => format!("spanlake:\n  {rest}\n"),
+        7 => format!("processors:\n  transform:\n    {rest}\n{}", named(service, "transform")),
+        8 => format!("processors:\n  redaction:\n    {rest}\n{}", named(service, "redaction")),
+        _ => rest.into_owned(),
+    }
+}
+
+fn named(service: &str, processor: &str) -> String {
+    service.replace("[p]", &format!("[{processor}]"))
+}
+
+/// Uses everything that rules are for.
+fn run(rules: &Rules) {
+    let text = b"a aa aaa 4111 1111 1111 1111 jane@example.com \xc3\xa9 \xff 10.1.2.3 {\"k\":[1,\"x\"]} Bearer abcdef0123456789";
+    let mut item = Vec::new();
+    spanlake_otlp::wire::put_len(&mut item, 5, text);
+    spanlake_otlp::wire::put_len(&mut item, 9, b"\x0a\x01k\x12\x06\x0a\x04aaaa");
+    let mut scratch = Scratch::new();
+    for signal in Signal::ALL {
+        let context = rules.context(signal, Context::default(), &mut scratch);
+        let mut out = Vec::new();
+        rules.item(signal, &context, &item, &mut out, &mut scratch);
+    }
+    let facts = TraceFacts { bits: u64::MAX, start_nanos: 1, end_nanos: u64::MAX, spans: u64::MAX, errors: 1, bytes: 1 };
+    let decision = rules.decide(&TraceId([7; 16]), &facts);
+    assert!(decision.weight >= 1.0 && decision.weight.is_finite(), "weight {}", decision.weight);
+    used(rules.votes_text(&decision));
+    used(rules.policy_name(decision.policy));
+    used(rules.keeps_late_span(&TraceId([7; 16]), &SpanFacts::default()));
+}

@@ -1,0 +1,70 @@
+//! What the fuzzer checks, on stable Rust: inputs that once showed a fault, a few that reach deep, and random ones.
+
+#[path = "../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "a library of its own where it is fuzzed")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "any number will do where inputs are made up")]
+mod checks;
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/fuzz")
+}
+
+#[test]
+fn inputs_that_once_showed_a_fault_do_so_no_more() {
+    let mut replayed = 0;
+    for (name, target) in checks::TARGETS {
+        let Ok(inputs) = std::fs::read_dir(folder().join(name)) else { continue };
+        for input in inputs {
+            target(&std::fs::read(input.unwrap().path()).unwrap());
+            replayed += 1;
+        }
+    }
+    assert!(replayed > 0);
+}
+
+#[test]
+fn every_folder_of_inputs_belongs_to_a_check() {
+    for folder in std::fs::read_dir(folder()).unwrap() {
+        let name = folder.unwrap().file_name().into_string().unwrap();
+        assert!(checks::TARGETS.iter().any(|(known, _)| *known == name), "{name}");
+    }
+}
+
+/// The same inputs in every run.
+fn for_random_inputs(cases: u32, bytes_max: usize, name: &str) {
+    let (_, target) = checks::TARGETS.iter().find(|(known, _)| *known == name).unwrap();
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(Config { cases, failure_persistence: None, ..Config::default() }, rng);
+    runner
+        .run(&proptest::collection::vec(any::<u8>(), 0..bytes_max), |input| {
+            target(&input);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn no_random_input_shows_a_fault_in_any_decoder() {
+    for (name, cases) in [
+        ("walker", 3_000),
+        ("json", 3_000),
+        ("inflate", 500),
+        ("envelope", 2_000),
+        ("manifest", 500),
+        ("plan", 500),
+        ("staged", 1_000),
+        ("sealed", 1_000),
+        ("decisions", 1_000),
+        ("rules", 200),
+        ("rewrite", 1_000),
+        ("tables", 30),
+        ("log", 500),
+    ] {
+        for_random_inputs(cases, 400, name);
+    }
+}
