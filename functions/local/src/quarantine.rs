@@ -46,12 +46,14 @@ async fn notes(folder: &Folder) -> anyhow::Result<Vec<Note>> {
     for listed in folder.store.list(keys::QUARANTINE, None, NOTES_MAX).await.context("listing the notes")? {
         let object = folder.store.get(&listed.key).await.with_context(|| format!("reading {}", listed.key))?;
         let value: Value = object.and_then(|object| serde_json::from_slice(&object.bytes).ok()).unwrap_or_default();
-        let (text, number) = (|name: &str| value[name].as_str().unwrap_or("?").to_owned(), |name: &str| value[name].as_u64());
+        let field = |name: &str| value.get(name).unwrap_or(&Value::Null);
+        let text = |name: &str| field(name).as_str().unwrap_or("?").to_owned();
+        let number = |name: &str| field(name).as_u64().unwrap_or_default();
         notes.push(Note {
             shard: text("shard"),
-            sequence: number("sequence").unwrap_or_default(),
-            arrival_nanos: value["arrival_unix_nano"].as_i64().unwrap_or_default(),
-            bytes: number("bytes").unwrap_or_default(),
+            sequence: number("sequence"),
+            arrival_nanos: field("arrival_unix_nano").as_i64().unwrap_or_default(),
+            bytes: number("bytes"),
             reason: text("reason"),
         });
     }
