@@ -101,7 +101,8 @@ impl Process {
         let store = Arc::new(DiskStore::open(RealDisk, data.clone()).with_context(|| format!("opening {}", data.display()))?);
         let log = Arc::new(open_log(&setup, store.as_ref()).await?);
         let version = setup.rules.version().to_owned();
-        store.put(&keys::rules(&version), setup.config.clone().into()).await.context("storing the rules")?;
+        let stored = store.put(&keys::rules(&version), setup.config.clone().into()).await;
+        stored.with_context(|| format!("storing the rules in the data folder {}", data.display()))?;
 
         let (_, delete_after_days) = setup.args.days();
         let settings = DriverSettings { delete_after_days, ..DriverSettings::default() };
@@ -159,7 +160,8 @@ async fn ended(role: std::thread::JoinHandle<()>) {
 async fn open_log(setup: &Setup, store: &Store) -> anyhow::Result<Log> {
     let folder = setup.args.data.data.join(STREAM);
     let shards = if folder.is_dir() { spanlake_local::read_shards(&RealDisk, &folder).unwrap_or_default() } else { Vec::new() };
-    let known = overview(store).await.context("reading the manifests")?;
+    let data = &setup.args.data.data;
+    let known = overview(store).await.with_context(|| format!("reading the manifests of the data folder {}", data.display()))?;
     let floor = Floor {
         sequence: known.manifests.iter().map(|manifest| manifest.watermark).max().unwrap_or_default(),
         arrival_nanos: known.manifests.iter().map(|manifest| manifest.clock).max().unwrap_or_default(),
