@@ -94,7 +94,21 @@ pub async fn repair<S: ObjectStore>(
             }
         }
     }
+    if mode == Mode::GiveUp {
+        for file in world.files_of(&lost) {
+            remove(store, &file).await?;
+        }
+    }
     Ok(repaired)
+}
+
+/// Removes a file of a plan that is not carried out: it may show rows that are given up now, and what it may show is
+/// written anew.
+async fn remove<S: ObjectStore>(store: &S, file: &str) -> Result<(), RepairError> {
+    for listed in store.list(file, None, 1).await? {
+        store.delete(&listed).await?;
+    }
+    Ok(())
 }
 
 async fn read_world<S: ObjectStore>(store: &S) -> Result<World, RepairError> {

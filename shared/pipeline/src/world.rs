@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::archive::{Input, Plan};
+use crate::archive::{FileGroup, Plan};
 use crate::fetch::list_all;
 use crate::keys;
 use crate::manifest::{Manifest, superseded};
 use crate::ports::{ObjectStore, StoreError};
+use spanlake_table::schema::TABLES;
 
 /// Manifests and plans.
 pub(crate) struct World {
@@ -14,8 +15,8 @@ pub(crate) struct World {
     superseded: BTreeSet<String>,
     /// The number of the last output of each shard that a plan has taken.
     pub(crate) planned: BTreeMap<String, u64>,
-    /// What plans that are not carried out read.
-    inputs: Vec<Input>,
+    /// Plans that are not carried out.
+    undone: Vec<Plan>,
 }
 
 /// A sealed output that is not in the lake yet.
@@ -49,15 +50,15 @@ pub(crate) async fn plans<S: ObjectStore>(store: &S) -> Result<(Vec<PlanName>, O
 impl World {
     pub(crate) fn new(manifests: Vec<Manifest>) -> Self {
         let superseded = superseded(&manifests).into_iter().map(str::to_owned).collect();
-        Self { manifests, superseded, planned: BTreeMap::new(), inputs: Vec::new() }
+        Self { manifests, superseded, planned: BTreeMap::new(), undone: Vec::new() }
     }
 
     /// Notes a plan, in order of their numbers.
     pub(crate) fn note(&mut self, plan: Plan, is_done: bool) {
+        self.planned.clone_from(&plan.positions);
         if !is_done {
-            self.inputs.extend(plan.groups.into_iter().flat_map(|group| group.inputs));
+            self.undone.push(plan);
         }
-        self.planned = plan.positions;
     }
 
     /// Whether children have taken over all that the shard lists, but for its sealed outputs.
@@ -74,7 +75,8 @@ impl World {
             items: output.items,
             decisions: output.decisions.clone(),
         });
-        let taken = self.inputs.iter().filter(|input| input.shard == manifest.shard).map(|input| Output {
+        let inputs = self.undone.iter().flat_map(|plan| &plan.groups).flat_map(|group| &group.inputs);
+        let taken = inputs.filter(|input| input.shard == manifest.shard).map(|input| Output {
             number: input.number,
             key: input.key.clone(),
             items: input.items,
@@ -88,6 +90,21 @@ impl World {
     pub(crate) fn archive_needs(&self, key: &str) -> bool {
         let is_it = |output: &Output| output.key == key || output.decisions.as_deref() == Some(key);
         self.manifests.iter().any(|manifest| self.outputs(manifest).iter().any(is_it))
+    }
+
+    /// The files that plans which are not carried out may have written from any of these objects.
+    pub(crate) fn files_of(&self, lost: &BTreeSet<String>) -> Vec<String> {
+        let reads = |group: &FileGroup| {
+            let mut read = group.inputs.iter().flat_map(|input| [Some(&input.key), input.decisions.as_ref()]);
+            read.any(|key| key.is_some_and(|key| lost.contains(key)))
+        };
+        let mut files = Vec::new();
+        for plan in &self.undone {
+            for (number, _) in plan.groups.iter().enumerate().filter(|(_, group)| reads(group)) {
+                files.extend(TABLES.iter().map(|table| plan.file_key(table.name, number)));
+            }
+        }
+        files
     }
 
     /// Every data object that is needed.

@@ -139,6 +139,11 @@ impl SimStream {
         }
     }
 
+    /// The sequence number of the newest record.
+    pub fn last_sequence(&self) -> u64 {
+        self.state().sequence
+    }
+
     /// The open shards, as they truly are, in order of their ranges.
     pub fn open_shards(&self) -> Vec<Shard> {
         self.state().maps.last().cloned().unwrap_or_default()

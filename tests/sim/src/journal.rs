@@ -125,6 +125,10 @@ impl Journal {
         self.state().caller
     }
 
+    pub(crate) fn role(&self) -> &'static str {
+        self.state().role
+    }
+
     /// Whether the caller ended within its last call.
     pub(crate) fn take_crash(&self) -> bool {
         std::mem::take(&mut self.state().crashed)
@@ -142,6 +146,12 @@ impl Journal {
     /// Notes an event of the world.
     pub(crate) fn note(&self, what: impl FnOnce() -> String) {
         self.state().event(what);
+    }
+
+    /// Counts an event of the world beside the port calls.
+    pub(crate) fn happened(&self, what: &'static str) {
+        *self.state().matrix.entry((format!("world: {what}"), None)).or_default() += 1;
+        self.note(|| what.to_owned());
     }
 
     /// Lets others go first, then says what happens to the call.

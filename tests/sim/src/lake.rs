@@ -33,6 +33,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// Files may have been written anew.
+    pub(crate) fn forget(&mut self) {
+        self.known.clear();
+    }
+
     /// All rows of all files, listed under their keys.
     pub(crate) fn read(&mut self, files: &[(String, Bytes)]) -> Result<Visible, String> {
         let mut visible: Visible = COLUMNS.iter().map(|(table, _)| (*table, Vec::new())).collect();

@@ -61,6 +61,7 @@ fn shrink(seed: u64) -> Options {
     }
     try_with(&mut options, &|options| options.no_resharding = true);
     try_with(&mut options, &|options| options.no_sweeper = true);
+    try_with(&mut options, &|options| options.no_loss = true);
     for traces in [32, 24, 16, 12, 8, 6, 4, 3, 2, 1] {
         try_with(&mut options, &|options| options.traces_max = traces);
     }

@@ -7,8 +7,8 @@ use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::Rules;
 use spanlake_testkit::Rng;
 
+use crate::evidence::Policies;
 use crate::journal::{Fault, Rates};
-use crate::oracle::Policies;
 use crate::stream::seconds;
 
 /// The rules that a run begins with.
@@ -29,6 +29,8 @@ pub struct Options {
     pub no_resharding: bool,
     /// Whether the sweeper is left out.
     pub no_sweeper: bool,
+    /// Whether no object is lost and no record expires unread.
+    pub no_loss: bool,
 }
 
 /// What a seed is made of.
@@ -54,6 +56,12 @@ pub(crate) struct Mix {
     /// Whether the first rules are named by heartbeats, or hold by default.
     pub(crate) names_rules: bool,
     pub(crate) sweeps: bool,
+    /// Traces begun in a round, at most.
+    pub(crate) burst: u64,
+    /// How often the retention of records ends before they are read.
+    pub(crate) expire_percent: u64,
+    /// Whether objects are lost, and given up by an operator.
+    pub(crate) loses: bool,
     /// The hour begins so long after the run, seconds; beyond the run's length if it is large.
     pub(crate) hour_in_seconds: u64,
 }
@@ -74,7 +82,10 @@ impl Mix {
         let mut some = |percent: u64, most: u64| if rng.chance(percent) { rng.below(most) } else { 0 };
         let [jump_percent, redeliver_percent, reshard_percent] = [some(50, 20), some(60, 50), some(60, 30)];
         let [stale_percent, hostile_percent, overflow_percent, lag_percent] =
-            [some(60, 80), some(40, 40), some(5, 15), some(30, 60)];
+            [some(60, 100), some(40, 40), some(5, 15), some(30, 60)];
+        let expire_percent = some(10, 30);
+        // Now and then nothing but splits, merges and old lists of shards.
+        let (is_stormy, storm) = (rng.chance(15) && !options.no_resharding, 30 + rng.below(40));
         Self {
             rates,
             settings: settings(rng),
@@ -85,14 +96,17 @@ impl Mix {
             file_bytes: if rng.chance(30) { 1_500 } else { 1 << 20 },
             jump_percent,
             redeliver_percent,
-            reshard_percent: if options.no_resharding { 0 } else { reshard_percent },
-            stale_percent,
+            reshard_percent: if is_stormy { storm } else { reshard_percent * u64::from(!options.no_resharding) },
+            stale_percent: if is_stormy { 30 + storm } else { stale_percent },
             hostile_percent,
             overflow_percent,
             lag_percent,
             switches_rules: rng.chance(30),
             names_rules: rng.chance(50),
             sweeps: rng.chance(60) && !options.no_sweeper,
+            burst: if is_stormy || rng.chance(20) { 10 } else { 4 },
+            expire_percent: if options.no_loss { 0 } else { expire_percent },
+            loses: rng.chance(15) && !options.no_loss,
             hour_in_seconds: if rng.chance(40) { rng.below(60) } else { 1_800 },
         }
     }
@@ -107,7 +121,10 @@ fn settings(rng: &mut Rng) -> GroupSettings {
         settings.seal_bytes = 1_500;
     }
     if rng.chance(30) {
-        settings.manifest_bytes_max = 3_000;
+        settings.manifest_bytes_max = 800 + rng.index(2_200);
+    }
+    if rng.chance(20) {
+        settings.red_keys_max = 2;
     }
     if rng.chance(40) {
         settings.late_horizon_nanos = seconds(40);

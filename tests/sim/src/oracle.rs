@@ -5,66 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use spanlake_model::{Signal, SpanId, TraceId};
 
-use crate::lake::Visible;
+use crate::evidence::{Counts, Evidence, Policies, ensure, number, row};
 use crate::traffic::{Sent, Span};
-
-/// The four policies of a rules version.
-#[derive(Clone, Debug)]
-pub(crate) struct Policies {
-    /// What the lake calls the version.
-    pub(crate) versions: Vec<String>,
-    pub(crate) wait_nanos: i64,
-    pub(crate) slow_nanos: u64,
-    pub(crate) percent: f64,
-    pub(crate) services: &'static [&'static str],
-}
-
-impl Policies {
-    /// Whether the three policies without chance keep these spans as one trace.
-    fn keep(&self, spans: &[&Span]) -> bool {
-        let start = spans.iter().map(|span| span.start).min().unwrap_or_default();
-        let end = spans.iter().map(|span| span.end).max().unwrap_or_default();
-        end - start > self.slow_nanos || spans.iter().any(|span| span.is_error || self.services.contains(&span.service))
-    }
-}
-
-/// A signal's account, as the product tells it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Account {
-    pub(crate) committed: u64,
-    pub(crate) kept: u64,
-    pub(crate) pending: u64,
-    pub(crate) balances: bool,
-}
-
-/// What the oracle judges.
-pub(crate) struct Evidence<'a> {
-    pub(crate) sent: &'a [Sent],
-    /// The versions of the rules, in the order in which they came into force.
-    pub(crate) policies: &'a [Policies],
-    /// When the second version was first put on the stream.
-    pub(crate) switched_nanos: Option<i64>,
-    /// Spans of a trace that are kept, errors aside.
-    pub(crate) trace_spans_max: usize,
-    pub(crate) lake: &'a Visible,
-    pub(crate) ledger: &'a BTreeMap<&'static str, Account>,
-    /// Records that cannot be read, put and counted.
-    pub(crate) quarantined: (u64, u64),
-}
-
-type Counts<K> = BTreeMap<K, u64>;
-
-fn row(values: &[String], at: usize) -> &str {
-    values.get(at).map_or("", String::as_str)
-}
-
-fn number(values: &[String], at: usize) -> u64 {
-    row(values, at).parse().unwrap_or(u64::MAX)
-}
-
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(what()) }
-}
 
 /// A decision, as the lake tells it.
 struct Decision<'a> {
@@ -113,8 +55,7 @@ impl Evidence<'_> {
     /// Holds once everything has come to rest.
     pub(crate) fn check_at_rest(&self) -> Result<(), String> {
         self.check_any_time()?;
-        self.check_traces()?;
-        let answered = |sent: &Sent| sent.acknowledged_nanos.is_some();
+        let answered = |sent: &Sent| sent.acknowledged_nanos.is_some() && !sent.is_expired;
         let stored = |sent: &Sent| sent.stored.is_some();
         for signal in Signal::ALL {
             let (account, name) = (self.account(signal), signal.items());
@@ -125,10 +66,26 @@ impl Evidence<'_> {
             ensure(visible == account.kept, || format!("I2: {visible} {name} are visible, {account:?}"))?;
         }
         ensure(self.quarantined.1 == self.quarantined.0, || format!("I7: quarantined {:?}", self.quarantined))?;
+        if self.is_lossy {
+            return self.check_lost();
+        }
+        self.check_traces()?;
         self.within("red_1m", &self.requests(answered), &self.requests(stored))?;
         let texts: BTreeSet<&str> = self.rows("logs").chain(self.rows("metrics_number")).map(|values| row(values, 0)).collect();
         for text in self.sent.iter().filter(|sent| answered(sent)).flat_map(|sent| &sent.texts) {
             ensure(texts.contains(text.as_str()), || format!("I2: the acknowledged {text:?} is not visible"))?;
+        }
+        Ok(())
+    }
+
+    /// What was given up is counted, and nothing else is missing.
+    fn check_lost(&self) -> Result<(), String> {
+        for signal in [Signal::Logs, Signal::Metrics] {
+            let known = |sent: &&Sent| sent.signal == signal && sent.acknowledged_nanos.is_some() && !sent.is_expired;
+            let sent: usize = self.sent.iter().filter(known).map(|sent| sent.texts.len()).sum();
+            let (visible, account) = (self.visible(signal), self.account(signal));
+            let all = visible + account.lost;
+            ensure(sent as u64 <= all, || format!("I2: of {sent} {} {visible} are visible, {account:?}", signal.items()))?;
         }
         Ok(())
     }
@@ -142,7 +99,7 @@ impl Evidence<'_> {
         }
         let mut together = BTreeSet::new();
         for (trace, sent) in &traces {
-            let is_known = |sent: &&Sent| sent.acknowledged_nanos.is_some() && !sent.overflows;
+            let is_known = |sent: &&Sent| sent.acknowledged_nanos.is_some() && !sent.overflows && !sent.is_expired;
             if sent.iter().all(is_known) && self.check_trace(*trace, sent)? {
                 together.insert(*trace);
             }
@@ -222,71 +179,5 @@ impl Evidence<'_> {
         let policies = policies.ok_or_else(|| format!("I13: decided by unknown rules: {values:?}"))?;
         let (weight, is_kept) = (row(values, 3).parse().unwrap_or(f64::NAN), row(values, 2) == "kept");
         Ok(Decision { is_kept, weight, spans: number(values, 4), policies, is_complete: row(values, 6) == "true" })
-    }
-
-    fn rows(&self, table: &str) -> impl Iterator<Item = &[String]> {
-        self.lake.get(table).into_iter().flatten().map(Vec::as_slice)
-    }
-
-    fn account(&self, signal: Signal) -> Account {
-        self.ledger.get(signal.name()).cloned().unwrap_or_default()
-    }
-
-    fn visible(&self, signal: Signal) -> u64 {
-        let table = match signal {
-            Signal::Traces => "spans",
-            Signal::Logs => "logs",
-            Signal::Metrics => "metrics_number",
-        };
-        self.rows(table).count() as u64
-    }
-
-    fn spans(&self, which: impl Fn(&Sent) -> bool) -> impl Iterator<Item = &Span> {
-        self.sent.iter().filter(move |sent| which(sent)).flat_map(|sent| &sent.spans)
-    }
-
-    fn items(&self, signal: Signal, which: impl Fn(&Sent) -> bool) -> u64 {
-        let of_signal = self.sent.iter().filter(|sent| sent.signal == signal && which(sent));
-        of_signal.map(|sent| (sent.spans.len() + sent.texts.len()) as u64).sum()
-    }
-
-    /// Spans as `red_1m` counts them.
-    fn requests(&self, which: impl Fn(&Sent) -> bool) -> Counts<Vec<String>> {
-        let mut counts = Counts::new();
-        for span in self.spans(which) {
-            let kind = if span.kind == 2 { "SERVER" } else { "CLIENT" };
-            let status = if span.is_error { "ERROR" } else { "UNSET" };
-            *counts.entry([span.service, span.name, kind, status].map(str::to_owned).to_vec()).or_default() += 1;
-        }
-        counts
-    }
-
-    /// Calls as `service_edges_1m` counts them.
-    fn edges(&self, which: impl Fn(&Span) -> bool) -> Counts<Vec<String>> {
-        let all: Vec<&Span> = self.spans(|_| true).filter(|span| which(span)).collect();
-        let callers: BTreeMap<_, &str> =
-            all.iter().filter(|span| span.kind == 3).map(|span| ((span.trace, span.id), span.service)).collect();
-        let mut counts = Counts::new();
-        for span in all.iter().filter(|span| span.kind == 2) {
-            if let Some(caller) = callers.get(&(span.trace, span.parent)) {
-                *counts.entry([caller, span.service, "SERVER"].map(str::to_owned).to_vec()).or_default() += 1;
-            }
-        }
-        counts
-    }
-
-    /// Figures of a table lie between what must and what may be counted; its last column is the figure.
-    fn within(&self, table: &str, least: &Counts<Vec<String>>, most: &Counts<Vec<String>>) -> Result<(), String> {
-        let mut told: Counts<Vec<String>> = Counts::new();
-        for values in self.rows(table) {
-            let Some((_, key)) = values.split_last() else { continue };
-            *told.entry(key.to_vec()).or_default() += number(values, key.len());
-        }
-        let of = |counts: &Counts<Vec<String>>, key: &Vec<String>| counts.get(key).copied().unwrap_or_default();
-        for key in told.keys().chain(least.keys()) {
-            let (least, told, most) = (of(least, key), of(&told, key), of(most, key));
-            ensure((least..=most).contains(&told), || format!("I13: {table} {key:?}: {told}, not {least} to {most}"))?;
-        }
-        Ok(())
     }
 }

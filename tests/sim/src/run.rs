@@ -6,11 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use spanlake_model::Signal;
 use spanlake_pipeline::inspect::{Overview, overview};
 use spanlake_pipeline::keys;
+use spanlake_pipeline::repair::LOST_OBJECT;
 use spanlake_pipeline::sweep::{expire, sweep};
 
+use crate::evidence::{Account, Evidence};
 use crate::journal::Matrix;
 use crate::mix::Options;
-use crate::oracle::{Account, Evidence};
+use crate::scan::first_leak;
 use crate::scheduler::block_on;
 use crate::store::Quiet;
 use crate::stream::seconds;
@@ -21,6 +23,9 @@ const CALM_ROUNDS: u64 = 30;
 
 /// Steps after which every call of such a round must have ended.
 const CALM_STEPS: u64 = 100_000;
+
+/// Attempts of a repair; the last one is without faults.
+const REPAIRS: u32 = 20;
 
 /// What a run came to.
 #[derive(Clone, Debug, Default)]
@@ -67,12 +72,50 @@ fn live(world: &mut World) -> Result<(), String> {
         world.collect()?;
     }
     check_any_time(world)?;
+    if world.mix.loses {
+        lose(world)?;
+    }
     world.calm();
     come_to_rest(world)?;
     clean_up(world)?;
-    world.repeat_some();
+    if !world.mix.loses {
+        world.repeat_some();
+    }
     come_to_rest(world)?;
     end(world)
+}
+
+/// Some objects are lost; an operator gives them up, and does so again until it succeeds.
+fn lose(world: &mut World) -> Result<(), String> {
+    let mut rounds = 0;
+    while world.stop_all_but_groupers() {
+        rounds += 1;
+        if rounds == CALM_ROUNDS {
+            return Err("liveness: the stream is not read to its end".to_owned());
+        }
+    }
+    world.collect()?;
+    world.journal.set_rates(world.mix.rates);
+    let objects = world.lose_some();
+    for attempt in 0..REPAIRS {
+        if attempt + 1 == REPAIRS {
+            world.calm();
+        }
+        let outcome = world.spawn_repair(&objects);
+        while !world.scheduler.is_empty() {
+            world.step();
+        }
+        if let Some(outcome) = outcome.take() {
+            world.store.settle(100);
+            world.reader.borrow_mut().forget();
+            match outcome {
+                Ok(()) => return Ok(()),
+                Err(error) if attempt + 1 == REPAIRS => return Err(format!("repair: {error}")),
+                Err(_) => {}
+            }
+        }
+    }
+    Err("liveness: no repair comes to its end".to_owned())
 }
 
 /// Liveness: without faults everything comes to rest, within a time, and is as it must be.
@@ -143,16 +186,25 @@ fn check(world: &World, is_at_rest: bool) -> Result<(), String> {
         let account = state.ledger.account(signal);
         let balances = account.balances() && shards_balance;
         let (committed, kept, pending) = (account.committed, account.kept, account.pending);
-        ledger.insert(signal.name(), Account { committed, kept, pending, balances });
+        let lost = account.dropped.get(LOST_OBJECT).copied().unwrap_or_default();
+        ledger.insert(signal.name(), Account { committed, kept, pending, lost, balances });
     }
     let evidence = Evidence {
         sent: &world.sent,
         policies: &world.policies,
         switched_nanos: world.switched_nanos,
         trace_spans_max: world.mix.settings.trace_spans_max,
+        is_capped: world.mix.settings.red_keys_max < 100,
+        is_lossy: world.mix.loses,
         lake: &lake,
         ledger: &ledger,
         quarantined: (world.unreadable, state.ledger.quarantined_records),
     };
-    if is_at_rest { evidence.check_at_rest() } else { evidence.check_any_time() }
+    if !is_at_rest {
+        return evidence.check_any_time();
+    }
+    if let Some(key) = first_leak(&world.store.below("")) {
+        return Err(format!("I5: {key} holds a secret"));
+    }
+    evidence.check_at_rest()
 }

@@ -1,6 +1,7 @@
 //! The stream with faults: the memory twin of the testkit behind a door where every call is a step. It notes whose records
 //! were stored when, which is what the oracle knows of arrival.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spanlake_model::NANOS_PER_SECOND;
@@ -17,10 +18,15 @@ const JUMP_NANOS: u64 = 3_000_000_000;
 /// A record that was stored: by whose call, and its stamp.
 pub(crate) type Arrival = (u64, i64);
 
+/// A caller, and what it is.
+type Writer = (u64, &'static str);
+
 #[derive(Default)]
 struct Notes {
     arrivals: Vec<Arrival>,
-    late: Vec<(i64, u64, NewRecord)>,
+    late: Vec<(i64, Writer, NewRecord)>,
+    /// Who stored the record of a sequence number.
+    writers: BTreeMap<u64, Writer>,
 }
 
 /// The stream.
@@ -49,14 +55,31 @@ impl Stream {
     pub(crate) fn settle(&self, percent: u64) {
         let now = self.journal.now();
         let late = std::mem::take(&mut self.notes().late);
-        for (until, caller, record) in late {
+        for (until, writer, record) in late {
             if now >= until || self.journal.chance(percent) {
-                self.journal.note(|| format!("late record of #{caller}"));
-                self.store(caller, record);
+                self.journal.note(|| format!("late record of #{}", writer.0));
+                self.store(writer, record);
             } else {
-                self.notes().late.push((until, caller, record));
+                self.notes().late.push((until, writer, record));
             }
         }
+    }
+
+    /// The retention of records ends up to a sequence number, read or not; returns the callers of ingest whose records
+    /// were not, which are those behind `read`. It ends before a record of another role: nobody could say what is in it.
+    pub(crate) fn expire(&self, shard: &str, read: u64, up_to: u64) -> Vec<u64> {
+        let (mut callers, mut last) = (Vec::new(), read);
+        let notes = self.notes();
+        for record in self.inner.records(shard, read, usize::MAX).iter().take_while(|record| record.sequence <= up_to) {
+            match notes.writers.get(&record.sequence) {
+                Some((caller, "ingest")) => callers.push(*caller),
+                Some((_, "heartbeats")) => {}
+                _ => break,
+            }
+            last = record.sequence;
+        }
+        self.inner.trim(shard, last);
+        callers
     }
 
     /// A record of nobody.
@@ -65,12 +88,14 @@ impl Stream {
         self.inner.push(shard, bytes);
     }
 
-    fn store(&self, caller: u64, record: NewRecord) {
+    fn store(&self, writer: Writer, record: NewRecord) {
         let jump = if self.journal.chance(self.jump_percent) { self.journal.below(JUMP_NANOS).cast_signed() } else { 0 };
         let stamp = self.journal.now() - jump;
         self.inner.set_now(stamp);
         drop(block_on(self.inner.append(vec![record])));
-        self.notes().arrivals.push((caller, stamp));
+        let mut notes = self.notes();
+        notes.arrivals.push((writer.0, stamp));
+        notes.writers.insert(self.inner.last_sequence(), writer);
     }
 
     async fn read_step(&self, name: &'static str) -> Result<(), StreamError> {
@@ -93,7 +118,7 @@ impl EventStream for Stream {
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Vec<Result<(), AppendError>> {
-        let caller = self.journal.caller();
+        let writer = (self.journal.caller(), self.journal.role());
         let fault = self.journal.step(Call::Write, "append", "stream").await;
         let lost = || Err(AppendError::Unavailable { what: format!("simulated: {fault:?}") });
         if fault == Some(Fault::CrashBefore) {
@@ -105,17 +130,17 @@ impl EventStream for Stream {
                 Some(Fault::Error500) => lost(),
                 Some(Fault::Error503) if self.journal.chance(50) => Err(AppendError::Throttled { retry_after_ms: 1_000 }),
                 Some(Fault::Zombie) => {
-                    self.notes().late.push((self.journal.now() + LATE_NANOS, caller, record));
+                    self.notes().late.push((self.journal.now() + LATE_NANOS, writer, record));
                     lost()
                 }
                 // Some of them may not even have come.
                 Some(Fault::LostReply | Fault::CrashAfter) if self.journal.chance(25) => lost(),
                 Some(Fault::LostReply) => {
-                    self.store(caller, record);
+                    self.store(writer, record);
                     lost()
                 }
                 _ => {
-                    self.store(caller, record);
+                    self.store(writer, record);
                     Ok(())
                 }
             };

@@ -1,10 +1,17 @@
 //! What clients send, remembered in plain values for the oracle, and written as OTLP for the product.
 
+use std::io::Write;
+
 use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use serde::Serialize;
 use spanlake_model::{Signal, SpanId, TraceId};
 use spanlake_otlp::wire::{put_fixed64, put_len, put_varint_field};
 use spanlake_testkit::Rng;
 
+use crate::scan::SECRET;
 use crate::stream::seconds;
 
 /// Services; the third is the one that every trace is kept for.
@@ -28,11 +35,19 @@ pub(crate) struct Span {
     pub(crate) end: u64,
 }
 
+/// How a body is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Form {
+    pub(crate) is_json: bool,
+    pub(crate) is_gzip: bool,
+}
+
 /// A request: what it holds that must be taken, and what the client knows of its fate.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) signal: Signal,
     pub(crate) body: Bytes,
+    pub(crate) form: Form,
     pub(crate) spans: Vec<Span>,
     /// Bodies of logs, or names of points.
     pub(crate) texts: Vec<String>,
@@ -50,6 +65,8 @@ pub(crate) struct Sent {
     pub(crate) straight_nanos: Option<i64>,
     /// Whether the client gave it up without an acknowledgement.
     pub(crate) is_given_up: bool,
+    /// Whether the retention of a record of it ended before it was read.
+    pub(crate) is_expired: bool,
     /// Whether its trace is beyond what one request may hold of a trace: parts of it overflow.
     pub(crate) overflows: bool,
 }
@@ -60,6 +77,12 @@ fn attribute(key: &str, value: &[u8]) -> Vec<u8> {
     put_len(&mut out, 1, key.as_bytes());
     put_len(&mut out, 2, &any);
     out
+}
+
+/// What no rule lets through.
+fn secret(salt: &[u8]) -> Vec<u8> {
+    let salt = salt.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    [SECRET, salt.as_bytes()].concat()
 }
 
 fn span_bytes(span: &Span, name: &[u8], id: &[u8], filler: usize) -> Vec<u8> {
@@ -73,6 +96,9 @@ fn span_bytes(span: &Span, name: &[u8], id: &[u8], filler: usize) -> Vec<u8> {
     put_varint_field(&mut out, 6, u64::from(span.kind));
     put_fixed64(&mut out, 7, span.start);
     put_fixed64(&mut out, 8, span.end);
+    if span.is_error {
+        put_len(&mut out, 9, &attribute("db.password", &secret(&span.id.0)));
+    }
     if filler > 0 {
         put_len(&mut out, 9, &attribute("filler", &vec![b'x'; filler]));
     }
@@ -89,6 +115,9 @@ fn log_bytes(trace: &TraceId, body: &str) -> Vec<u8> {
     put_len(&mut any, 1, body.as_bytes());
     put_fixed64(&mut out, 1, SPANS_BEGIN_NANOS);
     put_len(&mut out, 5, &any);
+    if body.ends_with("0 end") {
+        put_len(&mut out, 6, &attribute("session_token", &secret(body.as_bytes())));
+    }
     if !trace.is_zero() {
         put_len(&mut out, 9, &trace.0);
     }
@@ -115,6 +144,21 @@ fn request(service: &str, items: &[Vec<u8>]) -> Bytes {
     put_len(&mut group, 2, &scope);
     put_len(&mut out, 1, &group);
     out.into()
+}
+
+/// Writes a request in another form; JSON as the published types write it. What they cannot read stays as it is.
+fn encode<M: Message + Default + Serialize>(body: Bytes, form: &mut Form) -> Bytes {
+    let json =
+        if form.is_json { M::decode(body.clone()).ok().and_then(|request| serde_json::to_vec(&request).ok()) } else { None };
+    form.is_json = json.is_some();
+    let body = json.map_or(body, Bytes::from);
+    if !form.is_gzip {
+        return body;
+    }
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let zipped = gzip.write_all(&body).and_then(|()| gzip.finish());
+    form.is_gzip = zipped.is_ok();
+    zipped.map_or(body, Bytes::from)
 }
 
 /// Makes requests.
@@ -193,10 +237,15 @@ impl Traffic {
         now + later.cast_signed() * 1_000_000
     }
 
+    fn form(&mut self) -> Form {
+        Form { is_json: self.rng.chance(10), is_gzip: self.rng.chance(20) }
+    }
+
     fn sent(&mut self, signal: Signal, body: Bytes, now: i64) -> Sent {
         Sent {
             signal,
             body,
+            form: Form::default(),
             spans: Vec::new(),
             texts: Vec::new(),
             expected: 200,
@@ -206,6 +255,7 @@ impl Traffic {
             acknowledged_nanos: None,
             straight_nanos: None,
             is_given_up: false,
+            is_expired: false,
             overflows: false,
         }
     }
@@ -221,7 +271,9 @@ impl Traffic {
             items.insert(0, span_bytes(span, b"\xff\xfe", &[9; 8], 0));
         }
         let body = request(service, &items);
-        Sent { spans, overflows, ..self.sent(Signal::Traces, body, now) }
+        let mut form = self.form();
+        let body = encode::<ExportTraceServiceRequest>(body, &mut form);
+        Sent { form, spans, overflows, ..self.sent(Signal::Traces, body, now) }
     }
 
     /// Logs, half of them of the trace, or data points.
@@ -234,8 +286,10 @@ impl Traffic {
         } else {
             (Signal::Metrics, texts.iter().map(|text| gauge_bytes(text)).collect())
         };
-        let body = request(service, &items);
-        Sent { texts, ..self.sent(signal, body, now) }
+        let (body, mut form) = (request(service, &items), self.form());
+        form.is_json &= signal == Signal::Logs;
+        let body = encode::<ExportLogsServiceRequest>(body, &mut form);
+        Sent { form, texts, ..self.sent(signal, body, now) }
     }
 
     /// A request that holds nothing that could be taken.

@@ -13,14 +13,15 @@ use spanlake_pipeline::ingest::{Ingest, IngestSettings};
 use spanlake_pipeline::keys;
 use spanlake_pipeline::lineage::Heartbeats;
 use spanlake_pipeline::ports::{Record, Shard};
+use spanlake_pipeline::repair::{Mode, repair};
 use spanlake_pipeline::sweep::{expire, sweep};
 use spanlake_policy::Rules;
 use spanlake_testkit::{Rng, SimStream};
 
+use crate::evidence::Policies;
 use crate::journal::{Journal, Rates};
 use crate::lake::Reader;
 use crate::mix::{self, Mix, Options};
-use crate::oracle::Policies;
 use crate::scheduler::{Scheduler, block_on};
 use crate::store::{LATE_NANOS, Quiet, Store};
 use crate::stream::{Stream, Wall, seconds};
@@ -30,10 +31,10 @@ use crate::traffic::{GIVE_UP_NANOS, Sent, Traffic};
 const HOUR_NANOS: i64 = seconds(1_790_002_800);
 
 /// A call that takes longer is ended.
-pub(crate) const CALL_NANOS: i64 = seconds(15);
+pub(crate) const CALL_NANOS: i64 = seconds(8);
 
 /// Older than anything that a call under way, or a late write, may still refer to.
-pub(crate) const SWEEP_NANOS: i64 = CALL_NANOS + LATE_NANOS + seconds(10);
+pub(crate) const SWEEP_NANOS: i64 = CALL_NANOS + LATE_NANOS + seconds(1);
 
 type TheGrouper = Grouper<Store, Stream>;
 type Warm<T> = Rc<RefCell<Vec<T>>>;
@@ -205,27 +206,28 @@ impl World {
             if open.len() < 5 && self.rng.chance(60) {
                 let middle = 1 + self.rng.below(u64::from(shard.range.last - shard.range.first).max(1));
                 self.stream.inner.split(&shard.id, shard.range.first + u16::try_from(middle).unwrap_or(0));
+                self.journal.happened("a shard is split");
             } else if let Some(upper) = open.get(at + 1) {
                 self.stream.inner.merge(&shard.id, &upper.id);
+                self.journal.happened("two shards are merged");
             }
-            self.journal.note(|| format!("resharded at {}", shard.id));
         }
         self.epoch += 1;
         self.stream.inner.set_stale(self.mix.stale_percent);
-        self.stale_rounds = 2;
+        self.stale_rounds = 2 + self.rng.below(3);
     }
 
     fn switch_rules(&mut self) {
         if self.mix.switches_rules && self.switched_nanos.is_none() && self.rng.chance(20) {
             self.switched_nanos = Some(self.journal.now());
             self.version = mix::second_version().unwrap_or_default();
-            self.journal.note(|| "the rules are switched".to_owned());
+            self.journal.happened("the rules are switched");
         }
     }
 
     fn send_new(&mut self) {
         let now = self.journal.now();
-        let count = self.rng.below(4).min(self.mix.traces_max.saturating_sub(self.traces));
+        let count = self.rng.below(self.mix.burst).min(self.mix.traces_max.saturating_sub(self.traces));
         self.traces += count;
         let requests = self.traffic.traces(now, count);
         self.sent.extend(requests);
@@ -237,6 +239,7 @@ impl World {
         let open = self.stream.inner.open_shards().len();
         let bytes: [u8; 24] = self.rng.bytes();
         self.stream.push(self.rng.index(open), bytes.to_vec());
+        self.journal.happened("an unreadable record is put");
         self.unreadable += 1;
     }
 
@@ -250,8 +253,77 @@ impl World {
                 let found = block_on(peek_manifest(&Quiet(&self.store), &shard.id));
                 let watermark = found.ok().flatten().map_or(0, |(manifest, _)| manifest.watermark);
                 self.stream.inner.trim(&shard.id, watermark);
+                if self.rng.chance(self.mix.expire_percent) {
+                    self.expire(&shard.id, watermark);
+                }
             }
         }
+    }
+
+    /// The retention of records ends though they were not read: what is on the stream for too long is lost.
+    fn expire(&mut self, shard: &str, watermark: u64) {
+        let up_to = watermark + self.rng.below(60);
+        for caller in self.stream.expire(shard, watermark, up_to) {
+            if let Some(sent) = self.attempts.get(&caller).and_then(|request| self.sent.get_mut(*request)) {
+                // How long a part is remembered counts from its last copy that was read.
+                (sent.is_expired, sent.repeats) = (true, 0);
+                sent.is_given_up |= sent.acknowledged_nanos.is_none();
+                self.journal.happened("a record expires unread");
+            }
+        }
+    }
+
+    /// Clients and everybody else stop; without faults, groupers go on with what is on the stream. Returns whether there
+    /// is more.
+    pub(crate) fn stop_all_but_groupers(&mut self) -> bool {
+        self.calm();
+        self.scheduler.end_older_than(i64::MAX);
+        // With a lost batch the ids in it are lost, and what comes again is new.
+        for sent in &mut self.sent {
+            sent.is_given_up |= sent.acknowledged_nanos.is_none();
+            sent.repeats = 0;
+        }
+        let before = self.stream.inner.last_sequence();
+        self.spawn_groupers(true);
+        while !self.scheduler.is_empty() {
+            self.step();
+        }
+        let read = self.checkpoints.borrow();
+        let is_unread = |shard: &Shard| {
+            let from = read.get(&shard.id).copied().unwrap_or_default();
+            !self.stream.inner.records(&shard.id, from, 1).is_empty()
+        };
+        self.stream.inner.last_sequence() > before || self.stream.inner.all_shards().iter().any(is_unread)
+    }
+
+    /// Some objects are gone or damaged; nobody has anything in memory.
+    pub(crate) fn lose_some(&mut self) -> Vec<String> {
+        self.groupers.borrow_mut().clear();
+        self.archivers.borrow_mut().clear();
+        self.heartbeats.borrow_mut().clear();
+        let mut objects = BTreeSet::new();
+        for _ in 0..=self.rng.below(3) {
+            let kinds = [keys::STAGED, keys::SEALED, keys::DECISIONS];
+            let held = self.store.below(kinds.get(self.rng.index(3)).copied().unwrap_or_default());
+            objects.extend(held.get(self.rng.index(held.len())).map(|(key, _)| key.clone()));
+        }
+        for key in &objects {
+            self.store.lose(key, self.rng.chance(50));
+            self.journal.happened("an object is lost");
+        }
+        objects.into_iter().collect()
+    }
+
+    /// Begins to give objects up; whether that succeeds is told by the second.
+    pub(crate) fn spawn_repair(&mut self, objects: &[String]) -> Rc<RefCell<Option<Result<(), String>>>> {
+        let (store, settings, objects) = (Arc::clone(&self.store), self.mix.settings.clone(), objects.to_vec());
+        let outcome = Rc::new(RefCell::new(None));
+        let told = Rc::clone(&outcome);
+        self.scheduler.spawn("repair", |_| async move {
+            let repaired = repair(store.as_ref(), &objects, &settings, Mode::GiveUp).await;
+            *told.borrow_mut() = Some(repaired.map(drop).map_err(|error| error.to_string()));
+        });
+        outcome
     }
 
     fn spawn_clients(&mut self) {
@@ -279,7 +351,11 @@ impl World {
     /// Sends a request; the answer is noted with its time.
     pub(crate) fn send(&mut self, request: usize) {
         let Some(sent) = self.sent.get(request) else { return };
-        let head = Request::post(format!("/v1/{}", sent.signal.name())).header("content-type", "application/x-protobuf");
+        let content_type = if sent.form.is_json { "application/json" } else { "application/x-protobuf" };
+        let mut head = Request::post(format!("/v1/{}", sent.signal.name())).header("content-type", content_type);
+        if sent.form.is_gzip {
+            head = head.header("content-encoding", "gzip");
+        }
         let Ok(message) = head.body(sent.body.clone()) else { return };
         let (client, answers, journal) = (Rc::clone(&self.client), Rc::clone(&self.answers), Arc::clone(&self.journal));
         let id = self.scheduler.spawn("ingest", |id| async move {
@@ -397,6 +473,7 @@ impl World {
         if !self.rng.chance(self.mix.redeliver_percent) {
             return self.stream.inner.records(shard, checkpoint, most);
         }
+        self.journal.happened("records are delivered again");
         let from = checkpoint.saturating_sub(self.rng.below(200));
         let mut records = self.stream.inner.records(shard, from, most);
         if records.last().is_some_and(|last| last.sequence <= checkpoint) && self.rng.chance(50) {
@@ -430,7 +507,9 @@ impl World {
         for request in 0..self.sent.len() {
             let now = self.journal.now();
             let may = self.sent.get(request).is_some_and(|sent| {
-                sent.acknowledged_nanos.is_some() && sent.stored.is_some_and(|(_, last)| now - last < remembered)
+                sent.acknowledged_nanos.is_some()
+                    && !sent.is_expired
+                    && sent.stored.is_some_and(|(_, last)| now - last < remembered)
             });
             if may && self.rng.chance(40) {
                 self.send(request);
