@@ -87,3 +87,51 @@ fn a_truncated_or_lost_sealed_output_fails_its_plan_by_name_until_it_is_back() {
     assert_eq!(block_on(rerun.run()).unwrap().plans, 1);
     assert_eq!(store.snapshot(), before);
 }
+
+/// A shard with a window that is filed, and records that are not.
+fn filed() -> (Front, Arc<SimStore>) {
+    let front = Front::new(1);
+    let store = Arc::new(SimStore::new(0, Faults::default()));
+    let mut grouper = grouper(&store, &front.stream.shards().remove(0), &GroupSettings::default(), KEEP_ALL);
+    front.post(Signal::Traces, body(1));
+    front.beat(START_NANOS + 40 * NANOS_PER_SECOND);
+    block_on(grouper.handle(&front.records(0))).unwrap();
+    assert_eq!(block_on(Archiver::new(Arc::clone(&store), 1 << 20).run()).unwrap().plans, 1);
+    (front, store)
+}
+
+#[test]
+fn a_shard_whose_manifest_is_gone_is_not_begun_anew() {
+    let (front, store) = filed();
+    let key = keys::manifest(&front.stream.shards().remove(0).id);
+    let manifest = store.snapshot().remove(&key).unwrap();
+    assert!(store.lose(&key));
+    let mut cold = grouper(&store, &front.stream.shards().remove(0), &GroupSettings::default(), KEEP_ALL);
+    let error = block_on(cold.handle(&front.records(0))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadData);
+    assert!(error.to_string().contains(&key), "{error}");
+    block_on(store.put(&key, manifest)).unwrap();
+    assert!(block_on(cold.handle(&front.records(0))).is_ok());
+}
+
+#[test]
+fn nothing_is_filed_twice_when_a_plan_is_gone() {
+    let (front, store) = filed();
+    let plan = store.snapshot().remove(&keys::plan(1)).unwrap();
+    assert!(store.lose(&keys::plan(1)));
+    let refused = |names: &str| {
+        let error = block_on(Archiver::new(Arc::clone(&store), 1 << 20).run()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadData);
+        assert!(error.to_string().contains(names), "{error}");
+    };
+    refused(&keys::plan(1));
+    assert!(store.lose(&keys::plan_done(1)));
+    // What the plan took is no longer listed: the next output shows that something is missing.
+    front.post(Signal::Traces, body(2));
+    front.beat(START_NANOS + 90 * NANOS_PER_SECOND);
+    let mut grouper = grouper(&store, &front.stream.shards().remove(0), &GroupSettings::default(), KEEP_ALL);
+    block_on(grouper.handle(&front.records(0))).unwrap();
+    refused("shard");
+    block_on(store.put(&keys::plan(1), plan)).unwrap();
+    assert_eq!(block_on(Archiver::new(Arc::clone(&store), 1 << 20).run()).unwrap().plans, 2);
+}

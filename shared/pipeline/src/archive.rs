@@ -50,6 +50,28 @@ pub enum ArchiveError {
         #[source]
         source: PlanDamaged,
     },
+    /// A plan that was carried out is gone.
+    #[error(
+        "{} is gone, though it was carried out: bring it back from a backup or an older version of the object; without it \
+         what it took would be filed twice", keys::plan(*number)
+    )]
+    PlanLost {
+        /// Its number.
+        number: u64,
+    },
+    /// Outputs are neither listed nor planned.
+    #[error(
+        "shard {shard} lists its outputs from number {first} on, and plans have taken them up to {planned}: the newest plan \
+         or an older manifest is missing; bring it back from a backup or an older version of the object"
+    )]
+    OutputsLost {
+        /// The shard's id.
+        shard: String,
+        /// The last number that a plan has taken.
+        planned: u64,
+        /// The first one listed behind it.
+        first: u64,
+    },
     /// A table could not be written.
     #[error("writing the files of plan {plan}")]
     Table {
@@ -69,7 +91,7 @@ impl ArchiveError {
             Self::Store(error) => error.kind(),
             Self::Fetch(error) => error.kind(),
             Self::Group(error) => error.kind(),
-            Self::Plan { .. } => ErrorKind::BadData,
+            Self::Plan { .. } | Self::PlanLost { .. } | Self::OutputsLost { .. } => ErrorKind::BadData,
             Self::Table { .. } => ErrorKind::Bug,
         }
     }
@@ -128,6 +150,7 @@ impl<S: ObjectStore> Archiver<S> {
         if let Some(last) = &last {
             self.prune(last, &manifests).await?;
         }
+        refuse_gaps(last.as_ref(), &manifests)?;
         let Some(plan) = Plan::next(last.as_ref(), &manifests, self.file_bytes) else { return Ok(archived) };
         match self.store.put_new(&keys::plan(plan.number), plan.encode()).await? {
             Conditional::Done(_) => {}
@@ -141,16 +164,21 @@ impl<S: ObjectStore> Archiver<S> {
     }
 
     /// Numbers of all plans that are not known to be done, and of the newest one, ascending.
-    async fn undone(&self) -> Result<Vec<u64>, StoreError> {
-        let mut numbers = Vec::new();
+    async fn undone(&self) -> Result<Vec<u64>, ArchiveError> {
+        let (mut numbers, mut last_done) = (Vec::new(), 0);
         let mut after = keys::plan(self.done_to);
         loop {
             let page = self.store.list(keys::PLAN, Some(&after), LIST_MOST).await?;
-            numbers.extend(page.iter().filter_map(|listed| plan::number_of(&listed.key)));
+            numbers.extend(page.iter().filter_map(|listed| plan::number_of(&listed.key, keys::PLAN_MADE)));
+            last_done = page.iter().filter_map(|listed| plan::number_of(&listed.key, keys::PLAN_DONE)).fold(last_done, u64::max);
             match page.last() {
                 Some(last) if page.len() == LIST_MOST => after.clone_from(&last.key),
-                _ => return Ok(numbers),
+                _ => break,
             }
+        }
+        match last_done > numbers.last().copied().unwrap_or(self.done_to) {
+            true => Err(ArchiveError::PlanLost { number: last_done }),
+            false => Ok(numbers),
         }
     }
 
@@ -204,6 +232,19 @@ impl<S: ObjectStore> Archiver<S> {
         // The grouper kept winning: the outputs are skipped by position all the same, and a later run prunes them.
         Ok(())
     }
+}
+
+/// Every output of a shard is in a plan, or listed: there is none between.
+fn refuse_gaps(last: Option<&Plan>, manifests: &[Manifest]) -> Result<(), ArchiveError> {
+    for Manifest { shard, sealed, .. } in manifests {
+        let planned = last.and_then(|plan| plan.positions.get(shard)).copied().unwrap_or_default();
+        if let Some(first) = sealed.iter().map(|output| output.number).find(|number| *number > planned)
+            && first > planned + 1
+        {
+            return Err(ArchiveError::OutputsLost { shard: shard.clone(), planned, first });
+        }
+    }
+    Ok(())
 }
 
 impl Damaged {

@@ -26,6 +26,7 @@ use crate::seen::{Known, Prefixes, SeenRecord};
 use crate::settings::GroupSettings;
 use crate::stage::{BatchPlan, PlanError, RulesBook, fresh_records, plan_batch};
 use crate::staged::read_seen_object;
+use crate::world::planned;
 pub use error::GroupError;
 
 /// How often a swap that another writer won is tried again within a call.
@@ -127,6 +128,7 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
             if let Some(found) = peek_manifest(self.store.as_ref(), &self.shard.id).await? {
                 return Ok(found);
             }
+            self.refuse_a_second_life().await?;
             let mut manifest = self.begin().await?;
             let bytes = stored(self.store.as_ref(), &mut manifest, self.settings.manifest_bytes_max).await?;
             if let Conditional::Done(etag) = self.store.put_new(&keys::manifest(&self.shard.id), bytes).await? {
@@ -134,6 +136,16 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
             }
         }
         Err(self.contended())
+    }
+
+    /// A shard whose outputs were archived had a manifest. Begun anew, it would file everything on the stream twice.
+    async fn refuse_a_second_life(&self) -> Result<(), GroupError> {
+        let (store, shard) = (self.store.as_ref(), &self.shard.id);
+        // Another instance may have begun the shard meanwhile.
+        if planned(store, shard).await? == 0 || peek_manifest(store, shard).await?.is_some() {
+            return Ok(());
+        }
+        Err(GroupError::ManifestLost { shard: shard.clone() })
     }
 
     async fn commit(&mut self, records: &[Record]) -> Result<u64, GroupError> {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::archive::{FileGroup, Plan};
-use crate::fetch::list_all;
+use crate::fetch::{get_whole, list_all};
+use crate::group::GroupError;
 use crate::keys;
 use crate::manifest::{Manifest, superseded};
 use crate::ports::{ObjectStore, StoreError};
@@ -45,6 +46,14 @@ pub(crate) async fn plans<S: ObjectStore>(store: &S) -> Result<(Vec<PlanName>, O
     let name = |stem: &String| PlanName { key: format!("{stem}{}", keys::PLAN_MADE), is_done: done.contains(stem) };
     let newest_done = done.last().map(|stem| format!("{stem}{}", keys::PLAN_MADE));
     Ok((counts.map(name).collect(), newest_done))
+}
+
+/// The number of the last output of a shard that a plan has taken.
+pub(crate) async fn planned<S: ObjectStore>(store: &S, shard: &str) -> Result<u64, GroupError> {
+    let Some(PlanName { key, .. }) = plans(store).await?.0.pop() else { return Ok(0) };
+    let bytes = get_whole(store, &key).await?;
+    let plan = Plan::decode(&bytes).map_err(|source| GroupError::Plan { key, source })?;
+    Ok(plan.positions.get(shard).copied().unwrap_or_default())
 }
 
 impl World {

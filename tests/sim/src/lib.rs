@@ -17,6 +17,10 @@ mod tests;
 mod traffic;
 mod world;
 
+/// Counts what is allocated, for I6.
+#[global_allocator]
+static HEAP: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+
 pub use journal::{Fault, Matrix};
 pub use mix::Options;
 pub use run::{Outcome, run_seed};

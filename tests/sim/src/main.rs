@@ -69,13 +69,13 @@ fn shrink(seed: u64) -> Options {
 }
 
 fn many(from: u64, to: u64, stops_at_first: bool, out: &mut impl Write) -> std::io::Result<bool> {
-    let (begun, mut matrix, mut failed, mut calls, mut seeds) = (Instant::now(), Matrix::new(), 0, 0, 0);
+    let (begun, mut matrix, mut failed, mut calls, mut seeds, mut heap) = (Instant::now(), Matrix::new(), 0, 0, 0, 0);
     for seed in from..to {
-        let Outcome { violation, calls: of_seed, matrix: hits, .. } = run_seed(seed, &Options::default());
+        let Outcome { violation, calls: of_seed, matrix: hits, heap_bytes, .. } = run_seed(seed, &Options::default());
         for (cell, hits) in hits {
             *matrix.entry(cell).or_default() += hits;
         }
-        (calls, seeds) = (calls + of_seed, seeds + 1);
+        (calls, seeds, heap) = (calls + of_seed, seeds + 1, heap_bytes.max(heap));
         if let Some(violation) = violation {
             failed += 1;
             writeln!(out, "seed {seed}: {violation}")?;
@@ -89,9 +89,10 @@ fn many(from: u64, to: u64, stops_at_first: bool, out: &mut impl Write) -> std::
     let per_second = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX)) / taken;
     writeln!(
         out,
-        "{seeds} seeds, {failed} failed, {:.1} seeds/s, {:.0} port calls/s, {taken:.1} s",
+        "{seeds} seeds, {failed} failed, {:.1} seeds/s, {:.0} port calls/s, {taken:.1} s, heap at most {} kB",
         per_second(seeds),
-        per_second(calls)
+        per_second(calls),
+        heap / 1_000
     )?;
     Ok(failed > 0)
 }

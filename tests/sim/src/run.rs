@@ -9,7 +9,8 @@ use spanlake_pipeline::keys;
 use spanlake_pipeline::repair::LOST_OBJECT;
 use spanlake_pipeline::sweep::{expire, sweep};
 
-use crate::evidence::{Account, Evidence};
+use crate::HEAP;
+use crate::evidence::{Account, Evidence, ensure};
 use crate::journal::Matrix;
 use crate::mix::Options;
 use crate::scan::first_leak;
@@ -27,6 +28,10 @@ const CALM_STEPS: u64 = 100_000;
 /// Attempts of a repair; the last one is without faults.
 const REPAIRS: u32 = 20;
 
+/// What a run may hold at most, the objects of its store and the judge's copies of them included. Limits bound it: a
+/// request, a batch, a part of a window, a file set.
+const HEAP_BYTES_MAX: usize = 64 << 20;
+
 /// What a run came to.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -38,6 +43,8 @@ pub struct Outcome {
     pub calls: u64,
     /// How often each fault hit each protocol step.
     pub matrix: Matrix,
+    /// The most bytes that were allocated at a time, by all runs under way.
+    pub heap_bytes: usize,
     /// The events, if they were asked for.
     pub log: Vec<String>,
 }
@@ -45,14 +52,17 @@ pub struct Outcome {
 /// Runs a seed.
 #[must_use]
 pub fn run_seed(seed: u64, options: &Options) -> Outcome {
+    HEAP.reset_peak_usage();
     let mut world = match World::new(seed, options) {
         Ok(world) => world,
         Err(violation) => return Outcome { violation: Some(violation), ..Outcome::default() },
     };
     let result = catch_unwind(AssertUnwindSafe(|| live(&mut world)));
-    let violation = result.unwrap_or_else(|_| Err("I6: a panic".to_owned())).err();
+    let heap_bytes = HEAP.peak_usage();
+    let within = |()| ensure(heap_bytes <= HEAP_BYTES_MAX, || format!("I6: {heap_bytes} bytes are allocated"));
+    let violation = result.unwrap_or_else(|_| Err("I6: a panic".to_owned())).and_then(within).err();
     let (hash, calls, matrix, log) = world.journal.finish();
-    Outcome { violation, hash, calls, matrix, log }
+    Outcome { violation, hash, calls, matrix, heap_bytes, log }
 }
 
 fn live(world: &mut World) -> Result<(), String> {

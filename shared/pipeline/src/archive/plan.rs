@@ -156,9 +156,9 @@ impl Plan {
     }
 }
 
-/// The number of the plan of this key; `None` for a done mark.
-pub(super) fn number_of(key: &str) -> Option<u64> {
-    key.strip_prefix(keys::PLAN)?.strip_suffix(".json")?.parse().ok()
+/// The number of the plan or done mark of this key, which ends with `kind`.
+pub(super) fn number_of(key: &str, kind: &str) -> Option<u64> {
+    key.strip_prefix(keys::PLAN)?.strip_suffix(kind)?.parse().ok()
 }
 
 /// The partition of a point in time: `dt=2026-11-21/hour=09`.

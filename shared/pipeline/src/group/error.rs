@@ -3,6 +3,7 @@
 use spanlake_model::ErrorKind;
 use thiserror::Error;
 
+use crate::archive::PlanDamaged;
 use crate::close::CloseError;
 use crate::codec::Damaged;
 use crate::fetch::FetchError;
@@ -27,6 +28,25 @@ pub enum GroupError {
         /// Why.
         #[source]
         source: ManifestError,
+    },
+    /// The manifest is gone.
+    #[error(
+        "{} is gone, though archive plans have taken what it listed: bring it back from a backup or an older version of the \
+         object; until then nothing of shard {shard} is processed",
+        keys::manifest(shard)
+    )]
+    ManifestLost {
+        /// The shard's id.
+        shard: String,
+    },
+    /// An archive plan cannot be read.
+    #[error("plan {key}")]
+    Plan {
+        /// The plan's key.
+        key: String,
+        /// Why.
+        #[source]
+        source: PlanDamaged,
     },
     /// A heartbeat names rules that cannot be loaded.
     #[error("rules of version {version:?} cannot be loaded from {}: {reason}", keys::rules(version))]
@@ -75,7 +95,11 @@ impl GroupError {
         match self {
             Self::Store(error) => error.kind(),
             Self::Fetch(error) => error.kind(),
-            Self::Manifest { .. } | Self::Rules { .. } | Self::UnknownParent { .. } => ErrorKind::BadData,
+            Self::Manifest { .. }
+            | Self::ManifestLost { .. }
+            | Self::Plan { .. }
+            | Self::Rules { .. }
+            | Self::UnknownParent { .. } => ErrorKind::BadData,
             Self::Contended { .. } | Self::Stream(_) | Self::Forward(_) | Self::Gap | Self::ParentOpen { .. } => {
                 ErrorKind::Unavailable
             }
