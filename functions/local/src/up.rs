@@ -179,4 +179,11 @@ fn start_logging() {
     } else {
         drop(builder.json().try_init());
     }
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Says where a panic was and not what it said: that may quote telemetry, which is never logged.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map_or_else(String::new, ToString::to_string);
+    tracing::error!("a fault of this program at {place}: please report this line");
 }

@@ -176,10 +176,10 @@ impl<S: ObjectStore> Archiver<S> {
                 _ => break,
             }
         }
-        match last_done > numbers.last().copied().unwrap_or(self.done_to) {
-            true => Err(ArchiveError::PlanLost { number: last_done }),
-            false => Ok(numbers),
+        if last_done > numbers.last().copied().unwrap_or(self.done_to) {
+            return Err(ArchiveError::PlanLost { number: last_done });
         }
+        Ok(numbers)
     }
 
     async fn read_plan(&self, number: u64) -> Result<Plan, ArchiveError> {

@@ -181,7 +181,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             end,
             readers,
             decided,
-            sealed: SealedWriter::new(end - settings.window_nanos)?,
+            sealed: SealedWriter::new(end - settings.window_nanos),
             sealed_contexts: HashMap::new(),
             decisions: DecidedWriter::default(),
             reasons: Vec::new(),
@@ -324,7 +324,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             decisions = Some(key);
         }
         let window_start = self.end - self.settings.window_nanos;
-        let sealed = std::mem::replace(&mut self.sealed, SealedWriter::new(window_start)?);
+        let sealed = std::mem::replace(&mut self.sealed, SealedWriter::new(window_start));
         let (raw_bytes, items) = (sealed.raw_bytes(), Some(sealed.items()));
         let sealed = sealed.finish(red, &self.edges, decisions.as_deref())?;
         if let Some(Finished { bytes, hash, .. }) = sealed {

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use spanlake_otlp::wire::put_varint;
 use thiserror::Error;
-use zstd::bulk::Decompressor;
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Stored bytes that are not what was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -14,8 +14,26 @@ use zstd::bulk::Decompressor;
 pub struct Damaged(pub &'static str);
 
 thread_local! {
-    /// A context costs more to make than a small frame to inflate. It holds no state from frame to frame.
+    // A context costs more to make than a small frame does. It holds no state from frame to frame.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Appends a zstd frame; returns its length.
+pub(crate) fn compress(raw: &[u8], level: i32, out: &mut Vec<u8>) -> Result<usize, Damaged> {
+    let start = out.len();
+    out.resize(start + zstd::zstd_safe::compress_bound(raw.len()), 0);
+    let room = out.get_mut(start..).unwrap_or_default();
+    let length = COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => slot.insert(Compressor::new(level).map_err(|_| Damaged("no memory to compress"))?),
+        };
+        let set = compressor.set_compression_level(level);
+        set.and_then(|()| compressor.compress_to_buffer(raw, room)).map_err(|_| Damaged("no room to compress"))
+    })?;
+    out.truncate(start + length);
+    Ok(length)
 }
 
 /// Inflates a zstd frame of exactly `raw_bytes`.

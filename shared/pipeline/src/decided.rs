@@ -131,7 +131,7 @@ impl DecidedWriter {
 
     /// The object, for the close of the window from `start` to `end`.
     pub(crate) fn finish(&self, start: i64, end: i64) -> Result<Finished, Damaged> {
-        let mut writer = ObjectWriter::new(Effort::Lasting)?;
+        let mut writer = ObjectWriter::new(Effort::Lasting);
         let mut lasts = Vec::new();
         let mut block = Vec::with_capacity(SEGMENT_BYTES + 64);
         for (index, row) in self.rows.iter().enumerate() {

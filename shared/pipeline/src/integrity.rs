@@ -44,7 +44,7 @@ pub(crate) async fn state_of<S: ObjectStore>(store: &S, key: &str) -> Result<Sta
 
 /// What stands in for a sealed output: an archive plan, which cannot change, reads it and finds nothing.
 pub(crate) fn sealed_stand_in() -> Result<Finished, Damaged> {
-    let mut writer = ObjectWriter::new(Effort::Lasting)?;
+    let mut writer = ObjectWriter::new(Effort::Lasting);
     let mut no_contexts = Vec::new();
     no_contexts.varint(0);
     writer.block(&no_contexts)?;

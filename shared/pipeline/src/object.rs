@@ -10,7 +10,7 @@ use bytes::Bytes;
 use spanlake_model::ContentHash;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::codec::{Damaged, Put, Take, inflate};
+use crate::codec::{Damaged, Put, Take, compress, inflate};
 
 const MAGIC: [u8; 4] = *b"SLO1";
 /// `MAGIC`, the index's length (u32) and checksum (u64).
@@ -41,22 +41,18 @@ pub(crate) struct ObjectWriter {
     out: Vec<u8>,
     index: Vec<u8>,
     blocks: u32,
-    compressor: zstd::bulk::Compressor<'static>,
+    effort: Effort,
 }
 
 impl ObjectWriter {
-    pub(crate) fn new(effort: Effort) -> Result<Self, Damaged> {
-        let compressor = zstd::bulk::Compressor::new(effort.level()).map_err(|_| Damaged("no memory to compress"))?;
-        Ok(Self { out: Vec::new(), index: Vec::new(), blocks: 0, compressor })
+    pub(crate) const fn new(effort: Effort) -> Self {
+        Self { out: Vec::new(), index: Vec::new(), blocks: 0, effort }
     }
 
     /// Appends a block and returns its number.
     pub(crate) fn block(&mut self, raw: &[u8]) -> Result<u32, Damaged> {
         let start = self.out.len();
-        self.out.resize(start + zstd::zstd_safe::compress_bound(raw.len()), 0);
-        let room = self.out.get_mut(start..).unwrap_or_default();
-        let length = self.compressor.compress_to_buffer(raw, room).map_err(|_| Damaged("no room to compress"))?;
-        self.out.truncate(start + length);
+        let length = compress(raw, self.effort.level(), &mut self.out)?;
         let written = self.out.get(start..).unwrap_or_default();
         self.index.varint(length as u64);
         self.index.varint(raw.len() as u64);
@@ -172,7 +168,7 @@ mod tests {
     use super::*;
 
     fn written() -> Finished {
-        let mut writer = ObjectWriter::new(Effort::Lasting).unwrap();
+        let mut writer = ObjectWriter::new(Effort::Lasting);
         assert_eq!(writer.block(b"first").unwrap(), 0);
         assert_eq!(writer.block(&[7; 5000]).unwrap(), 1);
         writer.finish(b"header")

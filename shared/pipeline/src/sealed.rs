@@ -54,17 +54,17 @@ pub(crate) struct SealedWriter {
 }
 
 impl SealedWriter {
-    pub(crate) fn new(window_start: i64) -> Result<Self, Damaged> {
-        Ok(Self {
+    pub(crate) fn new(window_start: i64) -> Self {
+        Self {
             window_start,
-            writer: ObjectWriter::new(Effort::Lasting)?,
+            writer: ObjectWriter::new(Effort::Lasting),
             contexts: Vec::new(),
             context_numbers: HashMap::new(),
             blocks: Vec::new(),
             open: [Vec::new(), Vec::new(), Vec::new()],
             raw_bytes: 0,
             items: PerSignal::default(),
-        })
+        }
     }
 
     /// Raw bytes of the items so far.
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn groups_are_read_back_in_order_with_their_contexts() {
-        let mut writer = SealedWriter::new(1_000).unwrap();
+        let mut writer = SealedWriter::new(1_000);
         let context = StagedContext { service: "shop".into(), ..StagedContext::default() };
         assert_eq!((writer.context(&context), writer.context(&context)), (0, 0));
         let head = GroupHead {
@@ -253,6 +253,6 @@ mod tests {
 
     #[test]
     fn a_close_with_nothing_due_writes_nothing() {
-        assert!(SealedWriter::new(0).unwrap().finish(&RedTable::new(1), &RedTable::new(1), None).unwrap().is_none());
+        assert!(SealedWriter::new(0).finish(&RedTable::new(1), &RedTable::new(1), None).unwrap().is_none());
     }
 }

@@ -116,7 +116,7 @@ impl Batch {
     /// The object's bytes. Sorts the rows; items of a trace stay in order of their records within a signal.
     pub(crate) fn finish(mut self) -> Result<Finished, Damaged> {
         self.rows.sort_by_cached_key(|row| (row.key, row.signal, row.record));
-        let mut writer = ObjectWriter::new(Effort::Brief)?;
+        let mut writer = ObjectWriter::new(Effort::Brief);
         let mut segments = Vec::new();
         let mut rows = self.rows.as_slice();
         while let Some(first) = rows.first() {
@@ -141,7 +141,7 @@ impl Batch {
 
 /// An object with nothing but ids of requests already seen.
 pub(crate) fn seen_object(seen: &[SeenRecord]) -> Result<Finished, Damaged> {
-    let mut writer = ObjectWriter::new(Effort::Lasting)?;
+    let mut writer = ObjectWriter::new(Effort::Lasting);
     writer.block(&seen::encode(seen))?;
     Ok(writer.finish(&[]))
 }

@@ -136,10 +136,7 @@ impl Evidence<'_> {
             *told.entry(key.to_vec()).or_default() += number(values, key.len());
         }
         let sum = |counts: &Counts<Vec<String>>| Counts::from([(Vec::new(), counts.values().sum())]);
-        let (told, least, most) = match self.is_capped {
-            true => (sum(&told), &sum(least), &sum(most)),
-            false => (told, least, most),
-        };
+        let (told, least, most) = if self.is_capped { (sum(&told), &sum(least), &sum(most)) } else { (told, least, most) };
         let of = |counts: &Counts<Vec<String>>, key: &Vec<String>| counts.get(key).copied().unwrap_or_default();
         for key in told.keys().chain(least.keys()) {
             let (least, told, most) = (of(least, key), of(&told, key), of(most, key));

@@ -22,5 +22,5 @@ mod world;
 static HEAP: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
 pub use journal::{Fault, Matrix};
-pub use mix::Options;
+pub use mix::{Event, Options};
 pub use run::{Outcome, run_seed};

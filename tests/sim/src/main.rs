@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use spanlake_sim::{Fault, Matrix, Options, Outcome, run_seed};
+use spanlake_sim::{Event, Fault, Matrix, Options, Outcome, run_seed};
 
 const USAGE: &str = "usage: sim --seeds A..B [--first] | sim --seed N [--log] [--shrink]";
 
@@ -59,9 +59,9 @@ fn shrink(seed: u64) -> Options {
     for fault in Fault::ALL {
         try_with(&mut options, &|options| options.without.push(fault));
     }
-    try_with(&mut options, &|options| options.no_resharding = true);
-    try_with(&mut options, &|options| options.no_sweeper = true);
-    try_with(&mut options, &|options| options.no_loss = true);
+    for event in Event::ALL {
+        try_with(&mut options, &|options| options.calm.push(event));
+    }
     for traces in [32, 24, 16, 12, 8, 6, 4, 3, 2, 1] {
         try_with(&mut options, &|options| options.traces_max = traces);
     }

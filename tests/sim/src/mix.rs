@@ -25,12 +25,24 @@ pub struct Options {
     pub without: Vec<Fault>,
     /// Traces sent, at most; 0 for no limit.
     pub traces_max: u64,
-    /// Whether shards are left as they are.
-    pub no_resharding: bool,
-    /// Whether the sweeper is left out.
-    pub no_sweeper: bool,
-    /// Whether no object is lost and no record expires unread.
-    pub no_loss: bool,
+    /// Events that are left out.
+    pub calm: Vec<Event>,
+}
+
+/// What happens in the world beside the faults of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Shards are split and merged.
+    Resharding,
+    /// The sweeper and the lifecycle run.
+    Sweeper,
+    /// Objects are lost, and records expire unread.
+    Loss,
+}
+
+impl Event {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Resharding, Self::Sweeper, Self::Loss];
 }
 
 /// What a seed is made of.
@@ -60,14 +72,15 @@ pub(crate) struct Mix {
     pub(crate) burst: u64,
     /// How often the retention of records ends before they are read.
     pub(crate) expire_percent: u64,
-    /// Whether objects are lost, and given up by an operator.
-    pub(crate) loses: bool,
+    /// Objects that are lost and given up by an operator, at most.
+    pub(crate) lost_objects: u64,
     /// The hour begins so long after the run, seconds; beyond the run's length if it is large.
     pub(crate) hour_in_seconds: u64,
 }
 
 impl Mix {
     pub(crate) fn draw(rng: &mut Rng, options: &Options) -> Self {
+        let is_calm = |event: Event| options.calm.contains(&event);
         let harsh = if rng.chance(20) { 3 } else { 1 };
         let mut rates = Rates::default();
         for (fault, rate) in Fault::ALL.into_iter().zip(&mut rates) {
@@ -85,7 +98,7 @@ impl Mix {
             [some(60, 100), some(40, 40), some(5, 15), some(30, 60)];
         let expire_percent = some(10, 30);
         // Now and then nothing but splits, merges and old lists of shards.
-        let (is_stormy, storm) = (rng.chance(15) && !options.no_resharding, 30 + rng.below(40));
+        let (is_stormy, storm) = (rng.chance(15) && !is_calm(Event::Resharding), 30 + rng.below(40));
         Self {
             rates,
             settings: settings(rng),
@@ -96,17 +109,17 @@ impl Mix {
             file_bytes: if rng.chance(30) { 1_500 } else { 1 << 20 },
             jump_percent,
             redeliver_percent,
-            reshard_percent: if is_stormy { storm } else { reshard_percent * u64::from(!options.no_resharding) },
+            reshard_percent: if is_stormy { storm } else { reshard_percent * u64::from(!is_calm(Event::Resharding)) },
             stale_percent: if is_stormy { 30 + storm } else { stale_percent },
             hostile_percent,
             overflow_percent,
             lag_percent,
             switches_rules: rng.chance(30),
             names_rules: rng.chance(50),
-            sweeps: rng.chance(60) && !options.no_sweeper,
+            sweeps: rng.chance(60) && !is_calm(Event::Sweeper),
             burst: if is_stormy || rng.chance(20) { 10 } else { 4 },
-            expire_percent: if options.no_loss { 0 } else { expire_percent },
-            loses: rng.chance(15) && !options.no_loss,
+            expire_percent: if is_calm(Event::Loss) { 0 } else { expire_percent },
+            lost_objects: if rng.chance(15) && !is_calm(Event::Loss) { 3 } else { 0 },
             hour_in_seconds: if rng.chance(40) { rng.below(60) } else { 1_800 },
         }
     }

@@ -82,13 +82,13 @@ fn live(world: &mut World) -> Result<(), String> {
         world.collect()?;
     }
     check_any_time(world)?;
-    if world.mix.loses {
+    if world.mix.lost_objects > 0 {
         lose(world)?;
     }
     world.calm();
     come_to_rest(world)?;
     clean_up(world)?;
-    if !world.mix.loses {
+    if world.mix.lost_objects == 0 {
         world.repeat_some();
     }
     come_to_rest(world)?;
@@ -205,7 +205,7 @@ fn check(world: &World, is_at_rest: bool) -> Result<(), String> {
         switched_nanos: world.switched_nanos,
         trace_spans_max: world.mix.settings.trace_spans_max,
         is_capped: world.mix.settings.red_keys_max < 100,
-        is_lossy: world.mix.loses,
+        is_lossy: world.mix.lost_objects > 0,
         lake: &lake,
         ledger: &ledger,
         quarantined: (world.unreadable, state.ledger.quarantined_records),

@@ -81,8 +81,8 @@ fn attribute(key: &str, value: &[u8]) -> Vec<u8> {
 
 /// What no rule lets through.
 fn secret(salt: &[u8]) -> Vec<u8> {
-    let salt = salt.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    [SECRET, salt.as_bytes()].concat()
+    let salt = salt.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(*byte));
+    [SECRET, format!("{salt:x}").as_bytes()].concat()
 }
 
 fn span_bytes(span: &Span, name: &[u8], id: &[u8], filler: usize) -> Vec<u8> {

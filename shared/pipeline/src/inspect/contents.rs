@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_objects_contents_are_counted_and_damage_or_another_kind_is_refused() {
-        let mut writer = SealedWriter::new(0).unwrap();
+        let mut writer = SealedWriter::new(0);
         let context = writer.context(&StagedContext::default());
         let item = SealedItem { context, arrival: 1, count: 1, body: b"body" };
         let head = GroupHead {

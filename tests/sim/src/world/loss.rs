@@ -54,7 +54,7 @@ impl World {
         self.archivers.borrow_mut().clear();
         self.heartbeats.borrow_mut().clear();
         let mut objects = BTreeSet::new();
-        for _ in 0..=self.rng.below(3) {
+        for _ in 0..=self.rng.below(self.mix.lost_objects) {
             let kinds = [keys::STAGED, keys::SEALED, keys::DECISIONS];
             let held = self.store.below(kinds.get(self.rng.index(3)).copied().unwrap_or_default());
             objects.extend(held.get(self.rng.index(held.len())).map(|(key, _)| key.clone()));
