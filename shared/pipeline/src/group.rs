@@ -100,7 +100,7 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
         loop {
             let result = self.commit(records).await;
             if result.is_err() {
-                // The swap may have taken effect all the same: only the store knows.
+                // The swap may have taken effect all the same: what is known here would only be refused.
                 self.manifest = None;
             }
             let before = std::mem::replace(&mut watermark, result?);

@@ -350,7 +350,7 @@ const DECISION: &[Column] = &[
         "is_complete",
         Boolean,
         Dictionary,
-        "Whether the trace has a root, every parent of a span is there, and nothing was cut.",
+        "Whether every span that the decision saw is kept, or none: false if the trace was cut to its limits.",
     ),
     column("rules_version", Text, Dictionary, "Version of the rules in force."),
 ];
