@@ -1,7 +1,7 @@
 //! Measures what the rules cost: nanoseconds a span for contexts and items together, over the trace requests (plain
 //! protobuf) in a folder, with the built-in default or the configuration that is named.
 //!
-//! `cargo run --release -p spanlake-policy --example measure -- FOLDER [CONFIG]`
+//! `cargo run --release -p spanlake-policy --example measure_rules -- FOLDER [CONFIG]`
 #![expect(clippy::print_stdout, reason = "its purpose is to print")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads bodies and the time; the crate itself does not")]
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is wrong")]

@@ -1,4 +1,4 @@
-//! Measures what the walk costs per span: `cargo run --release --example measure -- BODY...`, where each BODY is a traces
+//! Measures what the walk costs per span: `cargo run --release --example measure_walk -- BODY...`, where each BODY is a traces
 //! request as an exporter sends it, `.pb`, `.pb.gz` or `.pb.zst` (loadgen's `--out` writes such files).
 #![expect(clippy::print_stdout, reason = "a command's output")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads bodies and the time; the crate itself does not")]
