@@ -96,7 +96,7 @@ impl Mix {
         let [jump_percent, redeliver_percent, reshard_percent] = [some(50, 20), some(60, 50), some(60, 30)];
         let [stale_percent, hostile_percent, overflow_percent, lag_percent] =
             [some(60, 100), some(40, 40), some(5, 15), some(30, 60)];
-        let expire_percent = some(10, 30);
+        let expire_percent = some(15, 30);
         // Now and then nothing but splits, merges and old lists of shards.
         let (is_stormy, storm) = (rng.chance(15) && !is_calm(Event::Resharding), 30 + rng.below(40));
         Self {
