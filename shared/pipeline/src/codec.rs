@@ -3,6 +3,7 @@
 //! Reading never trusts a length: it is checked against what is left before anything is allocated.
 
 use std::cell::RefCell;
+use std::io::Cursor;
 
 use spanlake_otlp::wire::put_varint;
 use thiserror::Error;
@@ -22,17 +23,17 @@ thread_local! {
 /// Appends a zstd frame; returns its length.
 pub(crate) fn compress(raw: &[u8], level: i32, out: &mut Vec<u8>) -> Result<usize, Damaged> {
     let start = out.len();
-    out.resize(start + zstd::zstd_safe::compress_bound(raw.len()), 0);
-    let room = out.get_mut(start..).unwrap_or_default();
+    out.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+    let mut room = Cursor::new(&mut *out);
+    room.set_position(start as u64);
     let length = COMPRESSOR.with_borrow_mut(|slot| {
         let compressor = match slot {
             Some(compressor) => compressor,
             None => slot.insert(Compressor::new(level).map_err(|_| Damaged("no memory to compress"))?),
         };
         let set = compressor.set_compression_level(level);
-        set.and_then(|()| compressor.compress_to_buffer(raw, room)).map_err(|_| Damaged("no room to compress"))
+        set.and_then(|()| compressor.compress_to_buffer(raw, &mut room)).map_err(|_| Damaged("no room to compress"))
     })?;
-    out.truncate(start + length);
     Ok(length)
 }
 

@@ -1,6 +1,7 @@
 //! Spans to the table `spans`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use spanlake_otlp::wire::{Reader, Value, WireError};
 
@@ -231,22 +232,51 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// Where a span stands in its file.
-type Order<'a> = (u32, &'a [u8], u64, usize);
+/// Where a span stands in its file: the ranks of its service and name, its start, its place among the items.
+type Order = (u32, u32, u64, usize);
 
-pub(crate) fn write<'a>(contexts: &Contexts, items: &[Item<'a>], meta: &FileMeta<'_>) -> Result<Written, TableError> {
+/// Names of spans, which are few: numbers are cheaper to compare.
+#[derive(Default)]
+struct Names<'a>(HashMap<&'a [u8], u32>);
+
+impl<'a> Names<'a> {
+    /// The number of a name, in the order in which names came.
+    fn number(&mut self, name: &'a [u8]) -> u32 {
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        *self.0.entry(name).or_insert(next)
+    }
+
+    /// Puts the place among the sorted names where the number is.
+    fn rank(&self, order: &mut [Order]) {
+        let mut sorted: Vec<_> = self.0.iter().collect();
+        sorted.sort_unstable();
+        let mut ranks = vec![0; sorted.len()];
+        for (rank, (_, number)) in (0..).zip(sorted) {
+            if let Some(slot) = ranks.get_mut(*number as usize) {
+                *slot = rank;
+            }
+        }
+        for (_, name, _, _) in order {
+            *name = ranks.get(*name as usize).copied().unwrap_or_default();
+        }
+    }
+}
+
+pub(crate) fn write(contexts: &Contexts, items: &[Item<'_>], meta: &FileMeta<'_>) -> Result<Written, TableError> {
     let mut written = Written::default();
-    let mut order: Vec<Order<'a>> = Vec::with_capacity(items.len());
+    let mut order: Vec<Order> = Vec::with_capacity(items.len());
+    let mut names = Names::default();
     let mut bytes = 0;
     for (place, item) in items.iter().enumerate() {
         let read = Span::read(item.bytes, |_, _| Ok(()));
         if let (Ok(span), Some(_)) = (read, contexts.get(item)) {
-            order.push((contexts.service_rank(item), span.name, span.start, place));
+            order.push((contexts.service_rank(item), names.number(span.name), span.start, place));
             bytes += contexts.row_bytes(item);
         } else {
             written.bad_items += 1;
         }
     }
+    names.rank(&mut order);
     order.sort_unstable();
     if order.is_empty() {
         return Ok(written);
