@@ -149,6 +149,11 @@ impl SimStream {
         self.state().maps.last().cloned().unwrap_or_default()
     }
 
+    /// The shards that are listed, closed ones with records too, in order of their ids, without faults.
+    pub fn listed(&self) -> Vec<Shard> {
+        self.state().listed()
+    }
+
     /// Every shard that there ever was, in order of their ids.
     pub fn all_shards(&self) -> Vec<Shard> {
         self.state().shards.iter().map(|held| held.shard.clone()).collect()
@@ -156,6 +161,10 @@ impl SimStream {
 }
 
 impl State {
+    fn listed(&self) -> Vec<Shard> {
+        self.shards.iter().filter(|held| held.is_listed).map(|held| held.shard.clone()).collect()
+    }
+
     fn open(&mut self, range: BucketRange, parents: &[&str]) {
         let id = format!("shard-{:012}", self.shards.len());
         let parents = parents.iter().map(|id| (*id).to_owned()).collect();
@@ -205,7 +214,7 @@ impl EventStream for SimStream {
         yield_once().await;
         let mut state = self.state();
         state.fails()?;
-        Ok(state.shards.iter().filter(|held| held.is_listed).map(|held| held.shard.clone()).collect())
+        Ok(state.listed())
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Vec<Result<(), AppendError>> {

@@ -362,7 +362,8 @@ impl World {
     }
 
     fn spawn_groupers(&mut self, is_calm: bool) {
-        for shard in self.stream.inner.all_shards() {
+        // Nobody is called for a shard that is gone.
+        for shard in self.stream.inner.listed() {
             let calls = match self.rng.below(100) {
                 _ if is_calm => 1,
                 drawn if drawn < self.mix.lag_percent => 0,
