@@ -62,17 +62,17 @@ impl<S: ObjectStore, E: EventStream> Heartbeats<S, E> {
     }
 
     /// Saves what the stream lists, then puts a heartbeat with this rules version on every open shard; returns whether all
-    /// were taken.
+    /// is saved and was taken.
     ///
     /// # Errors
     /// [`BeatError`] if the lineage is not saved: then no heartbeat is put either.
     pub async fn beat(&mut self, rules: &str) -> Result<bool, BeatError> {
+        let mut all_taken = true;
         for shard in self.stream.list().await? {
-            self.save(&shard).await?;
+            all_taken &= self.save(&shard).await?;
         }
         let bucket = |shard: &Shard| Bucket::new(shard.range.first);
         let buckets: Vec<Bucket> = self.stream.shards().iter().filter_map(bucket).collect();
-        let mut all_taken = true;
         for bucket in buckets {
             // Alone, so that a shard that takes no more does not cost the others their heartbeats.
             let record = NewRecord { bucket, bytes: heartbeat(rules).into() };
@@ -81,9 +81,10 @@ impl<S: ObjectStore, E: EventStream> Heartbeats<S, E> {
         Ok(all_taken)
     }
 
-    async fn save(&mut self, shard: &Shard) -> Result<(), StoreError> {
+    /// Whether the shard's lineage is saved.
+    async fn save(&mut self, shard: &Shard) -> Result<bool, StoreError> {
         if self.saved.contains(&shard.id) {
-            return Ok(());
+            return Ok(true);
         }
         let range = [shard.range.first, shard.range.last];
         let stored = Stored { format: FORMAT, range, parents: shard.parents.clone() };
@@ -97,6 +98,6 @@ impl<S: ObjectStore, E: EventStream> Heartbeats<S, E> {
         if is_saved {
             self.saved.insert(shard.id.clone());
         }
-        Ok(())
+        Ok(is_saved)
     }
 }

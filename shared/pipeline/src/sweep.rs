@@ -1,5 +1,5 @@
-//! Deletion follows references, and only the sweeper deletes: an object that no manifest and no undone plan refers to
-//! goes once it is older than the age limit. Also the lake's lifecycle: whole hours past their retention.
+//! Deletion follows references, and only the sweeper deletes: an object that no manifest refers to goes once it is older
+//! than the age limit. Also the lake's lifecycle: whole hours past their retention.
 //!
 //! The order matters: objects are listed first, then references are read. What was listed and is referenced by
 //! nothing afterwards can never be referenced again, since names fix contents and lists only shrink.
@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use crate::archive::{Plan, PlanDamaged, partition_of};
-use crate::fetch::{FetchError, get_whole, list_all};
+use crate::archive::partition_of;
+use crate::fetch::list_all;
 use crate::group::{GroupError, all_manifests};
 use crate::keys;
 use crate::manifest::superseded;
@@ -21,12 +21,6 @@ pub enum SweepError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A plan cannot be read, so what it refers to is unknown.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// A plan is damaged.
-    #[error(transparent)]
-    Plan(#[from] PlanDamaged),
     /// A manifest cannot be read.
     #[error(transparent)]
     Manifest(#[from] GroupError),
@@ -51,8 +45,8 @@ pub async fn sweep<S: ObjectStore>(store: &S, older_than_nanos: i64) -> Result<S
     for prefix in [keys::STAGED, keys::SEEN, keys::DECISIONS, keys::SEALED, keys::PAGE] {
         old.extend(list_all(store, prefix).await?.into_iter().filter(|listed| listed.modified_nanos < older_than_nanos));
     }
-    // Manifests before plans: an output leaves its manifest only once a plan holds it. Of a closed shard counts what it
-    // lists until all its children have been read.
+    // An output stays in its manifest until its plan is carried out. Of a closed shard counts what it lists until all its
+    // children have been read.
     let mut referenced = BTreeSet::new();
     let manifests = all_manifests(store).await?;
     let superseded = superseded(&manifests);
@@ -62,11 +56,9 @@ pub async fn sweep<S: ObjectStore>(store: &S, older_than_nanos: i64) -> Result<S
             referenced.extend(manifest.working_references().map(str::to_owned));
         }
     }
-    let (plans, undone) = plans(store).await?;
-    referenced.extend(undone.iter().flat_map(Plan::references).map(str::to_owned));
     old.retain(|listed| !referenced.contains(&listed.key));
     // A plan goes before its done mark: without the mark it would be carried out again.
-    old.extend(plans.into_iter().rev().filter(|listed| listed.modified_nanos < older_than_nanos));
+    old.extend(done_plans(store).await?.into_iter().rev().filter(|listed| listed.modified_nanos < older_than_nanos));
     delete_all(store, &old).await
 }
 
@@ -85,22 +77,18 @@ pub async fn expire<S: ObjectStore>(store: &S, before_nanos: i64) -> Result<Swep
     delete_all(store, &old).await
 }
 
-/// Done plans that may go (all but the newest plan), and the undone ones.
-async fn plans<S: ObjectStore>(store: &S) -> Result<(Vec<Listed>, Vec<Plan>), SweepError> {
+/// Done plans, all but the newest plan, and their marks.
+async fn done_plans<S: ObjectStore>(store: &S) -> Result<Vec<Listed>, StoreError> {
     let listed = list_all(store, keys::PLAN).await?;
     let stem = |listed: &Listed, kind: &str| listed.key.strip_suffix(kind).map(str::to_owned);
     let done: BTreeSet<String> = listed.iter().filter_map(|listed| stem(listed, keys::PLAN_DONE)).collect();
     let made: BTreeSet<String> = listed.iter().filter_map(|listed| stem(listed, keys::PLAN_MADE)).collect();
-    let mut undone = Vec::new();
-    for plan in made.difference(&done) {
-        undone.push(Plan::decode(&get_whole(store, &format!("{plan}{}", keys::PLAN_MADE)).await?)?);
-    }
     let newest = made.last().cloned().unwrap_or_default();
     let is_old = |listed: &Listed| {
         let stem = stem(listed, keys::PLAN_DONE).or_else(|| stem(listed, keys::PLAN_MADE)).unwrap_or_default();
         done.contains(&stem) && stem != newest
     };
-    Ok((listed.into_iter().filter(is_old).collect(), undone))
+    Ok(listed.into_iter().filter(is_old).collect())
 }
 
 async fn delete_all<S: ObjectStore>(store: &S, old: &[Listed]) -> Result<Swept, SweepError> {

@@ -49,6 +49,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) trace_spans_max: usize,
     pub(crate) lake: &'a Visible,
     pub(crate) ledger: &'a BTreeMap<&'static str, Account>,
+    /// Logs in records of which only the header can be read.
+    pub(crate) poisoned_logs: u64,
     /// Whether figures of many names are told under one.
     pub(crate) is_capped: bool,
     /// Whether an object was lost and given up.
@@ -100,6 +102,11 @@ impl Evidence<'_> {
     pub(crate) fn items(&self, signal: Signal, which: impl Fn(&Sent) -> bool) -> u64 {
         let of_signal = self.sent.iter().filter(|sent| sent.signal == signal && which(sent));
         of_signal.map(|sent| (sent.spans.len() + sent.texts.len()) as u64).sum()
+    }
+
+    /// Items that are counted and cannot be read.
+    pub(crate) const fn poisoned(&self, signal: Signal) -> u64 {
+        if matches!(signal, Signal::Logs) { self.poisoned_logs } else { 0 }
     }
 
     /// Spans as `red_1m` counts them.

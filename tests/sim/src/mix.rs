@@ -62,6 +62,8 @@ pub(crate) struct Mix {
     pub(crate) stale_percent: u64,
     pub(crate) hostile_percent: u64,
     pub(crate) overflow_percent: u64,
+    /// So many rounds half of the shards are not read at all, while the others go on.
+    pub(crate) laggard_rounds: u64,
     /// How often a shard is left alone for a round.
     pub(crate) lag_percent: u64,
     pub(crate) switches_rules: bool,
@@ -99,13 +101,20 @@ impl Mix {
         let expire_percent = some(15, 30);
         // Now and then nothing but splits, merges and old lists of shards.
         let (is_stormy, storm) = (rng.chance(15) && !is_calm(Event::Resharding), 30 + rng.below(40));
+        // The memory of ids must outlast what lags behind.
+        let is_lagging = is_stormy && rng.chance(40);
+        let mut settings = settings(rng);
+        if is_lagging {
+            settings.seen_nanos = seconds(60);
+        }
         Self {
             rates,
-            settings: settings(rng),
+            settings,
             shards: 1 + u16::try_from(rng.below(3)).unwrap_or(0),
-            rounds: 8 + rng.below(10),
+            rounds: if is_lagging { 22 } else { 8 + rng.below(10) },
+            laggard_rounds: if is_lagging { 20 } else { 0 },
             traces_max: if options.traces_max == 0 { u64::MAX } else { options.traces_max },
-            pace_ms: if rng.chance(20) { 9_000 } else { 4_000 },
+            pace_ms: if is_lagging || rng.chance(20) { 9_000 } else { 4_000 },
             file_bytes: if rng.chance(30) { 1_500 } else { 1 << 20 },
             jump_percent,
             redeliver_percent,

@@ -42,7 +42,7 @@ impl Evidence<'_> {
         self.within("red_1m", &Counts::new(), &self.requests(|_| true))?;
         self.within("service_edges_1m", &Counts::new(), &self.edges(|_| true))?;
         for signal in Signal::ALL {
-            let (account, sent) = (self.account(signal), self.items(signal, |_| true));
+            let (account, sent) = (self.account(signal), self.items(signal, |_| true) + self.poisoned(signal));
             let name = signal.items();
             ensure(account.balances, || format!("I2: the ledger of {name} does not balance: {account:?}"))?;
             ensure(account.committed <= sent, || format!("I2: {account:?} of {sent} {name}"))?;
@@ -59,7 +59,8 @@ impl Evidence<'_> {
         let stored = |sent: &Sent| sent.stored.is_some();
         for signal in Signal::ALL {
             let (account, name) = (self.account(signal), signal.items());
-            let (least, most) = (self.items(signal, answered), self.items(signal, stored));
+            let poisoned = self.poisoned(signal);
+            let (least, most) = (self.items(signal, answered) + poisoned, self.items(signal, stored) + poisoned);
             ensure((least..=most).contains(&account.committed), || format!("I2: {least} to {most} {name}, {account:?}"))?;
             ensure(account.pending == 0, || format!("liveness: {name} at rest, {account:?}"))?;
             let visible = self.visible(signal);

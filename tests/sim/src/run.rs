@@ -204,6 +204,7 @@ fn check(world: &World, is_at_rest: bool) -> Result<(), String> {
         policies: &world.policies,
         switched_nanos: world.switched_nanos,
         trace_spans_max: world.mix.settings.trace_spans_max,
+        poisoned_logs: world.poisoned_logs,
         is_capped: world.mix.settings.red_keys_max < 100,
         is_lossy: world.mix.lost_objects > 0,
         lake: &lake,

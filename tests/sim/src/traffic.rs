@@ -7,8 +7,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde::Serialize;
-use spanlake_model::{Signal, SpanId, TraceId};
+use spanlake_model::{BatchId, Bucket, Signal, SpanId, TraceId};
 use spanlake_otlp::wire::{put_fixed64, put_len, put_varint_field};
+use spanlake_pipeline::envelope::{Items, Part};
 use spanlake_testkit::Rng;
 
 use crate::scan::SECRET;
@@ -19,6 +20,9 @@ pub(crate) const SERVICES: [&str; 3] = ["web", "cart", "payment-service"];
 
 /// Spans begin here, whatever the stream's clock says.
 const SPANS_BEGIN_NANOS: u64 = 1_790_000_000_000_000_000;
+
+/// How many logs such a record says it holds.
+pub(crate) const HALF_READABLE_LOGS: u64 = 3;
 
 /// A span as it was sent.
 #[derive(Clone, Debug)]
@@ -33,6 +37,28 @@ pub(crate) struct Span {
     pub(crate) is_error: bool,
     pub(crate) start: u64,
     pub(crate) end: u64,
+}
+
+/// A record that is found damaged only after some of its items were read: it says that it holds one more.
+pub(crate) fn half_readable(bucket: Bucket, salt: u64) -> Vec<u8> {
+    let good = request(SERVICES[0], &[log_bytes(&TraceId::default(), "good"), log_bytes(&TraceId::default(), "good too")]);
+    let payload = zstd::bulk::compress(&good, 1).unwrap_or_default();
+    let items = Items {
+        only: None,
+        signal: Signal::Logs,
+        tenant: "",
+        cutting_rule: 1,
+        batch_id: BatchId(u128::from(salt).to_be_bytes()),
+        received_nanos: 0,
+        count: HALF_READABLE_LOGS,
+        parts: vec![Part { bucket, part: 0, overflow: false }],
+        part_of_item: vec![0, 0, 0],
+        payload_bytes: good.len(),
+        payload: &payload,
+    };
+    let mut record = Vec::new();
+    items.encode(&mut record);
+    record
 }
 
 /// How a body is written.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Request;
+use spanlake_model::Bucket;
 use spanlake_pipeline::archive::Archiver;
 use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::{Grouper, peek_manifest};
@@ -26,7 +27,7 @@ use crate::mix::{self, Mix, Options};
 use crate::scheduler::{Scheduler, block_on};
 use crate::store::{LATE_NANOS, Quiet, Store};
 use crate::stream::{Stream, Wall, seconds};
-use crate::traffic::{GIVE_UP_NANOS, Sent, Traffic};
+use crate::traffic::{GIVE_UP_NANOS, HALF_READABLE_LOGS, Sent, Traffic, half_readable};
 
 /// The hour near which runs begin.
 const HOUR_NANOS: i64 = seconds(1_790_002_800);
@@ -61,6 +62,8 @@ pub(crate) struct World {
     pub(crate) switched_nanos: Option<i64>,
     /// Records that cannot be read, put on the stream.
     pub(crate) unreadable: u64,
+    /// Logs that some of these say they hold.
+    pub(crate) poisoned_logs: u64,
     pub(crate) reader: RefCell<Reader>,
     traffic: Traffic,
     traces: u64,
@@ -114,6 +117,7 @@ impl World {
             policies: mix::policies()?,
             switched_nanos: None,
             unreadable: 0,
+            poisoned_logs: 0,
             reader: RefCell::default(),
             traffic,
             traces: 0,
@@ -238,8 +242,14 @@ impl World {
 
     fn push_unreadable(&mut self) {
         let open = self.stream.inner.open_shards().len();
-        let bytes: [u8; 24] = self.rng.bytes();
-        self.stream.push(self.rng.index(open), bytes.to_vec());
+        let at = self.rng.index(open);
+        if self.rng.chance(50) {
+            let bytes: [u8; 24] = self.rng.bytes();
+            self.stream.push(at, bytes.to_vec());
+        } else if let Some(bucket) = self.stream.inner.open_shards().get(at).and_then(|shard| Bucket::new(shard.range.first)) {
+            self.stream.push(at, half_readable(bucket, self.rng.next_u64()));
+            self.poisoned_logs += HALF_READABLE_LOGS;
+        }
         self.journal.happened("an unreadable record is put");
         self.unreadable += 1;
     }
@@ -364,8 +374,10 @@ impl World {
     fn spawn_groupers(&mut self, is_calm: bool) {
         // Nobody is called for a shard that is gone.
         for shard in self.stream.inner.listed() {
+            let is_left = self.rounds < self.mix.laggard_rounds && shard.id.ends_with(['1', '3', '5', '7', '9']);
             let calls = match self.rng.below(100) {
                 _ if is_calm => 1,
+                _ if is_left => 0,
                 drawn if drawn < self.mix.lag_percent => 0,
                 drawn if drawn < 75 => 1,
                 _ => 2,
