@@ -40,39 +40,47 @@ impl Account {
     /// All that was dropped.
     #[must_use]
     pub fn dropped_total(&self) -> u64 {
-        self.dropped.values().sum()
+        self.dropped.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Whether every committed item is accounted for exactly once.
     #[must_use]
     pub fn balances(&self) -> bool {
-        let ended = self.kept + self.sampled_out + self.dropped_total();
-        self.committed + self.inherited == ended + self.pending + self.handed_over
+        let sum = |counts: &[u64]| counts.iter().map(|count| u128::from(*count)).sum::<u128>();
+        let dropped = self.dropped.values().map(|count| u128::from(*count)).sum::<u128>();
+        let ended = sum(&[self.kept, self.sampled_out, self.pending, self.handed_over]) + dropped;
+        sum(&[self.committed, self.inherited]) == ended
     }
 
     /// Of the sum of all shards' accounts: what a closed shard handed over is pending until the child that takes it
     /// exists.
     fn settle_handover(&mut self) {
-        self.pending = (self.pending + self.handed_over).saturating_sub(self.inherited);
+        self.pending = self.pending.saturating_add(self.handed_over).saturating_sub(self.inherited);
         (self.handed_over, self.inherited) = (0, 0);
     }
 
     /// Counts dropped items.
     pub fn drop_items(&mut self, reason: &str, items: u64) {
         if items > 0 {
-            *self.dropped.entry(reason.to_owned()).or_default() += items;
+            let dropped = self.dropped.entry(reason.to_owned()).or_default();
+            *dropped = dropped.saturating_add(items);
         }
     }
 
     /// Adds another shard's account.
     pub fn add(&mut self, other: &Self) {
-        self.committed += other.committed;
-        self.kept += other.kept;
-        self.sampled_out += other.sampled_out;
-        self.pending += other.pending;
-        self.handed_over += other.handed_over;
-        self.inherited += other.inherited;
-        self.duplicates += other.duplicates;
+        let Self { committed, kept, sampled_out, pending, handed_over, inherited, duplicates, .. } = self;
+        for (sum, count) in [
+            (committed, other.committed),
+            (kept, other.kept),
+            (sampled_out, other.sampled_out),
+            (pending, other.pending),
+            (handed_over, other.handed_over),
+            (inherited, other.inherited),
+            (duplicates, other.duplicates),
+        ] {
+            *sum = sum.saturating_add(count);
+        }
         for (reason, items) in &other.dropped {
             self.drop_items(reason, *items);
         }
@@ -121,9 +129,10 @@ impl Ledger {
         for signal in Signal::ALL {
             self.account_mut(signal).add(other.account(signal));
         }
-        self.quarantined_records += other.quarantined_records;
+        self.quarantined_records = self.quarantined_records.saturating_add(other.quarantined_records);
         for (rule, values) in &other.masked {
-            *self.masked.entry(rule.clone()).or_default() += values;
+            let masked = self.masked.entry(rule.clone()).or_default();
+            *masked = masked.saturating_add(*values);
         }
     }
 
@@ -142,5 +151,22 @@ impl Ledger {
     #[must_use]
     pub fn balances(&self) -> bool {
         Signal::ALL.into_iter().all(|signal| self.account(signal).balances())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_at_the_end_of_their_range_add_up_and_do_not_balance_by_overflow() {
+        let dropped = BTreeMap::from([("a".to_owned(), u64::MAX)]);
+        let account = Account { committed: u64::MAX, kept: u64::MAX, dropped, handed_over: u64::MAX, ..Account::default() };
+        assert!(!account.balances());
+        assert!(Account { committed: u64::MAX, kept: u64::MAX, ..Account::default() }.balances());
+        let ledger = Ledger { traces: account, quarantined_records: u64::MAX, ..Ledger::default() };
+        let sum = Ledger::of_shards([&ledger, &ledger].into_iter());
+        assert_eq!((sum.traces.kept, sum.traces.pending, sum.quarantined_records), (u64::MAX, u64::MAX, u64::MAX));
+        assert_eq!(sum.traces.dropped_total(), u64::MAX);
     }
 }

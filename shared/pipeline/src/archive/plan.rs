@@ -83,7 +83,7 @@ impl Plan {
         for manifest in manifests {
             let planned = positions.entry(manifest.shard.clone()).or_default();
             for output in manifest.sealed.iter().filter(|output| output.number > *planned) {
-                let hour = output.window_start.div_euclid(HOUR_NANOS) * HOUR_NANOS;
+                let hour = output.window_start.div_euclid(HOUR_NANOS).saturating_mul(HOUR_NANOS);
                 let input = Input {
                     shard: manifest.shard.clone(),
                     number: output.number,
@@ -91,9 +91,10 @@ impl Plan {
                     items: output.items,
                     decisions: output.decisions.clone(),
                 };
-                let fits = |(bytes, group): &&mut (u64, FileGroup)| group.hour == hour && *bytes + output.raw_bytes <= file_bytes;
+                let with = |bytes: u64| bytes.saturating_add(output.raw_bytes);
+                let fits = |(bytes, group): &&mut (u64, FileGroup)| group.hour == hour && with(*bytes) <= file_bytes;
                 if let Some((bytes, group)) = groups.iter_mut().find(fits) {
-                    *bytes += output.raw_bytes;
+                    *bytes = with(*bytes);
                     group.inputs.push(input);
                 } else {
                     groups.push((output.raw_bytes, FileGroup { hour, inputs: vec![input] }));
@@ -104,7 +105,7 @@ impl Plan {
         if groups.is_empty() {
             return None;
         }
-        let number = last.map_or(0, |plan| plan.number) + 1;
+        let number = last.map_or(0, |plan| plan.number).saturating_add(1);
         Some(Self {
             format: FORMAT,
             writer: WRITER,
@@ -128,6 +129,9 @@ impl Plan {
         let plan: Self = serde_json::from_slice(bytes).map_err(PlanDamaged::Damaged)?;
         if plan.format != FORMAT {
             return Err(PlanDamaged::Version { format: plan.format, writer: plan.writer });
+        }
+        if plan.number == u64::MAX {
+            return Err(PlanDamaged::Damaged(serde::de::Error::custom("no number is left for the next plan")));
         }
         Ok(plan)
     }
@@ -213,6 +217,16 @@ mod tests {
         let other = Plan::decode(other.as_bytes()).unwrap();
         assert!(matches!(other.check_writer(), Err(PlanDamaged::Version { writer: 9, .. })));
         assert_eq!(other.positions, plan.positions);
+    }
+
+    #[test]
+    fn numbers_at_the_ends_of_their_range_make_a_plan_or_are_refused() {
+        let outputs = [(1, u64::MAX, i64::MIN), (2, 1, i64::MIN), (u64::MAX, u64::MAX, i64::MAX)];
+        let mut plan = Plan::next(None, &[manifest("a", &outputs)], 8).unwrap();
+        assert_eq!((plan.groups.len(), plan.references().count()), (3, 3));
+        assert_eq!(Plan::decode(&plan.encode()).unwrap(), plan);
+        plan.number = u64::MAX;
+        assert!(matches!(Plan::decode(&plan.encode()), Err(PlanDamaged::Damaged(_))));
     }
 
     #[test]
