@@ -64,7 +64,7 @@ fn member<'a>(context: &mut Decompress, body: &'a [u8], max_bytes: usize, out: &
     }
 }
 
-/// RFC 1952, section 2.3. The checksum of the header alone, which hardly any writer sets, is skipped.
+/// RFC 1952, section 2.3.
 fn skip_header(body: &[u8]) -> Result<&[u8], InflateError> {
     let (head, mut rest) = body.split_first_chunk::<10>().ok_or(invalid("truncated"))?;
     let [0x1f, 0x8b, 8, flags, ..] = *head else {
@@ -84,7 +84,13 @@ fn skip_header(body: &[u8]) -> Result<&[u8], InflateError> {
         }
     }
     if flags & FLAG_HEADER_CRC != 0 {
-        rest = rest.get(2..).ok_or(invalid("truncated"))?;
+        let (stored, after) = rest.split_first_chunk::<2>().ok_or(invalid("truncated"))?;
+        let mut crc = Crc::new();
+        crc.update(body.get(..body.len() - rest.len()).unwrap_or_default());
+        if crc.sum() & 0xffff != u32::from(u16::from_le_bytes(*stored)) {
+            return Err(invalid("wrong checksum of a header"));
+        }
+        rest = after;
     }
     Ok(rest)
 }
