@@ -15,6 +15,9 @@ use spanlake_model::NANOS_PER_MS;
 use crate::any::{Any, Attribute};
 use crate::schema::{ColumnType, Table};
 
+/// Room is made for this many rows at first.
+const FIRST_ROWS_MAX: usize = 1_024;
+
 /// A column under construction.
 pub(crate) enum Builder {
     Text(StringBuilder),
@@ -28,19 +31,21 @@ pub(crate) enum Builder {
 }
 
 impl Builder {
-    fn new(kind: &ColumnType) -> Self {
+    /// A builder with room for some rows, which grows.
+    fn new(kind: &ColumnType, rows: usize) -> Self {
+        let text = || StringBuilder::with_capacity(rows, rows);
         match kind {
-            ColumnType::Text | ColumnType::Struct(_) => Self::Text(StringBuilder::new()),
-            ColumnType::Boolean => Self::Boolean(BooleanBuilder::new()),
-            ColumnType::Int => Self::Int(Int32Builder::new()),
-            ColumnType::Bigint => Self::Bigint(Int64Builder::new()),
-            ColumnType::Double => Self::Double(Float64Builder::new()),
-            ColumnType::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            ColumnType::Map => Self::Map { ends: vec![0], keys: StringBuilder::new(), values: StringBuilder::new() },
+            ColumnType::Text | ColumnType::Struct(_) => Self::Text(text()),
+            ColumnType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
+            ColumnType::Int => Self::Int(Int32Builder::with_capacity(rows)),
+            ColumnType::Bigint => Self::Bigint(Int64Builder::with_capacity(rows)),
+            ColumnType::Double => Self::Double(Float64Builder::with_capacity(rows)),
+            ColumnType::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")),
+            ColumnType::Map => Self::Map { ends: vec![0], keys: text(), values: text() },
             ColumnType::List(item) => {
                 let fields = match item {
-                    ColumnType::Struct(fields) => fields.iter().map(|(_, kind)| Self::new(kind)).collect(),
-                    item => vec![Self::new(item)],
+                    ColumnType::Struct(fields) => fields.iter().map(|(_, kind)| Self::new(kind, rows)).collect(),
+                    item => vec![Self::new(item, rows)],
                 };
                 Self::List { ends: vec![0], item, fields }
             }
@@ -102,8 +107,10 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    pub(crate) fn new(table: &Table, schema: SchemaRef) -> Self {
-        Self { schema, builders: table.columns().map(|column| Builder::new(&column.kind)).collect() }
+    /// For about `rows` rows: a small file must not pay for room that it never fills.
+    pub(crate) fn new(table: &Table, schema: SchemaRef, rows: usize) -> Self {
+        let rows = rows.min(FIRST_ROWS_MAX);
+        Self { schema, builders: table.columns().map(|column| Builder::new(&column.kind, rows)).collect() }
     }
 
     /// Begins a row. Each column must get exactly one value, in order; a row of another shape makes `finish` fail.

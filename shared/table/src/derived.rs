@@ -269,7 +269,7 @@ fn write<'r, R, K: Ord>(
     let mut order: Vec<_> = rows.iter().collect();
     order.sort_by_key(|row| key(row));
     let bytes = size_of::<R>() + 256;
-    let mut file = FileWriter::new(table, meta, rows.len(), rows.len() * bytes)?;
+    let mut file = FileWriter::new(table, Some(meta), rows.len(), rows.len() * bytes)?;
     for item in order {
         file.row(bytes, |row| write(row, item))?;
     }

@@ -89,7 +89,8 @@ pub struct TableFile {
 pub(crate) struct FileWriter {
     table: &'static Table,
     columns: Columns,
-    writer: ArrowWriter<Vec<u8>>,
+    /// `None` if the rows are all that is wanted.
+    writer: Option<ArrowWriter<Vec<u8>>>,
     group_rows: usize,
     group_bytes: usize,
     in_batch: Filled,
@@ -112,19 +113,15 @@ impl Filled {
 }
 
 impl FileWriter {
-    /// A writer of a file of about `rows` rows made from `bytes` bytes of items.
-    pub(crate) fn new(name: &'static str, meta: &FileMeta<'_>, rows: usize, bytes: usize) -> Result<Self, TableError> {
+    /// A writer of a file of about `rows` rows made from `bytes` bytes of items; without `meta` of the rows only.
+    pub(crate) fn new(name: &'static str, meta: Option<&FileMeta<'_>>, rows: usize, bytes: usize) -> Result<Self, TableError> {
         let table = crate::schema::table(name).ok_or(TableError::NoTable { table: name })?;
         let schema: SchemaRef = Arc::new(arrow_schema(table));
-        let failed = |source| TableError::File { table: name, source };
-        let parquet = ArrowSchemaConverter::new().convert(&schema).map_err(failed)?;
-        let properties = properties(table, meta, parquet.columns(), rows).map_err(failed)?;
-        // The Arrow schema would be a second copy of the Parquet one, encoded by the library's version.
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options).map_err(failed)?;
+        let writer = meta.map(|meta| parquet_writer(table, &schema, meta, rows)).transpose();
+        let writer = writer.map_err(|source| TableError::File { table: name, source })?;
         Ok(Self {
             table,
-            columns: Columns::new(table, schema),
+            columns: Columns::new(table, schema, rows),
             writer,
             group_rows: rows.div_ceil(GROUPS_MAX).max(GROUP_ROWS),
             group_bytes: bytes.div_ceil(GROUPS_MAX).max(GROUP_BYTES),
@@ -140,7 +137,8 @@ impl FileWriter {
         let group_is_full = self.in_group.rows >= self.group_rows || self.in_group.bytes >= self.group_bytes;
         if group_is_full && self.groups < GROUPS_MAX {
             self.flush_batch()?;
-            self.writer.flush().map_err(|source| TableError::File { table: self.table.name, source })?;
+            let flushed = self.writer.as_mut().map_or(Ok(()), ArrowWriter::flush);
+            flushed.map_err(|source| TableError::File { table: self.table.name, source })?;
             self.in_group = Filled::default();
             self.groups += 1;
         } else if self.in_batch.rows >= BATCH_ROWS || self.in_batch.bytes >= BATCH_BYTES {
@@ -157,15 +155,30 @@ impl FileWriter {
         let table = self.table.name;
         let batch = self.columns.finish().map_err(|source| TableError::Batch { table, source })?;
         self.in_batch = Filled::default();
-        self.writer.write(&batch).map_err(|source| TableError::File { table, source })
+        let written = self.writer.as_mut().map_or(Ok(()), |writer| writer.write(&batch));
+        written.map_err(|source| TableError::File { table, source })
     }
 
     pub(crate) fn finish(mut self) -> Result<TableFile, TableError> {
         self.flush_batch()?;
         let table = self.table.name;
-        let bytes = self.writer.into_inner().map_err(|source| TableError::File { table, source })?;
+        let bytes = self.writer.map_or(Ok(Vec::new()), ArrowWriter::into_inner);
+        let bytes = bytes.map_err(|source| TableError::File { table, source })?;
         Ok(TableFile { table, bytes, rows: self.rows })
     }
+}
+
+fn parquet_writer(
+    table: &Table,
+    schema: &SchemaRef,
+    meta: &FileMeta<'_>,
+    rows: usize,
+) -> Result<ArrowWriter<Vec<u8>>, ParquetError> {
+    let parquet = ArrowSchemaConverter::new().convert(schema)?;
+    let properties = properties(table, meta, parquet.columns(), rows)?;
+    // The Arrow schema would be a second copy of the Parquet one, encoded by the library's version.
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(schema), options)
 }
 
 fn properties(

@@ -26,7 +26,7 @@ pub use derived::{
 pub use file::{CREATED_BY, FileMeta, TableError, TableFile};
 pub use spans::{kind_name, status_name};
 pub use summary::{TraceFacts, service_name, trace_summary};
-pub use write::{Context, Item, Sampling, Written, write_items};
+pub use write::{Context, Item, Sampling, Written, build_items, write_items};
 
 #[cfg(test)]
 mod tests;

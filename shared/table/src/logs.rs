@@ -95,7 +95,7 @@ impl<'a> Scratch<'a> {
     }
 }
 
-pub(crate) fn write(contexts: &Contexts, items: &[Item<'_>], meta: &FileMeta<'_>) -> Result<Written, TableError> {
+pub(crate) fn write(contexts: &Contexts, items: &[Item<'_>], meta: Option<&FileMeta<'_>>) -> Result<Written, TableError> {
     let mut written = Written::default();
     let mut order = Vec::with_capacity(items.len());
     let mut bytes = 0;

@@ -194,7 +194,7 @@ impl<'a> Scratch<'a> {
     }
 }
 
-pub(crate) fn write<'a>(contexts: &Contexts, items: &[Item<'a>], meta: &FileMeta<'_>) -> Result<Written, TableError> {
+pub(crate) fn write<'a>(contexts: &Contexts, items: &[Item<'a>], meta: Option<&FileMeta<'_>>) -> Result<Written, TableError> {
     let mut written = Written::default();
     let mut scratch = Scratch {
         attributes: Attributes::new(),

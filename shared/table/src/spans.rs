@@ -262,7 +262,7 @@ impl<'a> Names<'a> {
     }
 }
 
-pub(crate) fn write(contexts: &Contexts, items: &[Item<'_>], meta: &FileMeta<'_>) -> Result<Written, TableError> {
+pub(crate) fn write(contexts: &Contexts, items: &[Item<'_>], meta: Option<&FileMeta<'_>>) -> Result<Written, TableError> {
     let mut written = Written::default();
     let mut order: Vec<Order> = Vec::with_capacity(items.len());
     let mut names = Names::default();

@@ -65,6 +65,24 @@ pub fn write_items(
     items: &[Item<'_>],
     meta: &FileMeta<'_>,
 ) -> Result<Written, TableError> {
+    write(signal, contexts, items, Some(meta))
+}
+
+/// Builds the rows that [`write_items`] would write, in Arrow, and encodes none of them: the files that come back have no
+/// bytes. This is all that an item's own bytes decide on, for checks of many hostile ones.
+///
+/// # Errors
+/// As [`write_items`].
+pub fn build_items(signal: Signal, contexts: &[Context<'_>], items: &[Item<'_>]) -> Result<Written, TableError> {
+    write(signal, contexts, items, None)
+}
+
+fn write(
+    signal: Signal,
+    contexts: &[Context<'_>],
+    items: &[Item<'_>],
+    meta: Option<&FileMeta<'_>>,
+) -> Result<Written, TableError> {
     let contexts = Contexts::read(contexts);
     match signal {
         Signal::Traces => spans::write(&contexts, items, meta),
