@@ -263,13 +263,20 @@ fn unavailable(what: String) -> AppendError {
 impl<D: Disk> SegmentLog<D> {
     /// Opens the log in a folder of its own, which is made if need be. One process at a time.
     pub fn open(disk: D, folder: PathBuf, options: LogOptions) -> Result<Self, OpenError> {
-        let shared = Arc::new(open::open(disk, folder, options)?);
+        let mut log = Self::open_to_read(disk, folder, options)?;
         let (queue, waiting) = channel();
-        let writers = Arc::clone(&shared);
-        let failed = |source| OpenError::Io { path: shared.folder.clone(), source };
+        let writers = Arc::clone(&log.shared);
+        let failed = |source| OpenError::Io { path: log.shared.folder.clone(), source };
         let thread = std::thread::Builder::new().name("stream".to_owned()).spawn(move || writer::run(&writers, &waiting));
-        let thread = Some(thread.map_err(failed)?);
-        Ok(Self { shared, queue: Some(queue), thread })
+        log.thread = Some(thread.map_err(failed)?);
+        log.queue = Some(queue);
+        Ok(log)
+    }
+
+    /// As [`SegmentLog::open`], without the thread that writes: every append is refused. For checks of many folders.
+    pub fn open_to_read(disk: D, folder: PathBuf, options: LogOptions) -> Result<Self, OpenError> {
+        let shared = Arc::new(open::open(disk, folder, options)?);
+        Ok(Self { shared, queue: None, thread: None })
     }
 
     /// The stream's clock, Unix nanoseconds: never goes back, and no record has a later stamp.
