@@ -63,7 +63,7 @@ fn no_random_input_shows_a_fault_in_any_decoder() {
         ("decisions", 1_000),
         ("rules", 200),
         ("rewrite", 1_000),
-        ("tables", 30),
+        ("tables", 500),
         ("log", 500),
     ] {
         for_random_inputs(cases, 400, name);

@@ -1,10 +1,15 @@
 //! OTLP/JSON to protobuf: never more than a multiple of what came in, always what the walker takes, and equal to what the
 //! published types read, where they read it.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use spanlake_model::{BucketRange, Signal};
 use spanlake_otlp::cut::{CutError, Request, Scratch, cut};
 use spanlake_otlp::json::to_protobuf;
@@ -16,6 +21,10 @@ use super::draw::Draw;
 
 /// Output for each byte of input: a number of a list takes two bytes as text, and tag and value as protobuf.
 const GROWTH_MAX: usize = 8;
+
+thread_local! {
+    static USED: RefCell<Scratch> = RefCell::new(Scratch::new());
+}
 
 /// The target.
 pub fn json(data: &[u8]) {
@@ -35,14 +44,13 @@ pub fn json(data: &[u8]) {
     let Ok(read) = to_protobuf(signal, text, &limits) else { return };
     assert!(read.protobuf.len() <= GROWTH_MAX * text.len(), "{} bytes of {}", read.protobuf.len(), text.len());
     let request = Request { signal, tenant: "t", body: &read.protobuf };
-    match cut(&request, &limits, &[BucketRange::ALL], &mut Scratch::new()) {
+    match USED.with_borrow_mut(|scratch| cut(&request, &limits, &[BucketRange::ALL], scratch)) {
         Ok(_) | Err(CutError::TooLarge(_)) => {}
         Err(error) => panic!("what was made of JSON: {error}"),
     }
-    // A null behind a value of the same key takes it away; the published types keep it.
-    let has_null = text.windows(4).any(|word| word == b"null");
     if read.rejected == Rejected::default()
-        && has_members(schema::request(signal), &read.protobuf, usize::from(has_null))
+        && has_members(schema::request(signal), &read.protobuf, 0)
+        && serde_json::from_slice::<Distinct>(text).is_ok()
         && let Some(published) = published(signal, text)
         && has_members(schema::request(signal), &published, 1)
     {
@@ -75,6 +83,64 @@ fn has_members(message: &'static Message, bytes: &[u8], least: usize) -> bool {
         }
     }
     members.is_empty() || (wanted..=1).contains(&found)
+}
+
+/// JSON in which no object names a field twice, be it by its two names. Of a member of a `oneof` that comes twice the
+/// published types take the first, and the product the last.
+struct Distinct;
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Distinct {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object without a field that comes twice")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut fields = BTreeSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if !fields.insert(key.replace('_', "").to_lowercase()) {
+                return Err(Error::custom("a field that comes twice"));
+            }
+            map.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
 }
 
 /// What the published types make of a body, as protobuf.

@@ -1,13 +1,15 @@
 //! Rules over items: what the walker took is taken by the rules, too, and comes out as protobuf that others read, without
 //! fields that nobody knows and without text that is not UTF-8.
 
+use std::cell::RefCell;
+
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use spanlake_model::{BucketRange, Signal};
-use spanlake_otlp::cut::{Request, Scratch as CutScratch, cut};
+use spanlake_otlp::cut::{Cut, Request, Scratch as CutScratch, cut};
 use spanlake_otlp::limits::Limits;
 use spanlake_otlp::payload::Items;
 use spanlake_otlp::schema;
@@ -44,6 +46,7 @@ const SEED: &str = include_str!("../../data/vectors/seed-collector-config.yaml")
 
 thread_local! {
     static RULES: Vec<Rules> = [DEFAULT_CONFIG, SEED, STRICT].map(rules_of).into();
+    static USED: RefCell<(CutScratch, Scratch)> = RefCell::default();
 }
 
 fn rules_of(text: &str) -> Rules {
@@ -58,22 +61,27 @@ pub fn rewrite(data: &[u8]) {
     let signal = Signal::ALL[usize::from(mode & 15) % 3];
     RULES.with(|all| {
         let rules = &all[usize::from(mode >> 4 & 7) % all.len()];
-        if mode & 128 == 0 {
-            any_bytes(rules, signal, draw.rest());
-        } else {
-            what_was_taken(rules, signal, &generate::request(&mut draw, signal));
-        }
+        USED.with_borrow_mut(|(cut_scratch, scratch)| {
+            if mode & 128 == 0 {
+                any_bytes(rules, signal, draw.rest(), scratch);
+            } else {
+                let body = generate::request(&mut draw, signal);
+                let request = Request { signal, tenant: "t", body: &body };
+                if let Ok(cut) = cut(&request, &Limits::default(), &[BucketRange::ALL], cut_scratch) {
+                    what_was_taken(rules, signal, &cut, scratch);
+                }
+            }
+        });
     });
 }
 
 /// Bytes that no walker has seen: no panic, and nothing is left behind by what is dropped.
-fn any_bytes(rules: &Rules, signal: Signal, bytes: &[u8]) {
-    let mut scratch = Scratch::new();
+fn any_bytes(rules: &Rules, signal: Signal, bytes: &[u8], scratch: &mut Scratch) {
     let context = Context { resource: bytes, scope: bytes, resource_schema_url: bytes, scope_schema_url: bytes };
-    used(rules.context(signal, context, &mut scratch));
-    let context = rules.context(signal, Context::default(), &mut scratch);
+    used(rules.context(signal, context, scratch));
+    let context = rules.context(signal, Context::default(), scratch);
     let mut out = b"before".to_vec();
-    let outcome = rules.item(signal, &context, bytes, &mut out, &mut scratch);
+    let outcome = rules.item(signal, &context, bytes, &mut out, scratch);
     assert!(out.starts_with(b"before"));
     if outcome.dropped.is_some() {
         assert_eq!(out, b"before");
@@ -83,10 +91,7 @@ fn any_bytes(rules: &Rules, signal: Signal, bytes: &[u8]) {
 }
 
 /// Every item that the walker takes is taken by the rules.
-fn what_was_taken(rules: &Rules, signal: Signal, body: &[u8]) {
-    let request = Request { signal, tenant: "t", body };
-    let Ok(cut) = cut(&request, &Limits::default(), &[BucketRange::ALL], &mut CutScratch::new()) else { return };
-    let mut scratch = Scratch::new();
+fn what_was_taken(rules: &Rules, signal: Signal, cut: &Cut, scratch: &mut Scratch) {
     let mut out = Vec::new();
     for record in &cut.records {
         let mut items = Items::new(&record.payload);
@@ -98,11 +103,11 @@ fn what_was_taken(rules: &Rules, signal: Signal, body: &[u8]) {
                 scope: context.scope,
                 scope_schema_url: context.scope_schema_url,
             };
-            let masked = rules.context(signal, context, &mut scratch);
+            let masked = rules.context(signal, context, scratch);
             assert_eq!(masked.dropped, None);
             Resource::decode(&masked.resource[..]).expect("a masked resource");
             out.clear();
-            let outcome = rules.item(signal, &masked, item.bytes, &mut out, &mut scratch);
+            let outcome = rules.item(signal, &masked, item.bytes, &mut out, scratch);
             assert_eq!(outcome.dropped, None);
             prost_reads(signal, item.bytes, &out);
             only_known_fields(schema::item(signal), &out);

@@ -1,6 +1,8 @@
 //! What is read back from the stream and the store: records, data objects, manifests and plans. These bytes are the
 //! product's own, so whatever gets through their checksums must still not panic, or make anybody allocate without bound.
 
+use std::cell::RefCell;
+
 use spanlake_model::{Bucket, BucketRange};
 use spanlake_otlp::payload;
 use spanlake_pipeline::archive::Plan;
@@ -10,6 +12,7 @@ use spanlake_pipeline::ledger::Ledger;
 use spanlake_pipeline::manifest::{Manifest, superseded};
 use spanlake_pipeline::settings::GroupSettings;
 use xxhash_rust::xxh3::xxh3_64;
+use zstd::bulk::Compressor;
 
 use super::draw::Draw;
 use super::used;
@@ -78,8 +81,17 @@ fn record(draw: &mut Draw<'_>) -> Vec<u8> {
     let plain = draw.rest();
     let length = if plain.first() == Some(&7) { 1 << 40 } else { plain.len() as u64 };
     varint(&mut out, length);
-    out.extend_from_slice(&zstd::bulk::compress(plain, 1).unwrap());
+    out.extend_from_slice(&compressed(plain));
     out
+}
+
+thread_local! {
+    /// A context costs more to make than a small frame to write.
+    static COMPRESSOR: RefCell<Compressor<'static>> = RefCell::new(Compressor::new(1).unwrap());
+}
+
+fn compressed(plain: &[u8]) -> Vec<u8> {
+    COMPRESSOR.with_borrow_mut(|compressor| compressor.compress(plain).unwrap())
 }
 
 /// The container of data objects, with right checksums around whatever its blocks and its header hold.
@@ -87,7 +99,7 @@ fn object(blocks: &[&[u8]], header: &[u8]) -> Vec<u8> {
     let (mut out, mut index) = (Vec::new(), Vec::new());
     varint(&mut index, blocks.len() as u64);
     for block in blocks {
-        let written = zstd::bulk::compress(block, -5).unwrap();
+        let written = compressed(block);
         varint(&mut index, written.len() as u64);
         varint(&mut index, block.len() as u64);
         index.extend_from_slice(&xxh3_64(&written).to_le_bytes());
@@ -102,21 +114,26 @@ fn object(blocks: &[&[u8]], header: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An object of a kind: its header and blocks out of the data, each with its length in front.
-fn data_object(kind: &str, data: &[u8]) {
+/// An object that is read as each of these kinds: its header and blocks out of the data, each with its length in front.
+fn data_object(kinds: &[&str], data: &[u8]) {
     let mut draw = Draw::new(data);
     let mode = draw.byte();
     if mode & 128 == 0 {
-        used(contents(kind, draw.rest()));
+        let object = draw.rest();
+        for kind in kinds {
+            used(contents(kind, object));
+        }
         return;
     }
     let header = draw.bytes(255);
     let blocks: Vec<&[u8]> = (0..mode & 7).map(|_| draw.bytes(255)).collect();
     let blocks = [&blocks[..], &[draw.rest()]].concat();
     let object = object(&blocks, header);
-    let read = contents(kind, &object);
-    if kind == SEALED {
-        assert_eq!(read.map(|contents| contents.items), sealed_items(&object).map(|items| items.len() as u64));
+    for kind in kinds {
+        let read = contents(kind, &object);
+        if *kind == SEALED {
+            assert_eq!(read.map(|contents| contents.items), sealed_items(&object).map(|items| items.len() as u64));
+        }
     }
 }
 
@@ -124,18 +141,17 @@ const SEALED: &str = "sealed/";
 
 /// Staged batches, and the ids that were seen.
 pub fn staged(data: &[u8]) {
-    data_object("staged/", data);
-    data_object("seen/", data);
+    data_object(&["staged/", "seen/"], data);
 }
 
 /// Sealed outputs.
 pub fn sealed(data: &[u8]) {
-    data_object(SEALED, data);
+    data_object(&[SEALED], data);
 }
 
 /// Recorded decisions.
 pub fn decisions(data: &[u8]) {
-    data_object("decisions/", data);
+    data_object(&["decisions/"], data);
 }
 
 const MANIFEST: &str = r#"{"format":2,"shard":"s","range":[#,#],"parents":["p"],"born":#,"born_mark":#,"closed":true,
@@ -171,13 +187,6 @@ fn text(data: &[u8], template: &str) -> Vec<u8> {
     out
 }
 
-/// Whether no number is at the end of its range, where sums are out of it: nobody but the product writes these, and it
-/// counts items and nanoseconds since 1970.
-fn is_plausible(text: &[u8]) -> bool {
-    let is_long = |digits: &[u8]| digits.len() > 18;
-    !text.split(|byte| !byte.is_ascii_digit()).any(is_long)
-}
-
 /// Manifests, and the plan that follows from one.
 pub fn manifest(data: &[u8]) {
     let text = text(data, MANIFEST);
@@ -188,9 +197,6 @@ pub fn manifest(data: &[u8]) {
     used(manifest.inherited_until(&GroupSettings::default()));
     let manifests = [manifest];
     used(superseded(&manifests));
-    if !is_plausible(&text) {
-        return;
-    }
     if let Some(plan) = Plan::next(None, &manifests, 64 << 20) {
         assert_eq!(Plan::decode(&plan.encode()).expect("a plan of this program"), plan);
     }
@@ -207,7 +213,5 @@ pub fn plan(data: &[u8]) {
         assert!(plan.file_key("spans", group).starts_with("lake/v1/spans/dt="));
     }
     // The next number, and the positions that it begins from.
-    if is_plausible(&text) {
-        used(Plan::next(Some(&plan), &[Manifest::new("s", BucketRange::ALL)], 1));
-    }
+    used(Plan::next(Some(&plan), &[Manifest::new("s", BucketRange::ALL)], 1));
 }

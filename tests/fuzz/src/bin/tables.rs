@@ -1,0 +1,4 @@
+//! The target `tables`, see docs/fuzzing.md.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| spanlake_fuzz::tables::tables(data));
