@@ -12,9 +12,6 @@ import time
 
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 30
-# glibc raises by itself, up to 32 MiB, the size from which a buffer goes back to the system when it is freed. Fixed, the process
-# takes what it uses; otherwise some 80 MiB more under everything hostile at once.
-ENVIRONMENT = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1048576"}
 READY = b"Spanlake takes OTLP/HTTP at "
 ITEMS = {"traces": "spans", "logs": "log records", "metrics": "data points"}
 KEEP_EVERYTHING = """receivers: {otlp: {protocols: {http: {}}}}
@@ -138,7 +135,7 @@ class Spanlake:
         command = [self.binary, "up", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, "--config", self.config]
         with open(self.log_path, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen([str(part) for part in command + self.flags], stdout=log, stderr=subprocess.STDOUT,
-                                            stdin=subprocess.DEVNULL, preexec_fn=preexec, env=ENVIRONMENT, **self.identity())
+                                            stdin=subprocess.DEVNULL, preexec_fn=preexec, **self.identity())
 
     def identity(self):
         return {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}

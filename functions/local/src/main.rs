@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod demo;
 mod folder;
+mod front;
 mod lake;
 mod quarantine;
 mod repair;

@@ -5,17 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bytes::Bytes;
-use http::request::Parts;
-use http::{Request, Response, StatusCode};
 use spanlake_local::{
-    DiskStore, Driver, DriverSettings, Floor, FolderLock, Handler, LogOptions, RealDisk, SegmentLog, ServerLimits, ShardLimits,
+    DiskStore, Driver, DriverSettings, Floor, FolderLock, LogOptions, RealDisk, SegmentLog, ServerLimits, ShardLimits,
     SystemClock, Tls, serve,
 };
 use spanlake_model::NANOS_PER_MS;
 use spanlake_pipeline::archive::Archiver;
 use spanlake_pipeline::group::{CompileRules, Grouper};
-use spanlake_pipeline::ingest::{Ingest, IngestCounts, IngestSettings, refuse};
+use spanlake_pipeline::ingest::{Ingest, IngestCounts, IngestSettings};
 use spanlake_pipeline::inspect::overview;
 use spanlake_pipeline::keys;
 use spanlake_pipeline::ports::{Clock, EventStream, ObjectStore};
@@ -27,6 +24,7 @@ use tracing::{error, info};
 
 use crate::cli::{StreamLimits, UpArgs};
 use crate::folder::STREAM;
+use crate::front::Front;
 
 /// Raw bytes of items in one set of lake files: what bounds the archiver's memory.
 const FILE_BYTES: u64 = 24 << 20;
@@ -39,25 +37,7 @@ const HTTP_THREADS: usize = 2;
 
 type Store = DiskStore<RealDisk>;
 type Log = SegmentLog<RealDisk>;
-type LocalIngest = Ingest<Log, SystemClock>;
-
-/// The front's handler: ingest behind the HTTP server.
-struct Front(Arc<LocalIngest>);
-
-impl Handler for Front {
-    fn admit(&self, parts: &Parts) -> Result<(), Box<Response<Bytes>>> {
-        self.0.admit(parts)
-    }
-
-    async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        self.0.handle(request).await
-    }
-
-    fn fault(&self, parts: &Parts, status: StatusCode, message: &str) -> Response<Bytes> {
-        self.0.count_refusal(status);
-        refuse(parts, status, message)
-    }
-}
+pub(crate) type LocalIngest = Ingest<Log, SystemClock>;
 
 /// What a process runs with.
 pub(crate) struct Setup {
@@ -120,7 +100,7 @@ impl Process {
         let roles = start_roles(&driver, &store, &log, Arc::new(setup.rules), &stopping)?;
         let ingest_settings = IngestSettings { tokens: setup.tokens, ..IngestSettings::default() };
         let ingest = Arc::new(Ingest::new(Arc::clone(&log), SystemClock, ingest_settings));
-        let front = Arc::new(Front(Arc::clone(&ingest)));
+        let front = Arc::new(Front::new(Arc::clone(&ingest)));
         let mut until = closing;
         let shutdown = async move { drop(until.wait_for(|stop| *stop).await) };
         let server = tokio::spawn(serve(listener, setup.tls, front, ServerLimits::default(), shutdown));

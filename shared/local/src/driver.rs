@@ -1,6 +1,8 @@
 //! Plays the event source: gives each shard's grouper its records in batches, again if they failed, puts heartbeats on
 //! every shard, wakes the archiver, the sweeper and the lifecycle. Decides nothing.
 
+mod trouble;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::disk::Disk;
 use crate::log::SegmentLog;
+use trouble::Trouble;
 
 /// How the event source is played.
 #[derive(Clone, Debug)]
@@ -77,6 +80,12 @@ pub struct Driver<S, D: Disk> {
     progress: Mutex<Progress>,
 }
 
+/// What may fail in feeding a shard.
+struct Troubles {
+    grouping: Trouble,
+    trimming: Trouble,
+}
+
 /// Between two tries of what failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -132,17 +141,18 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
                 0
             }
         };
+        let mut troubles = Troubles { grouping: Trouble::new(Some(shard)), trimming: Trouble::new(Some(shard)) };
         while is_on(&mut stop, self.log.wait(shard, watermark)).await {
             // A batch that is full already need not wait for more.
             if self.log.lag(shard, watermark).bytes < self.settings.batch_bytes_max as u64 {
                 sleep(self.settings.batch_window).await;
             }
-            watermark = self.batch(shard, &mut grouper, watermark).await;
+            watermark = self.batch(shard, &mut grouper, watermark, &mut troubles).await;
         }
         let stopped = Instant::now();
         while self.log.lag(shard, watermark).records > 0 && stopped.elapsed() < self.settings.drain_max {
             let before = watermark;
-            watermark = self.batch(shard, &mut grouper, watermark).await;
+            watermark = self.batch(shard, &mut grouper, watermark, &mut troubles).await;
             if watermark == before {
                 break;
             }
@@ -150,25 +160,30 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
     }
 
     /// Gives the grouper the next records; answers the watermark after them, which has not moved if they failed.
-    async fn batch(&self, shard: usize, grouper: &mut Grouper<S, SegmentLog<D>>, watermark: u64) -> u64 {
+    async fn batch(&self, shard: usize, grouper: &mut Grouper<S, SegmentLog<D>>, watermark: u64, troubles: &mut Troubles) -> u64 {
+        let trouble = &mut troubles.grouping;
         let records =
             match self.log.read_blocking(shard, watermark, self.settings.batch_records_max, self.settings.batch_bytes_max) {
                 Ok(records) => records,
                 Err(error) => {
-                    self.retry(&error, "the stream cannot be read; trying again").await;
+                    self.retry(trouble, &error, "the stream cannot be read; trying again").await;
                     return watermark;
                 }
             };
         match grouper.handle(&records).await {
             Ok(handled) => {
-                if let Some(error) = handled.close_error {
-                    self.retry(&error, "a window could not be closed; the intake goes on, closing is tried again").await;
+                match handled.close_error {
+                    None => trouble.end(),
+                    Some(error) => {
+                        let what = "a window could not be closed; the intake goes on, closing is tried again";
+                        self.retry(trouble, &error, what).await;
+                    }
                 }
-                self.after_batch(shard, grouper).await;
+                self.after_batch(shard, grouper, &mut troubles.trimming).await;
                 handled.watermark
             }
             Err(error) => {
-                self.retry(&error, "a batch was not committed; it is given again").await;
+                self.retry(trouble, &error, "a batch was not committed; it is given again").await;
                 watermark
             }
         }
@@ -186,7 +201,7 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
         progress.manifests.iter().map(|manifest| manifest.as_ref().map_or(0, |manifest| manifest.watermark)).collect()
     }
 
-    async fn after_batch(&self, shard: usize, grouper: &mut Grouper<S, SegmentLog<D>>) {
+    async fn after_batch(&self, shard: usize, grouper: &mut Grouper<S, SegmentLog<D>>, trimming: &mut Trouble) {
         if let Ok(manifest) = grouper.manifest().await {
             if !manifest.ledger.balances() {
                 error!(shard, ledger = ?manifest.ledger, "the ledger does not balance: please report this");
@@ -194,8 +209,9 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
             let manifest = manifest.clone();
             self.note_manifest(shard, manifest);
         }
-        if let Err(error) = self.log.trim(&self.watermarks()) {
-            warn!(error = &error as &dyn std::error::Error, "consumed stream segments could not be removed; trying again");
+        match self.log.trim(&self.watermarks()) {
+            Ok(_) => trimming.end(),
+            Err(error) => trimming.begin(&error, "consumed stream segments could not be removed; trying again"),
         }
     }
 
@@ -207,8 +223,8 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
         });
     }
 
-    async fn retry(&self, error: &(dyn std::error::Error + 'static), what: &'static str) {
-        warn!(error, "{what}");
+    async fn retry(&self, trouble: &mut Trouble, error: &(dyn std::error::Error + 'static), what: &'static str) {
+        trouble.begin(error, what);
         self.note(|progress| progress.retries += 1);
         sleep(RETRY_PAUSE).await;
     }
@@ -217,9 +233,11 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
     pub async fn archive(&self, mut archiver: Archiver<S>, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(self.settings.archive_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut trouble = Trouble::new(None);
         while is_on(&mut stop, ticks.tick()).await {
             match archiver.run().await {
                 Ok(done) => {
+                    trouble.end();
                     if done.poisoned > 0 {
                         error!(rows = done.poisoned, "rows could not be written and were left out: please report this");
                     }
@@ -229,7 +247,7 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
                         progress.archived.bytes += done.bytes;
                     });
                 }
-                Err(error) => self.retry(&error, "archiving stopped early; it goes on with the next run").await,
+                Err(error) => self.retry(&mut trouble, &error, "archiving stopped early; it goes on with the next run").await,
             }
         }
     }
@@ -238,20 +256,28 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
     pub async fn housekeep(&self, clock: impl Clock, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(self.settings.sweep_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut sweeping, mut expiring) = (Trouble::new(None), Trouble::new(None));
         while is_on(&mut stop, ticks.tick()).await {
             let now = clock.now_nanos();
             let age = i64::try_from(self.settings.orphan_age.as_nanos()).unwrap_or(i64::MAX);
             match sweep(self.store.as_ref(), now.saturating_sub(age)).await {
-                Ok(swept) => debug!(objects = swept.objects, bytes = swept.bytes, "swept"),
-                Err(error) => self.retry(&error, "sweeping stopped early; it goes on with the next run").await,
+                Ok(swept) => {
+                    sweeping.end();
+                    debug!(objects = swept.objects, bytes = swept.bytes, "swept");
+                }
+                Err(error) => self.retry(&mut sweeping, &error, "sweeping stopped early; it goes on with the next run").await,
             }
             let days = i64::from(self.settings.delete_after_days);
             match expire(self.store.as_ref(), now.saturating_sub(days * 86_400 * NANOS_PER_SECOND)).await {
-                Ok(expired) if expired.objects > 0 => {
-                    info!(files = expired.objects, bytes = expired.bytes, days, "deleted lake files past their retention");
+                Ok(expired) => {
+                    expiring.end();
+                    if expired.objects > 0 {
+                        info!(files = expired.objects, bytes = expired.bytes, days, "deleted lake files past their retention");
+                    }
                 }
-                Ok(_) => {}
-                Err(error) => self.retry(&error, "deleting old files stopped early; it goes on with the next run").await,
+                Err(error) => {
+                    self.retry(&mut expiring, &error, "deleting old files stopped early; it goes on with the next run").await
+                }
             }
         }
     }

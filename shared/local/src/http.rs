@@ -4,31 +4,32 @@
 //! the time that each takes. Not for routes, tokens or what a body means: that is the handler's.
 
 mod grpc;
+mod meter;
 mod request;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use meter::{Activity, Metered, UnderWay};
 use request::Front;
 pub use tls::{Tls, TlsError};
 
@@ -84,16 +85,16 @@ impl Default for ServerLimits {
     }
 }
 
-/// A header larger than this is refused; also what HTTP/1.1 reads of a body at once.
-const HEADER_BYTES_MAX: u32 = 64 << 10;
+/// A header larger than this is refused: it is in memory before the front can count it. Also what HTTP/1.1 reads of a body
+/// at once.
+const HEADER_BYTES_MAX: u32 = 16 << 10;
 
-/// The same for HTTP/2, where a connection may have so many requests under way: their heads are in memory before the
-/// front can refuse them.
-const STREAM_HEADER_BYTES_MAX: u32 = 16 << 10;
+/// How many requests an HTTP/2 connection may have under way: so many heads are in memory.
 const STREAMS_MAX: u32 = 16;
 
-/// What an HTTP/2 connection may have in memory before the front has read it.
-const WINDOW_BYTES: u32 = 256 << 10;
+/// What an HTTP/2 connection may have in memory before the front has read it, and before the client has.
+const WINDOW_BYTES: u32 = 64 << 10;
+const SEND_BYTES_MAX: usize = 16 << 10;
 
 /// How long to wait after the system could not give a connection: mostly it has too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -166,31 +167,28 @@ async fn connection<H: Handler>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch off delays");
     }
-    let Some(tls) = tls else { return converse(TokioIo::new(stream), front, stopping).await };
+    let Some(tls) = tls else { return converse(stream, front, stopping).await };
     match timeout(front.limits().handshake_timeout, tls.accept(stream)).await {
-        Ok(Ok(stream)) => converse(TokioIo::new(stream), front, stopping).await,
+        Ok(Ok(stream)) => converse(stream, front, stopping).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
 /// Answers the requests of one connection.
-async fn converse<I, H>(io: I, front: Arc<Front<H>>, mut stopping: watch::Receiver<bool>)
+async fn converse<S, H>(stream: S, front: Arc<Front<H>>, mut stopping: watch::Receiver<bool>)
 where
-    I: Read + Write + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     let limits = *front.limits();
     let activity = Arc::new(Activity::default());
+    let io = TokioIo::new(Metered::new(stream, Arc::clone(&activity)));
     let seen = Arc::clone(&activity);
     let slots = Arc::clone(front.slots());
     let service = service_fn(move |request: Request<Incoming>| {
         let (front, under_way) = (Arc::clone(&front), UnderWay::begin(&seen));
-        async move {
-            let answer = front.answer(request).await;
-            drop(under_way);
-            Ok::<_, Infallible>(answer)
-        }
+        async move { Ok::<_, Infallible>(front.answer(request, under_way).await) }
     });
     let builder = builder(&limits);
     let mut conversation = pin!(builder.serve_connection(io, service));
@@ -198,8 +196,12 @@ where
     let look_every = limits.pressed_idle_timeout.min(limits.idle_timeout);
     let mut stops = false;
     loop {
+        let turn = poll_fn(|context| {
+            activity.begin_turn();
+            conversation.as_mut().poll(context)
+        });
         tokio::select! {
-            ended = conversation.as_mut() => {
+            ended = turn => {
                 if let Err(error) = ended {
                     tracing::debug!(error, "a connection ended early");
                 }
@@ -226,41 +228,8 @@ fn builder(limits: &ServerLimits) -> auto::Builder<TokioExecutor> {
     let mut http1 = builder.http1();
     http1.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(HEADER_BYTES_MAX as usize);
     let mut http2 = builder.http2();
-    http2.timer(TokioTimer::new()).max_header_list_size(STREAM_HEADER_BYTES_MAX).max_concurrent_streams(STREAMS_MAX);
+    http2.timer(TokioTimer::new()).max_header_list_size(HEADER_BYTES_MAX).max_concurrent_streams(STREAMS_MAX);
     http2.initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(WINDOW_BYTES);
+    http2.max_send_buf_size(SEND_BYTES_MAX);
     builder
-}
-
-/// Whether a connection does anything.
-#[derive(Debug, Default)]
-struct Activity {
-    /// How many requests were begun.
-    begun: AtomicU64,
-    /// How many are under way.
-    under_way: AtomicU64,
-}
-
-impl Activity {
-    /// Whether nothing is under way and nothing was begun since the last call.
-    fn is_idle_since(&self, begun: &mut u64) -> bool {
-        let before = std::mem::replace(begun, self.begun.load(Ordering::Acquire));
-        self.under_way.load(Ordering::Acquire) == 0 && before == *begun
-    }
-}
-
-/// A request under way; dropping it ends it.
-struct UnderWay(Arc<Activity>);
-
-impl UnderWay {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.begun.fetch_add(1, Ordering::AcqRel);
-        activity.under_way.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
-    }
 }

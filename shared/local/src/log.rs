@@ -26,7 +26,7 @@ use bytes::Bytes;
 use spanlake_model::{Bucket, BucketRange};
 use spanlake_pipeline::ports::{AppendError, EventStream, NewRecord, Record, Shard, Slice, StreamError};
 use thiserror::Error;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::{Ticks, real_ticks};
 use crate::disk::{Disk, DiskFile, is_missing};
@@ -68,10 +68,12 @@ pub struct LogOptions {
     pub bytes_max: u64,
     /// Nor more records than this: each takes 40 bytes of memory.
     pub records_max: u64,
+    /// What may wait for an fsync, in memory: 429 at the front. One call's records always may.
+    pub queue_bytes_max: u32,
 }
 
 impl LogOptions {
-    /// The defaults: Kinesis' limits, segments of 64 MiB and a minute, 2 GiB and a million records.
+    /// The defaults: Kinesis' limits, segments of 64 MiB and a minute, 2 GiB and a million records, a queue of 16 MiB.
     #[must_use]
     pub fn new(shards: u16, floor: Floor, wall_nanos: i64) -> Self {
         Self {
@@ -84,6 +86,7 @@ impl LogOptions {
             segment_age: Duration::from_mins(1),
             bytes_max: 2 << 30,
             records_max: 1_000_000,
+            queue_bytes_max: 16 << 20,
         }
     }
 }
@@ -183,6 +186,9 @@ pub struct SegmentLog<D: Disk> {
     thread: Option<JoinHandle<()>>,
 }
 
+/// When to come again if too much waits for the writer: by then it has written it, or the disk stands still.
+const QUEUE_RETRY_MS: u64 = 1_000;
+
 /// What the log's users and its writer share.
 struct Shared<D: Disk> {
     disk: D,
@@ -196,6 +202,8 @@ struct Shared<D: Disk> {
     index: Mutex<Index>,
     writer: Mutex<Writer<D>>,
     used: Mutex<Vec<Used>>,
+    /// One permit for each byte that may wait for the writer.
+    room: Arc<Semaphore>,
     arrived: Vec<Notify>,
 }
 
@@ -241,6 +249,12 @@ impl<D: Disk> Shared<D> {
             }
         }
         results
+    }
+
+    /// Room for records among those that wait for the writer, until they are answered.
+    fn room(&self, records: &[NewRecord]) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(writer::entries_bytes(records)).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).try_acquire_many_owned(bytes.min(self.options.queue_bytes_max)).ok()
     }
 
     /// What is wrong with one record.
@@ -440,6 +454,9 @@ impl<D: Disk> EventStream for SegmentLog<D> {
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Vec<Result<(), AppendError>> {
+        let Some(room) = self.shared.room(&records) else {
+            return vec![Err(AppendError::Throttled { retry_after_ms: QUEUE_RETRY_MS }); records.len()];
+        };
         let mut results = self.shared.admit(&records);
         let admitted = records.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
         let records: Vec<NewRecord> = admitted.map(|(record, _)| record).collect();
@@ -447,7 +464,7 @@ impl<D: Disk> EventStream for SegmentLog<D> {
             return results;
         }
         let (done, answer) = oneshot::channel();
-        let queued = self.queue.as_ref().is_some_and(|queue| queue.send(Pending { records, done }).is_ok());
+        let queued = self.queue.as_ref().is_some_and(|queue| queue.send(Pending { records, done, room }).is_ok());
         let answer = if queued { answer.await.ok() } else { None };
         let answer = answer.unwrap_or_else(|| Err(unavailable("the stream's writer stopped".to_owned())));
         if let Err(error) = answer {

@@ -1,7 +1,9 @@
 //! Ingest: one OTLP/HTTP request to records on the stream, and the answer. No state.
 //!
 //! [`Ingest::admit`] looks at the head alone, so that a request without the token is refused before its body is read;
-//! [`Ingest::handle`] does the rest. The mapping of errors to HTTP statuses is here and nowhere else.
+//! [`Ingest::handle`] does the rest. Who has several requests under way gives each to [`Ingest::prepare_small`] first, and what
+//! that leaves to [`Ingest::prepare`], one at a time: so a few small bodies that inflate to the limit never take memory
+//! together. The mapping of errors to HTTP statuses is here and nowhere else.
 
 mod answer;
 mod counts;
@@ -29,6 +31,9 @@ use crate::ports::{AppendError, Clock, EventStream, NewRecord};
 
 /// zstd level of records: the fastest that still halves what level -1 leaves.
 const ZSTD_LEVEL: i32 = 1;
+
+/// A body that inflates to no more is prepared beside others.
+const SMALL_BYTES_MAX: usize = 1 << 20;
 
 /// Reserved: one tenant per deployment.
 const TENANT: &str = "default";
@@ -91,7 +96,10 @@ pub struct Ingest<S, C> {
     clock: C,
     settings: IngestSettings,
     token_hashes: Vec<[u8; 32]>,
+    /// For small requests: as many as were ever prepared at the same time.
     workers: Mutex<Vec<Worker>>,
+    /// Held while a large request is prepared.
+    large: Mutex<()>,
     counts: Mutex<IngestCounts>,
 }
 
@@ -112,17 +120,22 @@ impl Worker {
 
 /// What a request comes to before the stream has it.
 struct Prepared {
+    signal: Signal,
+    encoding: Encoding,
     records: Vec<NewRecord>,
     accepted: u64,
     rejected: Rejected,
 }
+
+/// A request that is cut into records, or refused: [`Ingest::finish`] makes it an answer.
+pub struct Ready(Result<Prepared, Refusal>);
 
 impl<S: EventStream, C: Clock> Ingest<S, C> {
     /// Ingest onto `stream`.
     pub fn new(stream: Arc<S>, clock: C, settings: IngestSettings) -> Self {
         let token_hashes = settings.tokens.iter().map(|token| *blake3::hash(token.as_bytes()).as_bytes()).collect();
         let (workers, counts) = (Mutex::new(Vec::new()), Mutex::new(IngestCounts::default()));
-        Self { stream, clock, settings, token_hashes, workers, counts }
+        Self { stream, clock, settings, token_hashes, workers, large: Mutex::new(()), counts }
     }
 
     /// Whether a request with this head may send its body.
@@ -136,12 +149,51 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
     /// Handles a whole request and answers it.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
-        match self.accept(&parts, &body).await {
-            Ok((signal, encoding, prepared)) => {
-                self.count(|counts| counts.accept(signal, prepared.accepted, &prepared.rejected));
-                answer::success(signal, encoding, &prepared.rejected)
+        let ready = self.prepare_small(&parts, &body).unwrap_or_else(|| self.prepare(&parts, &body));
+        self.finish(&parts, ready).await
+    }
+
+    /// The first half of [`Ingest::handle`]: checks, inflates, cuts and compresses. `None`: it takes more than a little
+    /// memory, and is for [`Ingest::prepare`].
+    pub fn prepare_small(&self, parts: &Parts, body: &[u8]) -> Option<Ready> {
+        let what = match self.check(parts) {
+            Ok(what) => what,
+            Err(refusal) => return Some(Ready(Err(refusal))),
+        };
+        let mut worker = self.workers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(Worker::new);
+        let small_bytes_max = SMALL_BYTES_MAX.min(self.settings.inflated_bytes_max);
+        // Whatever does not inflate goes on to the other half, whose larger buffer takes frames that this one refuses.
+        let ready = match worker.inflater.inflate(what.2, body, small_bytes_max, &mut worker.body) {
+            Ok(()) => Some(Ready(self.cut(&mut worker, what.0, what.1))),
+            Err(_) => None,
+        };
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+        ready
+    }
+
+    /// As [`Ingest::prepare_small`], for a request of any size. One at a time: a further call waits, on its thread.
+    pub fn prepare(&self, parts: &Parts, body: &[u8]) -> Ready {
+        let _one = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        // Its buffers go with it: they are many times those of other requests.
+        let mut worker = Worker::new();
+        Ready(self.check(parts).and_then(|(signal, encoding, coding)| {
+            worker.inflater.inflate(coding, body, self.settings.inflated_bytes_max, &mut worker.body)?;
+            self.cut(&mut worker, signal, encoding)
+        }))
+    }
+
+    /// The second half of [`Ingest::handle`]: puts the records on the stream and answers.
+    pub async fn finish(&self, parts: &Parts, ready: Ready) -> Response<Bytes> {
+        let appended = match ready.0 {
+            Ok(prepared) => self.append(prepared).await,
+            Err(refusal) => Err(refusal),
+        };
+        match appended {
+            Ok(prepared) => {
+                self.count(|counts| counts.accept(prepared.signal, prepared.accepted, &prepared.rejected));
+                answer::success(prepared.signal, prepared.encoding, &prepared.rejected)
             }
-            Err(refusal) => self.refused(&parts, &refusal),
+            Err(refusal) => self.refused(parts, &refusal),
         }
     }
 
@@ -150,15 +202,7 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn accept(&self, parts: &Parts, body: &[u8]) -> Result<(Signal, Encoding, Prepared), Refusal> {
-        let (signal, encoding, coding) = self.check(parts)?;
-        let ranges: Vec<BucketRange> = self.stream.shards().into_iter().map(|shard| shard.range).collect();
-        let mut worker = self.workers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(Worker::new);
-        let prepared = self.prepare(&mut worker, (signal, encoding, coding), body, &ranges);
-        worker.body.clear();
-        worker.body.shrink_to(1 << 20);
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
-        let mut prepared = prepared?;
+    async fn append(&self, mut prepared: Prepared) -> Result<Prepared, Refusal> {
         let records = std::mem::take(&mut prepared.records);
         if !records.is_empty() {
             // 200 only if every record is durable: a retry of the whole request is recognised by its batch id.
@@ -166,18 +210,11 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
                 result?;
             }
         }
-        Ok((signal, encoding, prepared))
+        Ok(prepared)
     }
 
-    fn prepare(
-        &self,
-        worker: &mut Worker,
-        (signal, encoding, coding): (Signal, Encoding, Coding),
-        body: &[u8],
-        ranges: &[BucketRange],
-    ) -> Result<Prepared, Refusal> {
-        worker.body.clear();
-        worker.inflater.inflate(coding, body, self.settings.inflated_bytes_max, &mut worker.body)?;
+    /// The records of the worker's body.
+    fn cut(&self, worker: &mut Worker, signal: Signal, encoding: Encoding) -> Result<Prepared, Refusal> {
         let mut rejected = Rejected::default();
         if encoding == Encoding::Json {
             let read = json::to_protobuf(signal, &worker.body, &self.settings.limits)?;
@@ -185,21 +222,22 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
             worker.body = read.protobuf;
         }
         let request = cut::Request { signal, tenant: TENANT, body: &worker.body };
-        let cut = cut::cut(&request, &self.settings.limits, ranges, &mut worker.scratch)?;
+        let ranges: Vec<BucketRange> = self.stream.shards().into_iter().map(|shard| shard.range).collect();
+        let cut = cut::cut(&request, &self.settings.limits, &ranges, &mut worker.scratch)?;
         rejected.merge(&cut.rejected);
         let received_nanos = self.clock.now_nanos();
         let mut records = Vec::with_capacity(cut.records.len());
-        for record in &cut.records {
+        for record in cut.records {
             let payload = compress(worker.compressor.as_mut(), &record.payload)?;
             let mut bytes = Vec::with_capacity(payload.len() + 64 + 4 * record.entries.len() + record.entry_of_item.len() * 2);
-            envelope(signal, cut.batch_id, received_nanos, record, &payload).encode(&mut bytes);
+            envelope(signal, cut.batch_id, received_nanos, &record, &payload).encode(&mut bytes);
             if bytes.len() > RECORD_BYTES_MAX {
                 return Err(Refusal::RecordTooLarge);
             }
             let bucket = record.entries.first().map(|entry| entry.bucket).unwrap_or_default();
             records.push(NewRecord { bucket, bytes: bytes.into() });
         }
-        Ok(Prepared { records, accepted: cut.accepted, rejected })
+        Ok(Prepared { signal, encoding, records, accepted: cut.accepted, rejected })
     }
 
     fn check(&self, parts: &Parts) -> Result<(Signal, Encoding, Coding), Refusal> {

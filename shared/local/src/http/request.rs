@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
@@ -12,6 +12,7 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::meter::UnderWay;
 use super::{HEADER_BYTES_MAX, Handler, ServerLimits, grpc};
 
 /// How long, and how many times its limit, a refused body is read on and thrown away: a client that still writes would
@@ -25,8 +26,8 @@ const REQUEST_BYTES: usize = 4 << 10;
 /// What a header takes beside its text (RFC 9113, section 6.5.2).
 const HEADER_BYTES: usize = 32;
 
-/// The room that is made for a body at first; more is made as it arrives, whatever was announced.
-const ROOM_BYTES: usize = 64 << 10;
+/// The room that is made for a body at first; as much again is made when it is full, whatever was announced.
+const ROOM_BYTES: usize = 16 << 10;
 
 /// What all connections share.
 pub(super) struct Front<H> {
@@ -71,14 +72,14 @@ impl<H: Handler> Front<H> {
         self.limits.in_flight_bytes_max - self.in_flight.available_permits()
     }
 
-    /// Answers a request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Answers a request, which is under way as long as anything of it is read.
+    pub(super) async fn answer(&self, request: Request<Incoming>, under_way: UnderWay) -> Response<Full<Bytes>> {
         let (parts, mut body) = request.into_parts();
         if grpc::asked(&parts) {
             return grpc::advice(&parts, self.secure).map(Full::new);
         }
         if let Err(refused) = self.handler.admit(&parts) {
-            self.discard(&parts, body);
+            self.discard(&parts, body, under_way);
             return refused.map(Full::new);
         }
         let read = match self.share_of_head(&parts) {
@@ -91,7 +92,7 @@ impl<H: Handler> Front<H> {
             Err(refusal) => {
                 let answer = self.refuse(&parts, refusal);
                 if matches!(refusal, Refusal::TooLarge | Refusal::Overload) {
-                    self.discard(&parts, body);
+                    self.discard(&parts, body, under_way);
                 }
                 answer
             }
@@ -99,27 +100,32 @@ impl<H: Handler> Front<H> {
         answer.map(Full::new)
     }
 
-    /// The whole body, and its share of the budget: what has arrived, never what was announced. Else a few clients that
-    /// announce much and send nothing would take all of it.
+    /// The whole body, and its share of the budget: the room that was made for what has arrived, never for what was
+    /// announced. Else a few clients that announce much and send nothing would take all of it.
     async fn read(&self, body: &mut Incoming, mut share: OwnedSemaphorePermit) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
         let announced = body.size_hint();
-        let least = usize::try_from(announced.lower()).unwrap_or(usize::MAX);
-        if least > self.limits.body_bytes_max {
+        if announced.lower() > self.limits.body_bytes_max as u64 {
             return Err(Refusal::TooLarge);
         }
-        let mut whole = BytesMut::with_capacity(least.min(ROOM_BYTES));
+        let room_max = announced.exact().and_then(|exact| usize::try_from(exact).ok()).unwrap_or(self.limits.body_bytes_max);
+        let mut whole = Vec::new();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
-            if whole.len() + data.len() > self.limits.body_bytes_max {
+            let length = whole.len() + data.len();
+            if length > self.limits.body_bytes_max {
                 return Err(Refusal::TooLarge);
             }
-            share.merge(self.share(data.len()).await?);
-            if whole.is_empty() && announced.exact() == Some(data.len() as u64) {
-                return Ok((data, share));
+            if length > whole.capacity() {
+                let room = whole.capacity().saturating_mul(2).max(ROOM_BYTES).min(room_max).max(length);
+                share.merge(self.share(room - whole.capacity()).await?);
+                if whole.is_empty() && announced.exact() == Some(length as u64) {
+                    return Ok((data, share));
+                }
+                whole.reserve_exact(room - whole.len());
             }
             whole.extend_from_slice(&data);
         }
-        Ok((whole.freeze(), share))
+        Ok((whole.into(), share))
     }
 
     /// The head is in memory already, so it does not wait for its share.
@@ -165,7 +171,7 @@ impl<H: Handler> Front<H> {
     }
 
     /// Reads on what a client still writes, unless it waits to be asked for it.
-    fn discard(&self, parts: &Parts, mut body: Incoming) {
+    fn discard(&self, parts: &Parts, mut body: Incoming, under_way: UnderWay) {
         if body.is_end_stream() || parts.headers.contains_key(EXPECT) {
             return;
         }
@@ -178,6 +184,7 @@ impl<H: Handler> Front<H> {
                 }
                 left -= bytes;
             }
+            drop(under_way);
         };
         tokio::spawn(timeout(DISCARD_TIMEOUT, read_on));
     }

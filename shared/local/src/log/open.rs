@@ -2,10 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use spanlake_model::BucketRange;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::entry::Marker;
 use super::index::{Index, Slot};
@@ -35,6 +35,7 @@ pub(super) fn open<D: Disk>(disk: D, folder: PathBuf, options: LogOptions) -> Re
         anchor_nanos: options.wall_nanos.max(last.arrival_nanos).saturating_sub(ticks_nanos),
         index: Mutex::new(index),
         writer: Mutex::new(writer),
+        room: Arc::new(Semaphore::new(options.queue_bytes_max as usize)),
         used: Mutex::new(vec![Used::default(); options.shards.into()]),
         ranges: BucketRange::even(options.shards),
         arrived: (0..options.shards).map(|_| Notify::new()).collect(),

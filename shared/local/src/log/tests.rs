@@ -1,3 +1,5 @@
+mod queue;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;

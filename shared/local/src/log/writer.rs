@@ -5,7 +5,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use spanlake_pipeline::ports::{AppendError, NewRecord};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::entry::{HEADER_BYTES, Header};
 use super::index::Slot;
@@ -16,12 +16,19 @@ use crate::disk::{Disk, DiskFile};
 pub(super) struct Pending {
     pub(super) records: Vec<NewRecord>,
     pub(super) done: oneshot::Sender<Result<(), AppendError>>,
+    /// Their share of what may wait.
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 impl Pending {
     fn bytes(&self) -> usize {
-        self.records.iter().map(|record| HEADER_BYTES + record.bytes.len()).sum()
+        entries_bytes(&self.records)
     }
+}
+
+/// What records take in a segment.
+pub(super) fn entries_bytes(records: &[NewRecord]) -> usize {
+    records.iter().map(|record| HEADER_BYTES + record.bytes.len()).sum()
 }
 
 /// What only the writer changes.
@@ -45,7 +52,7 @@ pub(super) struct Active<D: Disk> {
 }
 
 /// What is written at once, but for one call's records.
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 2 << 20;
 
 /// Runs until all senders are gone.
 pub(super) fn run<D: Disk>(shared: &Shared<D>, queue: &Receiver<Pending>) {
@@ -221,6 +228,8 @@ fn publish<D: Disk>(shared: &Shared<D>, active: &Active<D>, slots: &[(usize, Slo
 }
 
 fn answer(pending: Pending, result: Result<(), AppendError>) {
+    drop(pending.records);
+    drop(pending.room);
     // Who waited may have gone away; the records are stored all the same.
     drop(pending.done.send(result));
 }

@@ -24,11 +24,16 @@ pub(super) fn success(signal: Signal, encoding: Encoding, rejected: &Rejected) -
     respond(StatusCode::OK, encoding, reply::success(signal, encoding, rejected))
 }
 
-/// An OTLP `Status` answer. JSON where the request's encoding is unknown: a person may be reading.
+/// An OTLP `Status` answer. JSON where the request's encoding is unknown: a person may be reading. With 503, when to come
+/// again.
 #[must_use]
 pub fn refuse(parts: &Parts, status: StatusCode, message: &str) -> Response<Bytes> {
     let encoding = encoding_of(parts).unwrap_or(Encoding::Json);
-    respond(status, encoding, reply::status(encoding, grpc_code(status), message))
+    let mut response = respond(status, encoding, reply::status(encoding, grpc_code(status), message));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
 }
 
 pub(super) fn refusal(parts: &Parts, refusal: &Refusal) -> Response<Bytes> {
@@ -41,7 +46,6 @@ pub(super) fn refusal(parts: &Parts, refusal: &Refusal) -> Response<Bytes> {
         Refusal::Stream(AppendError::Throttled { retry_after_ms }) => {
             drop(headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_ms.div_ceil(1_000).max(1))));
         }
-        Refusal::Stream(AppendError::Unavailable { .. }) => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
         _ => {}
     }
     response
