@@ -11,6 +11,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// What is read at once. The protocol's code makes room for twice of what it has not looked at yet, up to some hundred
+/// kilobytes for each connection.
+const READ_BYTES_MAX: usize = 8 << 10;
+
 /// What a connection may read before others have their turn.
 const TURN_BYTES: usize = 64 << 10;
 
@@ -97,9 +101,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.activity.note(buffer.filled().len() - before);
+        let room = buffer.remaining().min(READ_BYTES_MAX);
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        let read = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+        let bytes = part.filled().len();
+        buffer.advance(bytes);
+        self.activity.note(bytes);
         read
     }
 }
@@ -161,14 +168,13 @@ mod tests {
         let activity = Arc::new(Activity::default());
         let mut metered = Metered::new(repeat(1), Arc::clone(&activity));
         let mut context = Context::from_waker(std::task::Waker::noop());
-        let mut poll = |bytes| {
-            let mut room = vec![0; bytes];
+        let mut turn = || {
+            activity.begin_turn();
+            let mut room = vec![0; 2 * TURN_BYTES];
             let mut buffer = ReadBuf::new(&mut room);
-            Pin::new(&mut metered).poll_read(&mut context, &mut buffer).is_ready()
+            while Pin::new(&mut metered).poll_read(&mut context, &mut buffer).is_ready() {}
+            buffer.filled().len()
         };
-        assert!(poll(TURN_BYTES));
-        assert!(!poll(1));
-        activity.begin_turn();
-        assert!(poll(1));
+        assert_eq!([turn(), turn()], [TURN_BYTES; 2]);
     }
 }
