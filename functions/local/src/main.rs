@@ -1,6 +1,7 @@
 //! `spanlake`: all roles in one process, SQL, and the operator's commands. Composition only: it chooses adapters,
 //! parses flags and prints.
 
+mod allocator;
 mod check;
 mod cli;
 mod demo;

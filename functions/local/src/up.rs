@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
 use tracing::info;
 
+use crate::allocator;
 use crate::cli::UpArgs;
 use crate::runtime::{Process, Setup, http_runtime};
 use crate::terminal::{is_interactive, note, status};
@@ -28,6 +29,7 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 const LOG_INTERVAL_TICKS: u32 = 60;
 
 pub(crate) fn run(args: UpArgs) -> anyhow::Result<()> {
+    allocator::settle();
     start_logging();
     let tokens = tokens(&args)?;
     let is_local = args.listen.ip().is_loopback();

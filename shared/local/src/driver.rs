@@ -276,7 +276,8 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
                     }
                 }
                 Err(error) => {
-                    self.retry(&mut expiring, &error, "deleting old files stopped early; it goes on with the next run").await
+                    let what = "deleting old files stopped early; it goes on with the next run";
+                    self.retry(&mut expiring, &error, what).await;
                 }
             }
         }
