@@ -60,9 +60,6 @@ pub(crate) struct ClosePart {
 ///
 /// Windows in which nothing is staged are skipped: closing them would change nothing but the mark.
 pub(crate) fn next_close(manifest: &Manifest, settings: &GroupSettings) -> Option<i64> {
-    if manifest.closed {
-        return None;
-    }
     if let Some(closing) = &manifest.closing {
         return Some(closing.end);
     }

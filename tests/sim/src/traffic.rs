@@ -39,9 +39,10 @@ pub(crate) struct Span {
     pub(crate) end: u64,
 }
 
-/// A record that is found damaged only after some of its items were read: it says that it holds one more.
+/// A record that is found damaged only after some of its items were read: the last one is of a part that is not listed.
 pub(crate) fn half_readable(bucket: Bucket, salt: u64) -> Vec<u8> {
-    let good = request(SERVICES[0], &[log_bytes(&TraceId::default(), "good"), log_bytes(&TraceId::default(), "good too")]);
+    let logs = ["good", "good too", "of no part"].map(|text| log_bytes(&TraceId::default(), text));
+    let good = request(SERVICES[0], &logs);
     let payload = zstd::bulk::compress(&good, 1).unwrap_or_default();
     let items = Items {
         only: None,
@@ -52,7 +53,7 @@ pub(crate) fn half_readable(bucket: Bucket, salt: u64) -> Vec<u8> {
         received_nanos: 0,
         count: HALF_READABLE_LOGS,
         parts: vec![Part { bucket, part: 0, overflow: false }],
-        part_of_item: vec![0, 0, 0],
+        part_of_item: vec![0, 0, 7],
         payload_bytes: good.len(),
         payload: &payload,
     };
