@@ -39,7 +39,7 @@ pub(crate) struct Span {
     pub(crate) end: u64,
 }
 
-/// A record that is found damaged only after some of its items were read: the last one is of a part that is not listed.
+/// A record of which only the header can be believed: it lists one item more than there are.
 pub(crate) fn half_readable(bucket: Bucket, salt: u64) -> Vec<u8> {
     let logs = ["good", "good too", "of no part"].map(|text| log_bytes(&TraceId::default(), text));
     let good = request(SERVICES[0], &logs);
@@ -53,7 +53,7 @@ pub(crate) fn half_readable(bucket: Bucket, salt: u64) -> Vec<u8> {
         received_nanos: 0,
         count: HALF_READABLE_LOGS,
         parts: vec![Part { bucket, part: 0, overflow: false }],
-        part_of_item: vec![0, 0, 7],
+        part_of_item: vec![0, 0, 0, 0],
         payload_bytes: good.len(),
         payload: &payload,
     };
