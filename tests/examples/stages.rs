@@ -66,7 +66,7 @@ async fn stages(bodies: &[Bytes], config: &str, folder: &Path) {
     let meter = Meter::start();
     for (number, shard) in log.shards().into_iter().enumerate() {
         let records = spread(&log, number);
-        let compile = Arc::new(|text: &str| load(text, &|_| None).rules.ok_or_else(String::new));
+        let compile = Arc::new(|text: &str| load(text, &|_| None).rules.map(Arc::new).ok_or_else(String::new));
         let settings = GroupSettings::default();
         let stream = Arc::clone(&log);
         let mut grouper = Grouper::new(Arc::clone(&store), stream, shard, settings, Arc::clone(&rules), compile);

@@ -57,7 +57,7 @@ impl Process {
         let log = Arc::new(SegmentLog::open(disk.clone(), PathBuf::from("/data/stream"), options).ok()?);
         let ingest = Ingest::new(Arc::clone(&log), SystemClock, IngestSettings::default());
         let grouper = |shard: Shard| {
-            let compile = Arc::new(|text: &str| crate::drive::rules(text));
+            let compile = Arc::new(|text: &str| crate::drive::rules(text).map(Arc::new));
             let (store, log, rules) = (Arc::clone(&store), Arc::clone(&log), Arc::clone(rules));
             Grouper::new(store, log, shard, GroupSettings::default(), rules, compile)
         };

@@ -178,7 +178,7 @@ fn start_roles(
         ..GroupSettings::default()
     };
     let shards = log.shards();
-    let compile: Arc<CompileRules> = Arc::new(crate::up::compile);
+    let compile: Arc<CompileRules> = Arc::new(|text: &str| crate::up::compile(text).map(Arc::new));
     let mut threads = Vec::new();
     let grouping = (Arc::clone(driver), Arc::clone(store), Arc::clone(log), stopping.clone());
     threads.push(role("group", move |local| {

@@ -47,7 +47,7 @@ pub struct Handled {
 }
 
 /// Compiles the stored configuration of a rules version, or says why not.
-pub type CompileRules = dyn Fn(&str) -> Result<Rules, String> + Send + Sync;
+pub type CompileRules = dyn Fn(&str) -> Result<Arc<Rules>, String> + Send + Sync;
 
 /// The grouper of one shard.
 pub struct Grouper<S, E> {
@@ -293,7 +293,7 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
         if rules.version() != version {
             return Err(error(format!("the file there has version {}", rules.version())));
         }
-        self.book.insert(version, Arc::new(rules));
+        self.book.insert(version, rules);
         Ok(())
     }
 

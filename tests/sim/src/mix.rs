@@ -161,22 +161,34 @@ fn settings(rng: &mut Rng) -> GroupSettings {
     settings
 }
 
-/// Compiles rules.
-pub(crate) fn compile(text: &str) -> Result<Rules, String> {
+fn compile(text: &str) -> Result<Arc<Rules>, String> {
     let loaded = spanlake_policy::load(text, &|_| None);
-    loaded.rules.ok_or_else(|| format!("{:?}", loaded.findings))
+    loaded.rules.map(Arc::new).ok_or_else(|| format!("{:?}", loaded.findings))
 }
 
 /// The first rules, compiled once for all runs.
 pub(crate) fn first_rules() -> Result<Arc<Rules>, String> {
     static FIRST: OnceLock<Result<Arc<Rules>, String>> = OnceLock::new();
-    FIRST.get_or_init(|| compile(RULES_FIRST).map(Arc::new)).clone()
+    FIRST.get_or_init(|| compile(RULES_FIRST)).clone()
+}
+
+fn second_rules() -> Result<Arc<Rules>, String> {
+    static SECOND: OnceLock<Result<Arc<Rules>, String>> = OnceLock::new();
+    SECOND.get_or_init(|| compile(RULES_SECOND)).clone()
 }
 
 /// The second rules' version.
 pub(crate) fn second_version() -> Result<String, String> {
-    static SECOND: OnceLock<Result<String, String>> = OnceLock::new();
-    SECOND.get_or_init(|| compile(RULES_SECOND).map(|rules| rules.version().to_owned())).clone()
+    second_rules().map(|rules| rules.version().to_owned())
+}
+
+/// The rules of a text.
+pub(crate) fn compiled(text: &str) -> Result<Arc<Rules>, String> {
+    match text {
+        RULES_FIRST => first_rules(),
+        RULES_SECOND => second_rules(),
+        other => compile(other),
+    }
 }
 
 /// The policies of both files, in the oracle's words.

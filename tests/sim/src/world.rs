@@ -155,7 +155,7 @@ impl World {
 
     /// Time goes on, the world changes, and everybody who may act begins to.
     pub(crate) fn begin_round(&mut self, is_calm: bool) {
-        self.journal.advance(if is_calm { 5_000_000_000 } else { self.rng.below(self.mix.pace_ms) * 1_000_000 });
+        self.journal.advance(if is_calm { 7_000_000_000 } else { self.rng.below(self.mix.pace_ms) * 1_000_000 });
         self.store.settle(30);
         self.stream.settle(30);
         self.scheduler.end_older_than(self.journal.now() - CALL_NANOS);
@@ -176,7 +176,7 @@ impl World {
         self.rounds += 1;
         // Parquet is what a run costs most, and two at once are what is worth it.
         let archivers = match self.rng.below(10) {
-            _ if is_calm => u64::from(self.rounds.is_multiple_of(2)),
+            _ if is_calm => u64::from(self.rounds.is_multiple_of(3)),
             0..5 => 0,
             5..8 => 1,
             _ => 2,
@@ -407,7 +407,7 @@ impl World {
 
     fn cold_grouper(&self, shard: &Shard) -> TheGrouper {
         let (store, stream, settings) = (Arc::clone(&self.store), Arc::clone(&self.stream), self.mix.settings.clone());
-        Grouper::new(store, stream, shard.clone(), settings, Arc::clone(&self.rules), Arc::new(|text: &str| mix::compile(text)))
+        Grouper::new(store, stream, shard.clone(), settings, Arc::clone(&self.rules), Arc::new(|text: &str| mix::compiled(text)))
     }
 
     /// What the event source gives: what is behind its checkpoint, in order; or something of that again, cut anew; or only

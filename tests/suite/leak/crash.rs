@@ -71,7 +71,7 @@ async fn life(disk: &ModelDisk, seconds: u64, serial: &mut u32) -> Option<()> {
     let shard = log.shards().remove(0);
     let bucket = spanlake_model::Bucket::new(shard.range.first).unwrap();
     drop(log.append(vec![NewRecord { bucket, bytes: heartbeat("").into() }]).await);
-    let compile = Arc::new(|text: &str| crate::drive::rules(text));
+    let compile = Arc::new(|text: &str| crate::drive::rules(text).map(Arc::new));
     let mut grouper = Grouper::new(Arc::clone(&store), Arc::clone(&log), shard, GroupSettings::default(), rules, compile);
     let watermark = grouper.manifest().await.ok()?.watermark;
     let records = log.read_blocking(0, watermark, 1_000, 1 << 20).ok()?;

@@ -92,7 +92,7 @@ impl World {
         for shard in self.stream.all_shards() {
             let (store, stream, default) = (&self.store, &self.stream, &self.rules);
             let (grouper, watermark) = self.groupers.entry(shard.id.clone()).or_insert_with(|| {
-                let compile = Arc::new(|text: &str| rules(text));
+                let compile = Arc::new(|text: &str| rules(text).map(Arc::new));
                 let (store, stream, settings) = (Arc::clone(store), Arc::clone(stream), GroupSettings::default());
                 (Grouper::new(store, stream, shard.clone(), settings, Arc::clone(default), compile), 0)
             });

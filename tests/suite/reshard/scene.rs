@@ -117,7 +117,7 @@ impl Scene {
     pub(super) fn cold(&self, id: &str) -> Grouper<SimStore, Told> {
         let shard = self.stream.all_shards().into_iter().find(|shard| shard.id == id).unwrap();
         let default = Arc::new(rules(&self.rules).unwrap());
-        let compile = Arc::new(|text: &str| rules(text));
+        let compile = Arc::new(|text: &str| rules(text).map(Arc::new));
         Grouper::new(Arc::clone(&self.store), Arc::clone(&self.told), shard, self.settings.clone(), default, compile)
     }
 
