@@ -5,7 +5,6 @@
 //! FOLDER holds gzipped protobuf trace requests, as `loadgen --out` writes them. Every body is used once, so that no cache
 //! flatters a stage.
 #![expect(clippy::print_stdout, reason = "its purpose is to print")]
-#![expect(clippy::disallowed_methods, reason = "a measurement reads bodies and the time")]
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is wrong")]
 
 use std::collections::BTreeMap;

@@ -74,7 +74,14 @@ pub(crate) fn grouper(
     let default = Arc::new(rules(rules_text).unwrap());
     // Whole buckets only, and no parents: the stream is not asked.
     let stream = Arc::new(SimStream::new(0, 1, 0));
-    Grouper::new(Arc::clone(store), stream, shard.clone(), settings.clone(), default, Arc::new(|text: &str| rules(text)))
+    Grouper::new(
+        Arc::clone(store),
+        stream,
+        shard.clone(),
+        settings.clone(),
+        default,
+        Arc::new(|text: &str| rules(text).map(Arc::new)),
+    )
 }
 
 /// Runs a future of the memory twins, which are ready whenever they are asked again.

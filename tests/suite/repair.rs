@@ -336,7 +336,7 @@ fn a_batch_lost_around_a_split_is_counted_once_by_those_that_hold_it() {
         let child = |at: usize| {
             let (shard, rules) = (front.stream.open_shards()[at].clone(), Arc::new(rules(KEEP_ALL).unwrap()));
             let (store, stream, settings) = (Arc::clone(&store), Arc::clone(&front.stream), GroupSettings::default());
-            Grouper::new(store, stream, shard, settings, rules, Arc::new(|text: &str| crate::drive::rules(text)))
+            Grouper::new(store, stream, shard, settings, rules, Arc::new(|text: &str| crate::drive::rules(text).map(Arc::new)))
         };
         // A child that begins ends the parent; if none is to have begun, its manifest goes again.
         for at in 0..born.max(1) {
