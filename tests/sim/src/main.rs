@@ -1,7 +1,7 @@
 //! Runs seeds of the simulation: `sim --seeds 0..2000`, `sim --seed 7 --log`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -76,6 +76,9 @@ fn many(from: u64, to: u64, stops_at_first: bool, out: &mut impl Write) -> std::
             *matrix.entry(cell).or_default() += hits;
         }
         (calls, seeds, heap) = (calls + of_seed, seeds + 1, heap_bytes.max(heap));
+        if seeds % 100 == 0 && std::io::stderr().is_terminal() {
+            write!(std::io::stderr(), "\r{seeds} of {} seeds, {failed} failed", to - from)?;
+        }
         if let Some(violation) = violation {
             failed += 1;
             writeln!(out, "seed {seed}: {violation}")?;
@@ -83,6 +86,9 @@ fn many(from: u64, to: u64, stops_at_first: bool, out: &mut impl Write) -> std::
                 break;
             }
         }
+    }
+    if std::io::stderr().is_terminal() {
+        writeln!(std::io::stderr())?;
     }
     print_matrix(&matrix, out)?;
     let taken = begun.elapsed().as_secs_f64();
