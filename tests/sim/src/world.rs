@@ -451,7 +451,8 @@ impl World {
 
     /// Sends some of the acknowledged requests once more, if every part of them is surely remembered.
     pub(crate) fn repeat_some(&mut self) {
-        let remembered = self.mix.settings.seen_nanos - seconds(10);
+        // A repeat takes a round and some calls until it is stored.
+        let remembered = self.mix.settings.seen_nanos - seconds(25);
         for request in 0..self.sent.len() {
             let now = self.journal.now();
             let may = self.sent.get(request).is_some_and(|sent| {
