@@ -94,6 +94,10 @@ def slow_heads(port, seconds):
     return trickle(port, seconds, 600, HEAD, b"x: y\r\n")
 
 
+def slow_large_heads(port, seconds):
+    return trickle(port, seconds, 600, HEAD + b"x: " + b"y" * 14_000, b"y")
+
+
 def silent(port, seconds):
     return trickle(port, seconds, 600, b"")
 
@@ -186,6 +190,13 @@ def h2_large_heads(port, seconds):
     return trickle(port, seconds, 100, H2_PREFACE + frame(4, 0, 0) + h2_streams(1, 64, head))
 
 
+def h2_slow_bodies(port, seconds):
+    """Bodies that fill the connection's window at once and then come byte by byte."""
+    bodies = b"".join(frame(0, 0, stream, bytes(16_000)) for stream in (1, 3, 5, 7))
+    first = H2_PREFACE + frame(4, 0, 0) + h2_streams(1, 4, h2_head()) + bodies
+    return trickle(port, seconds, 100, first, frame(0, 0, 1, b"\x0a"))
+
+
 def h2_resets(port, seconds):
     """Streams that are begun and reset at once."""
     head, tally, until = h2_head(), Counter(), time.monotonic() + seconds
@@ -214,6 +225,7 @@ def h2_endless_head(port, seconds):
 
 ATTACKS = {
     "600 slow heads": slow_heads,
+    "600 slow heads of 14 kB": slow_large_heads,
     "600 silent connections": silent,
     "40 slow bodies": slow_bodies,
     "40 bodies that never come": bodies_that_never_come,
@@ -222,6 +234,7 @@ ATTACKS = {
     "noise instead of HTTP": noise,
     "10,000 connections": connections,
     "HTTP/2: 6,400 heads of 15 kB without bodies": h2_large_heads,
+    "HTTP/2: 400 slow bodies in full windows": h2_slow_bodies,
     "HTTP/2: streams reset at once": h2_resets,
     "HTTP/2: pings and settings": h2_pings,
     "HTTP/2: heads without an end": h2_endless_head,
