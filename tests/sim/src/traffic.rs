@@ -88,6 +88,8 @@ pub(crate) struct Sent {
     pub(crate) stored: Option<(i64, i64)>,
     /// When the first acknowledgement came.
     pub(crate) acknowledged_nanos: Option<i64>,
+    /// When the last attempt began that was acknowledged, and so stored every part.
+    pub(crate) whole_nanos: Option<i64>,
     /// Whether an attempt was cut by the newest list of shards and acknowledged by then.
     pub(crate) straight_nanos: Option<i64>,
     /// Whether the client gave it up without an acknowledgement.
@@ -96,6 +98,13 @@ pub(crate) struct Sent {
     pub(crate) is_expired: bool,
     /// Whether its trace is beyond what one request may hold of a trace: parts of it overflow.
     pub(crate) overflows: bool,
+}
+
+impl Sent {
+    /// Every part that was ever stored was stored then or later. `None` if nothing was.
+    pub(crate) fn known_since_nanos(&self) -> Option<i64> {
+        self.whole_nanos.or(self.stored.map(|(first, _)| first))
+    }
 }
 
 fn attribute(key: &str, value: &[u8]) -> Vec<u8> {
@@ -280,6 +289,7 @@ impl Traffic {
             repeats: if self.rng.chance(25) { 1 + u32::from(self.rng.chance(50)) } else { 0 },
             stored: None,
             acknowledged_nanos: None,
+            whole_nanos: None,
             straight_nanos: None,
             is_given_up: false,
             is_expired: false,

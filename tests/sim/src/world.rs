@@ -277,7 +277,7 @@ impl World {
             let Some(sent) = self.sent.get_mut(request) else { continue };
             let tries = self.under_way.values().filter(|attempt| attempt.request == request);
             let is_awaited = tries.clone().any(|attempt| attempt.begun_nanos > now - seconds(5));
-            let is_old = sent.stored.is_some_and(|(_, last)| now - last > GIVE_UP_NANOS);
+            let is_old = sent.known_since_nanos().is_some_and(|since| now - since > GIVE_UP_NANOS);
             if is_old && sent.acknowledged_nanos.is_none() && tries.clone().next().is_none() {
                 sent.is_given_up = true;
             }
@@ -321,13 +321,14 @@ impl World {
             }
         }
         for (id, status, nanos) in self.answers.take() {
-            let Some(Attempt { request, epoch, .. }) = self.under_way.get(&id) else { continue };
+            let Some(Attempt { request, epoch, begun_nanos }) = self.under_way.get(&id) else { continue };
             let Some(sent) = self.sent.get_mut(*request) else { continue };
             if status != sent.expected && !matches!(status, 429 | 503) {
                 return Err(format!("I9: {status} for a request that deserves {}", sent.expected));
             }
             if status == sent.expected {
                 sent.acknowledged_nanos.get_or_insert(nanos);
+                sent.whole_nanos = sent.whole_nanos.max(Some(*begun_nanos));
                 if *epoch == Some(self.epoch) {
                     sent.straight_nanos.get_or_insert(nanos);
                 }
@@ -458,7 +459,7 @@ impl World {
             let may = self.sent.get(request).is_some_and(|sent| {
                 sent.acknowledged_nanos.is_some()
                     && !sent.is_expired
-                    && sent.stored.is_some_and(|(_, last)| now - last < remembered)
+                    && sent.known_since_nanos().is_some_and(|since| now - since < remembered)
             });
             if may && self.rng.chance(40) {
                 self.send(request);
