@@ -210,8 +210,11 @@ impl State {
     }
 }
 
-/// What the port's contract says a key is.
-fn check(key: &str) -> Result<(), StoreError> {
+/// Refuses what is no key, as the port's contract says.
+///
+/// # Errors
+/// [`StoreError::Damaged`].
+pub fn check_key(key: &str) -> Result<(), StoreError> {
     let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._=-".contains(&byte);
     let part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(in_name);
     if key.split('/').all(part) {
@@ -222,13 +225,13 @@ fn check(key: &str) -> Result<(), StoreError> {
 
 impl ObjectStore for SimStore {
     async fn get(&self, key: &str) -> Result<Option<Object>, StoreError> {
-        check(key)?;
+        check_key(key)?;
         let object = |stored: &Stored| Object { bytes: stored.bytes.clone(), etag: stored.etag.clone() };
         self.read(|state| state.objects.get(key).map(object)).await
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>, StoreError> {
-        check(key)?;
+        check_key(key)?;
         let cut = |stored: &Stored| {
             let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(stored.bytes.len());
             let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
@@ -238,19 +241,19 @@ impl ObjectStore for SimStore {
     }
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
-        check(key)?;
+        check_key(key)?;
         let late = Late::Put(key.to_owned(), bytes.clone());
         self.write(late, |state| drop(state.store(key.to_owned(), bytes))).await
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Conditional, StoreError> {
-        check(key)?;
+        check_key(key)?;
         let late = Late::PutNew(key.to_owned(), bytes.clone());
         self.write(late, |state| state.store_if(key.to_owned(), bytes, |found| found.is_none())).await
     }
 
     async fn swap(&self, key: &str, expected: &ETag, bytes: Bytes) -> Result<Conditional, StoreError> {
-        check(key)?;
+        check_key(key)?;
         let late = Late::Swap(key.to_owned(), expected.clone(), bytes.clone());
         let holds = |found: Option<&Stored>| found.is_some_and(|found| found.etag == *expected);
         self.write(late, |state| state.store_if(key.to_owned(), bytes, holds)).await
@@ -268,7 +271,7 @@ impl ObjectStore for SimStore {
     }
 
     async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
-        check(&listed.key)?;
+        check_key(&listed.key)?;
         self.write(Late::Delete(listed.clone()), |state| state.delete(listed)).await
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use spanlake_model::NANOS_PER_SECOND;
 use spanlake_pipeline::keys;
 use spanlake_pipeline::ports::{Conditional, ETag, Listed, Object, ObjectStore, StoreError};
+use spanlake_testkit::check_key;
 
 use crate::journal::{Call, Fault, Journal};
 
@@ -99,6 +100,7 @@ impl Store {
     }
 
     async fn write(&self, name: &'static str, key: &str, write: Write) -> Result<Conditional, StoreError> {
+        check_key(key)?;
         let call = if matches!(write, Write::New(_) | Write::Swap(..)) { Call::Conditional } else { Call::Write };
         let fault = self.journal.step(call, name, key).await;
         let now = self.journal.now();
@@ -189,10 +191,12 @@ impl State {
 
 impl ObjectStore for Store {
     async fn get(&self, key: &str) -> Result<Option<Object>, StoreError> {
+        check_key(key)?;
         self.read("get", key, |state| state.get(key)).await
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>, StoreError> {
+        check_key(key)?;
         self.read("get", key, |state| state.get_range(key, &range)).await
     }
 
