@@ -39,7 +39,7 @@ const RESERVED: &[Reserved] = &[
         // The binary is the demo's sender and shows waterfalls; on the way of a span there are no message objects.
         libraries: &["opentelemetry-proto", "prost"],
         product: &["spanlake"],
-        tests: &["spanlake-otlp", "spanlake-policy", "spanlake-table", "spanlake-tests"],
+        tests: &["spanlake-otlp", "spanlake-policy", "spanlake-sim", "spanlake-table", "spanlake-tests"],
     },
     Reserved {
         libraries: &["tokio", "futures", "async-trait"],
