@@ -103,7 +103,7 @@ pub(crate) struct Sent {
 impl Sent {
     /// Every part that was ever stored was stored then or later. `None` if nothing was.
     pub(crate) fn known_since_nanos(&self) -> Option<i64> {
-        self.whole_nanos.or(self.stored.map(|(first, _)| first))
+        self.whole_nanos.or_else(|| self.stored.map(|(first, _)| first))
     }
 }
 
