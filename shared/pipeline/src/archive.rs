@@ -150,7 +150,11 @@ impl<S: ObjectStore> Archiver<S> {
         if let Some(last) = &last {
             self.prune(last, &manifests).await?;
         }
-        refuse_gaps(last.as_ref(), &manifests)?;
+        if let Err(gap) = refuse_gaps(last.as_ref(), &manifests) {
+            // Another archiver may have planned, and pruned, since the plans were read.
+            let next = keys::plan(last.map_or(1, |plan| plan.number + 1));
+            return if self.store.get(&next).await?.is_some() { Ok(archived) } else { Err(gap) };
+        }
         let Some(plan) = Plan::next(last.as_ref(), &manifests, self.file_bytes) else { return Ok(archived) };
         match self.store.put_new(&keys::plan(plan.number), plan.encode()).await? {
             Conditional::Done(_) => {}

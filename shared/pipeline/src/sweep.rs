@@ -1,4 +1,4 @@
-//! Deletion follows references, and only the sweeper deletes: an object that no manifest refers to goes once it is older
+//! Deletion follows references, and only the sweeper deletes data objects: one that no manifest refers to goes once it is older
 //! than the age limit. Also the lake's lifecycle: whole hours past their retention.
 //!
 //! The order matters: objects are listed first, then references are read. What was listed and is referenced by

@@ -74,6 +74,11 @@ impl Store {
         drop(self.state().apply(key, Write::Put(bytes), self.journal.now()));
     }
 
+    /// Notes what a caller should not have said or done.
+    pub(crate) fn violated(&self, what: String) {
+        self.state().violation.get_or_insert(what);
+    }
+
     /// An object is gone, or no longer what was written.
     pub(crate) fn lose(&self, key: &str, is_gone: bool) {
         let mut state = self.state();

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use http::Request;
 use spanlake_model::Bucket;
-use spanlake_pipeline::archive::Archiver;
+use spanlake_pipeline::archive::{ArchiveError, Archiver};
 use spanlake_pipeline::envelope::heartbeat;
-use spanlake_pipeline::group::{Grouper, peek_manifest};
+use spanlake_pipeline::group::{GroupError, Grouper, peek_manifest};
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
 use spanlake_pipeline::keys;
 use spanlake_pipeline::lineage::Heartbeats;
@@ -394,9 +394,13 @@ impl World {
         let taken = if self.rng.chance(70) { warm.borrow_mut().entry(shard.id.clone()).or_default().pop() } else { None };
         let mut grouper = taken.unwrap_or_else(|| self.cold_grouper(shard));
         let records = self.batch(&shard.id, is_calm);
-        let id = shard.id.clone();
+        let (id, store) = (shard.id.clone(), Arc::clone(&self.store));
         self.scheduler.spawn("grouper", |_| async move {
-            if let Ok(handled) = grouper.handle(&records).await {
+            let handled = grouper.handle(&records).await;
+            if let Err(error @ GroupError::ManifestLost { .. }) = &handled {
+                store.violated(format!("a false alarm: {error}"));
+            }
+            if let Ok(handled) = handled {
                 let last = records.iter().map(|record| record.sequence).max().unwrap_or_default();
                 let mut checkpoints = checkpoints.borrow_mut();
                 let checkpoint = checkpoints.entry(id.clone()).or_default();
@@ -432,11 +436,13 @@ impl World {
     }
 
     fn spawn_archiver(&mut self) {
-        let warm = Rc::clone(&self.archivers);
+        let (warm, store) = (Rc::clone(&self.archivers), Arc::clone(&self.store));
         let taken = if self.rng.chance(70) { warm.borrow_mut().pop() } else { None };
         let mut archiver = taken.unwrap_or_else(|| Archiver::new(Arc::clone(&self.store), self.mix.file_bytes));
         self.scheduler.spawn("archiver", |_| async move {
-            drop(archiver.run().await);
+            if let Err(error @ (ArchiveError::PlanLost { .. } | ArchiveError::OutputsLost { .. })) = archiver.run().await {
+                store.violated(format!("a false alarm: {error}"));
+            }
             warm.borrow_mut().push(archiver);
         });
     }
