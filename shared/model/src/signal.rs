@@ -19,6 +19,7 @@ impl Signal {
 
     /// The code in stored formats: 0, 1 or 2.
     #[must_use]
+    #[inline]
     pub const fn code(self) -> u8 {
         match self {
             Self::Traces => 0,

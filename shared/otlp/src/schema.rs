@@ -59,6 +59,7 @@ pub enum Kind {
 impl Kind {
     /// The protobuf wire type of a single value.
     #[must_use]
+    #[inline]
     pub const fn wire_type(self) -> u8 {
         match self {
             Self::Bool | Self::Int32 | Self::Uint32 | Self::Sint32 | Self::Int64 | Self::Uint64 | Self::Enum(_) => 0,

@@ -9,6 +9,7 @@
 //! into and is none all the same is masked whole.
 
 mod builtin;
+mod clean;
 mod edits;
 mod keys;
 mod scratch;

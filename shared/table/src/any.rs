@@ -111,16 +111,22 @@ pub(crate) struct Attribute<'a> {
 impl<'a> Attribute<'a> {
     /// Reads a `KeyValue` message.
     pub(crate) fn read(message: &'a [u8]) -> Result<Self, WireError> {
+        let (key, value) = Self::read_parts(message)?;
+        Ok(Self { key: lossy(key), value })
+    }
+
+    /// Key and value of a `KeyValue` message, the key as it stands there.
+    pub(crate) fn read_parts(message: &'a [u8]) -> Result<(&'a [u8], Any<'a>), WireError> {
         let mut reader = Reader::new(message);
-        let mut attribute = Self::default();
+        let (mut key, mut any) = (&[][..], Any::Empty);
         while let Some(field) = reader.next()? {
             match (field.number, field.value) {
-                (1, Value::Len(key)) => attribute.key = lossy(key),
-                (2, Value::Len(value)) => attribute.value = Any::read(value)?,
+                (1, Value::Len(text)) => key = text,
+                (2, Value::Len(value)) => any = Any::read(value)?,
                 _ => {}
             }
         }
-        Ok(attribute)
+        Ok((key, any))
     }
 }
 

@@ -4,44 +4,98 @@ use std::borrow::Cow;
 
 use spanlake_otlp::wire::WireError;
 
-use crate::any::{Any, Attribute, sort_distinct};
+use crate::any::{Any, Attribute, lossy, sort_distinct};
 use crate::columns::Row;
-use crate::promote::{Kind, Promotions, SPAN_KIND_CLIENT, Special};
+use crate::promote::{Key, Kind, Promotions, SPAN_KIND_CLIENT, Special};
 
 /// Reused for every item: what the attributes are, and which of them feed a column.
 pub(crate) struct Attributes<'a> {
+    /// As they came.
+    raw: Vec<(&'a [u8], Any<'a>)>,
+    shape: Shape<'a>,
+    /// Sorted by key, distinct.
     all: Vec<Attribute<'a>>,
     /// For each rule the value's rank (0 is the current key) and place in `all`.
     chosen: Vec<Option<(u8, usize)>>,
     /// Values that are not an attribute as it stands: one half of one, or an event's.
     parts: Vec<Option<Cow<'a, str>>>,
+    /// Which of `all` feed a column.
+    taken: Vec<bool>,
+    is_renamed: bool,
+}
+
+/// The keys of the last item, sorted and looked up: neighbours in a file mostly have the same ones in the same order.
+#[derive(Default)]
+struct Shape<'a> {
+    /// As they came.
+    raw: Vec<&'a [u8]>,
+    /// Sorted and distinct: of equal keys the last one stays.
+    sorted: Vec<Known<'a>>,
+}
+
+/// A key of a shape.
+struct Known<'a> {
+    text: Cow<'a, str>,
+    /// Its place as it came.
+    place: usize,
+    /// What it feeds.
+    feeds: Option<Key>,
+}
+
+impl<'a> Shape<'a> {
+    fn fit(&mut self, raw: &[(&'a [u8], Any<'a>)], promotions: &Promotions) {
+        if self.raw.iter().eq(raw.iter().map(|(key, _)| key)) {
+            return;
+        }
+        self.raw.clear();
+        self.raw.extend(raw.iter().map(|(key, _)| *key));
+        let known = self.raw.iter().enumerate().map(|(place, key)| (lossy(key), place));
+        let mut sorted: Vec<_> = known.collect();
+        sorted.sort_unstable_by(|(a, left), (b, right)| a.cmp(b).then(right.cmp(left)));
+        sorted.dedup_by(|(later, _), (earlier, _)| later == earlier);
+        let known = sorted.into_iter().map(|(text, place)| Known { feeds: promotions.find(&text), text, place });
+        self.sorted = known.collect();
+    }
 }
 
 impl<'a> Attributes<'a> {
-    pub(crate) const fn new() -> Self {
-        Self { all: Vec::new(), chosen: Vec::new(), parts: Vec::new() }
+    pub(crate) fn new() -> Self {
+        Self {
+            raw: Vec::new(),
+            shape: Shape::default(),
+            all: Vec::new(),
+            chosen: Vec::new(),
+            parts: Vec::new(),
+            taken: Vec::new(),
+            is_renamed: false,
+        }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.all.clear();
+        self.raw.clear();
     }
 
     /// Adds a `KeyValue` message.
     pub(crate) fn push(&mut self, message: &'a [u8]) -> Result<(), WireError> {
-        self.all.push(Attribute::read(message)?);
+        self.raw.push(Attribute::read_parts(message)?);
         Ok(())
     }
 
-    /// Sorts, drops repeated keys, and finds what feeds the columns of `promotions`. What is chosen leaves the rest.
+    /// Sorts, drops repeated keys, and finds what feeds the columns of `promotions`, which are always the same. What is
+    /// chosen leaves the rest.
     pub(crate) fn promote(&mut self, promotions: &Promotions, span_kind: i32) {
-        sort_distinct(&mut self.all);
+        self.shape.fit(&self.raw, promotions);
         self.chosen.clear();
         self.chosen.resize(promotions.rules().len(), None);
         self.parts.clear();
         self.parts.resize(promotions.rules().len(), None);
-        for (place, attribute) in self.all.iter().enumerate() {
-            let Some(key) = promotions.find(&attribute.key) else { continue };
-            if key.client_only && span_kind != SPAN_KIND_CLIENT || !fits(key.kind, attribute.value) {
+        self.all.clear();
+        self.is_renamed = false;
+        for (place, known) in self.shape.sorted.iter().enumerate() {
+            let value = self.raw.get(known.place).map_or(Any::Empty, |(_, value)| *value);
+            self.all.push(Attribute { key: known.text.clone(), value });
+            let Some(key) = known.feeds else { continue };
+            if key.client_only && span_kind != SPAN_KIND_CLIENT || !fits(key.kind, value) {
                 continue;
             }
             if let Some(slot) = self.chosen.get_mut(key.rule)
@@ -96,9 +150,10 @@ impl<'a> Attributes<'a> {
         let Some(cut) = text.iter().position(|byte| *byte == b'?') else { return };
         let (before, after) = text.split_at(cut);
         if let Some(part) = self.parts.get_mut(path) {
-            *part = Some(crate::any::lossy(before));
+            *part = Some(lossy(before));
         }
         if !has_query {
+            self.is_renamed = true;
             attribute.key = Cow::Borrowed("url.query");
             attribute.value = Any::Text(after.get(1..).unwrap_or_default());
         }
@@ -131,15 +186,18 @@ impl<'a> Attributes<'a> {
 
     /// What feeds no column, sorted by key. The columns must have been written before.
     pub(crate) fn take_chosen(&mut self) -> &[Attribute<'a>] {
-        let chosen = &self.chosen;
-        let mut place = 0;
-        self.all.retain(|_| {
-            let taken = chosen.iter().flatten().any(|(_, chosen)| *chosen == place);
-            place += 1;
-            !taken
-        });
-        // Splitting a target renames a key.
-        sort_distinct(&mut self.all);
+        self.taken.clear();
+        self.taken.resize(self.all.len(), false);
+        for (_, place) in self.chosen.iter().flatten() {
+            if let Some(taken) = self.taken.get_mut(*place) {
+                *taken = true;
+            }
+        }
+        let mut taken = self.taken.iter();
+        self.all.retain(|_| taken.next() != Some(&true));
+        if self.is_renamed {
+            sort_distinct(&mut self.all);
+        }
         &self.all
     }
 

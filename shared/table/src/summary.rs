@@ -8,7 +8,6 @@ use spanlake_otlp::wire::{Reader, Value};
 use crate::any::{Any, Attribute, lossy};
 use crate::derived::TraceRow;
 use crate::spans::Span;
-use crate::write::Context;
 
 /// What is known of a trace beside its spans.
 #[derive(Debug, Clone, Copy)]
@@ -41,10 +40,15 @@ pub fn service_name(resource: &[u8]) -> Option<Cow<'_, str>> {
     name
 }
 
-/// The row of a trace: `spans` are places among `contexts` and `Span` messages. The root is the earliest span without a
-/// parent, or the earliest of all if each has one. Malformed spans are left out; `None` if no span is left.
+/// The row of a trace: `spans` are places among `services` (of their contexts, see [`service_name`]) and `Span` messages.
+/// The root is the earliest span without a parent, or the earliest of all if each has one. Malformed spans are left out;
+/// `None` if no span is left.
 #[must_use]
-pub fn trace_summary<'a>(contexts: &[Context<'a>], spans: &[(u32, &'a [u8])], facts: TraceFacts<'a>) -> Option<TraceRow<'a>> {
+pub fn trace_summary<'a>(
+    services: &[Option<Cow<'a, str>>],
+    spans: &[(u32, &'a [u8])],
+    facts: TraceFacts<'a>,
+) -> Option<TraceRow<'a>> {
     let mut row = TraceRow {
         trace_id: facts.trace_id,
         start_unix_nano: i64::MAX,
@@ -75,15 +79,15 @@ pub fn trace_summary<'a>(contexts: &[Context<'a>], spans: &[(u32, &'a [u8])], fa
         }
     }
     let (_, context, name) = root?;
-    row.root_service = service_of(contexts, context);
+    row.root_service = service_of(services, context);
     row.root_name = lossy(name);
-    let services: BTreeSet<_> = seen.into_iter().filter_map(|context| service_of(contexts, context)).collect();
-    row.services = services.into_iter().collect();
+    let named: BTreeSet<_> = seen.into_iter().filter_map(|context| service_of(services, context)).collect();
+    row.services = named.into_iter().collect();
     Some(row)
 }
 
-fn service_of<'a>(contexts: &[Context<'a>], context: u32) -> Option<Cow<'a, str>> {
-    contexts.get(context as usize).and_then(|context| service_name(context.resource))
+fn service_of<'a>(services: &[Option<Cow<'a, str>>], context: u32) -> Option<Cow<'a, str>> {
+    services.get(context as usize).cloned().flatten()
 }
 
 fn saturate(nanos: u64) -> i64 {

@@ -36,9 +36,9 @@ pub fn tables(data: &[u8]) {
     let items = [of(0, &item), of(1, &item), of(2, &item), of(1, &[])];
     let built = build_items(signal, &contexts, &items).expect("no fault of the input");
     assert!((1..=4).contains(&built.bad_items) && built.files.len() <= 4);
-    used(service_name(&resource));
+    let services = [service_name(&resource), None];
     let facts = TraceFacts { trace_id: &[7; 16], policy: "p", weight: 1.0, is_complete: true, ingest_nanos: arrival_nanos };
-    let summary = trace_summary(&contexts, &[(0, &item), (1, &item)], facts);
+    let summary = trace_summary(&services, &[(0, &item), (1, &item)], facts);
     if xxh3_64(data).is_multiple_of(FILES_ONE_IN) {
         let written = files(signal, &contexts, &items);
         assert!(written == files(signal, &contexts, &items), "the same items make other bytes");

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use spanlake_model::Signal;
 use spanlake_table::{
-    Context, DecisionRow, EdgeRow, FileMeta, Item, RedRow, Sampling, TableFile, TraceFacts, TraceRow, kind_name, status_name,
-    trace_summary, write_decisions, write_edges, write_items, write_red, write_traces,
+    Context, DecisionRow, EdgeRow, FileMeta, Item, RedRow, Sampling, TableFile, TraceFacts, TraceRow, kind_name, service_name,
+    status_name, trace_summary, write_decisions, write_edges, write_items, write_red, write_traces,
 };
 
 use super::{ArchiveError, FileGroup, Plan};
@@ -75,8 +75,7 @@ fn tables(inputs: &Inputs, meta: &FileMeta<'_>, poisoned: &mut u64) -> Tables {
         let (contexts, items) = items(inputs, signal);
         files.extend(without_poison(items, poisoned, |items| write_items(signal, &contexts, items, meta))?.files);
     }
-    let contexts: Vec<Vec<Context<'_>>> = inputs.sealed.iter().map(contexts_of).collect();
-    files.push(without_poison(traces(inputs, &contexts), poisoned, |rows| write_traces(rows, meta))?);
+    files.push(without_poison(traces(inputs), poisoned, |rows| write_traces(rows, meta))?);
     let (red, edges) = (summed(inputs, |sealed| &sealed.red), summed(inputs, |sealed| &sealed.edges));
     files.push(write_red(&red.iter().map(red_row).collect::<Vec<_>>(), meta)?);
     files.push(write_edges(&edges.iter().map(edge_row).collect::<Vec<_>>(), meta)?);
@@ -135,9 +134,11 @@ fn collect<'a>(sealed: &'a Sealed, signal: Signal, each: impl FnMut(GroupHead<'a
     drop(sealed.groups(signal, each));
 }
 
-fn traces<'a>(inputs: &'a Inputs, contexts: &'a [Vec<Context<'a>>]) -> Vec<TraceRow<'a>> {
+fn traces(inputs: &Inputs) -> Vec<TraceRow<'_>> {
     let mut rows = Vec::new();
-    for (sealed, contexts) in inputs.sealed.iter().zip(contexts) {
+    for sealed in &inputs.sealed {
+        let named = sealed.contexts.iter().map(|context| catch_unwind(|| service_name(&context.resource)).ok().flatten());
+        let services: Vec<_> = named.collect();
         collect(sealed, Signal::Traces, |head, items| {
             let spans: Vec<(u32, &[u8])> = items.iter().map(|item| (item.context, item.body)).collect();
             let facts = TraceFacts {
@@ -147,7 +148,7 @@ fn traces<'a>(inputs: &'a Inputs, contexts: &'a [Vec<Context<'a>>]) -> Vec<Trace
                 is_complete: head.is_complete,
                 ingest_nanos: items.iter().map(|item| item.arrival).min().unwrap_or_default(),
             };
-            let summary = catch_unwind(AssertUnwindSafe(|| trace_summary(contexts, &spans, facts)));
+            let summary = catch_unwind(AssertUnwindSafe(|| trace_summary(&services, &spans, facts)));
             rows.extend(summary.ok().flatten());
         });
     }

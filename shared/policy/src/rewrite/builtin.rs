@@ -103,7 +103,7 @@ pub(crate) fn suspect(text: &[u8]) -> bool {
 fn suspect_counts(text: &[u8], sum: u64) -> bool {
     let lane = |at: u64| (sum / at) & 0xffff;
     lane(AT) > 0
-        || (lane(DIGIT) >= 13 || text.len() > usize::from(u16::MAX) && lane(DIGIT) > 0)
+        || ((lane(DIGIT) >= 13 || text.len() > usize::from(u16::MAX) && lane(DIGIT) > 0) && cards::suspect(text))
         || (lane(PAIR) > 0 && names::has_secret_pair(text))
         || (lane(SHAPE) > 0 && text.len() >= tokens::LENGTH_MIN && tokens::suspect(text))
 }

@@ -113,7 +113,7 @@ impl KeyCache {
             self.slots.resize(SLOTS, None);
         }
         let fresh = || KeyPlan::new(rules, signal, &String::from_utf8_lossy(key));
-        let Some(slot) = self.slots.get_mut(place(signal, key)) else { return fresh() };
+        let Some(slot) = self.slots.get_mut(slot_of(signal, key, SLOTS)) else { return fresh() };
         if let Some((of, known, plan)) = slot
             && *of == signal
             && **known == *key
@@ -128,18 +128,23 @@ impl KeyCache {
     }
 }
 
-/// A key's slot: eight bytes at a time.
-fn place(signal: Signal, key: &[u8]) -> usize {
+/// The place of some bytes in a table of so many slots, a power of two up to 1,024: eight bytes at a time.
+#[inline]
+pub(crate) fn slot_of(signal: Signal, bytes: &[u8], slots: usize) -> usize {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (words, rest) = key.as_chunks::<8>();
-    let mut tail = [0; 8];
-    for (to, from) in tail.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    let seed = (key.len() as u64) << 2 | u64::from(signal.code());
-    let hash = words.iter().chain([&tail]).fold(seed, |hash, word| {
-        let mixed = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+    let mix = |hash: u64, word: [u8; 8]| {
+        let mixed = (hash ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR);
         mixed ^ (mixed >> 29)
-    });
-    usize::try_from(hash.wrapping_mul(FACTOR) >> 54).unwrap_or(0) % SLOTS
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    // The last eight bytes again stand for the rest, so that it needs no loop of its own.
+    let tail = match bytes.last_chunk::<8>() {
+        Some(tail) => *tail,
+        None => std::array::from_fn(|at| rest.get(at).copied().unwrap_or(0)),
+    };
+    let mut hash = (bytes.len() as u64) << 2 | u64::from(signal.code());
+    for word in words {
+        hash = mix(hash, *word);
+    }
+    usize::try_from(mix(hash, tail).wrapping_mul(FACTOR) >> 54).unwrap_or(0) % slots
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::clean::CleanPairs;
 use super::edits::Edits;
 use super::keys::KeyCache;
 use crate::rules::Rules;
@@ -12,9 +13,12 @@ use crate::rules::Rules;
 pub struct Scratch {
     pub(super) edits: Edits,
     pub(super) keys: KeyCache,
+    pub(super) clean: CleanPairs,
     pub(super) hits: Vec<super::builtin::Hit>,
     names: Option<Arc<[String]>>,
     counts: Vec<u64>,
+    /// How often something was counted.
+    pub(super) counted: u64,
 }
 
 impl Scratch {
@@ -41,6 +45,7 @@ impl Scratch {
         if let Some(count) = self.counts.get_mut(rule) {
             *count = count.saturating_add(1);
         }
+        self.counted = self.counted.wrapping_add(1);
     }
 
     /// Makes the memory serve `rules`. Counts of other rules' names are dropped with them: take them before a switch.
@@ -51,5 +56,6 @@ impl Scratch {
         self.names = Some(Arc::clone(&rules.rule_names));
         self.counts = vec![0; rules.rule_names.len()];
         self.keys = KeyCache::default();
+        self.clean = CleanPairs::default();
     }
 }

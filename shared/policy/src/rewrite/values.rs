@@ -64,25 +64,30 @@ impl Walk<'_> {
         number: usize,
         depth: u32,
     ) -> Result<(), Malformed> {
-        if number <= self.rules.limits.attributes
-            && let Some((key, text)) = plain_text(pair)
-        {
-            let plan = self.scratch.keys.get(self.rules, self.signal, key);
-            if plan.plain {
-                let place = Place::of(Subject::Attribute(owner, ""));
-                if let Some(masked) = self.bounded_text(text, &place, &mut 0) {
-                    self.scratch.edits.payload(end - text.len(), end, |out| out.extend_from_slice(masked.as_bytes()));
-                }
-                return Ok(());
+        let is_within = number <= self.rules.limits.attributes;
+        if is_within && self.scratch.clean.contains(self.signal, pair) {
+            return Ok(());
+        }
+        let (mark, bounded, counted) = (self.scratch.edits.len(), self.bounded, self.scratch.counted);
+        let mut is_plain = false;
+        if is_within && let Some((key, text)) = plain_text(pair) {
+            is_plain = self.scratch.keys.get(self.rules, self.signal, key).plain;
+            if is_plain && let Some(masked) = self.bounded_text(text, &Place::of(Subject::Attribute(owner, "")), &mut 0) {
+                self.scratch.edits.payload(end - text.len(), end, |out| out.extend_from_slice(masked.as_bytes()));
             }
         }
-        let (mark, bounded) = (self.scratch.edits.len(), self.bounded);
-        let deleted = self.pair(Some(owner), pair, start, false, 0, depth)?;
-        let surplus = number > self.rules.limits.attributes;
-        if deleted || surplus {
-            self.scratch.edits.truncate(mark);
-            self.scratch.edits.remove(raw, end);
-            self.bounded = bounded + u64::from(!deleted);
+        if !is_plain {
+            let deleted;
+            (deleted, is_plain) = self.pair(Some(owner), pair, start, false, 0, depth)?;
+            if deleted || !is_within {
+                self.scratch.edits.truncate(mark);
+                self.scratch.edits.remove(raw, end);
+                self.bounded = bounded + u64::from(!deleted);
+            }
+        }
+        // A mask that is masked again stays as it is and is counted: that must not depend on what came before.
+        if is_plain && (mark, bounded, counted) == (self.scratch.edits.len(), self.bounded, self.scratch.counted) {
+            self.scratch.clean.remember(self.signal, pair);
         }
         Ok(())
     }
@@ -93,7 +98,8 @@ impl Walk<'_> {
         self.value(&place, value, start, 0, depth).map(|_| ())
     }
 
-    /// A `KeyValue`; true if it is to be deleted. `owner` is set for a message's own attributes.
+    /// A `KeyValue`: whether it is to be deleted, and whether only its value's own text matters. `owner` is set for a
+    /// message's own attributes.
     fn pair(
         &mut self,
         owner: Option<Owner>,
@@ -102,7 +108,7 @@ impl Walk<'_> {
         body: bool,
         skip: u32,
         depth: u32,
-    ) -> Result<bool, Malformed> {
+    ) -> Result<(bool, bool), Malformed> {
         let key = last_key(pair)?;
         let plan = self.scratch.keys.get(self.rules, self.signal, key);
         let name = if plan.plain { "" } else { std::str::from_utf8(key).unwrap_or("") };
@@ -125,7 +131,7 @@ impl Walk<'_> {
                 _ => self.scratch.edits.remove(end - field.raw.len(), end),
             }
         }
-        Ok(deleted || (plan.deletes() && place.deletable()))
+        Ok((deleted || (plan.deletes() && place.deletable()), plan.plain))
     }
 
     /// An `AnyValue`; true if what holds it is to be deleted.
@@ -196,7 +202,7 @@ impl Walk<'_> {
                 continue;
             }
             let mark = self.scratch.edits.len();
-            if self.pair(None, payload, start, place.body, skip, depth)? && place.body {
+            if self.pair(None, payload, start, place.body, skip, depth)?.0 && place.body {
                 self.scratch.edits.truncate(mark);
                 self.scratch.edits.remove(raw, end);
             }

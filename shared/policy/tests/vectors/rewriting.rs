@@ -247,6 +247,38 @@ fn a_value_that_a_value_of_another_kind_follows_goes() {
     assert!(!contains(&out, "hunter2") && contains(&out, "password=****"), "{}", String::from_utf8_lossy(&out));
 }
 
+#[test]
+fn what_came_before_changes_neither_the_bytes_nor_the_counts() {
+    let block = "allow_all_keys: true\nblocked_values: ['\\*{4}', ann]\nignored_keys: [free]";
+    let limits = "  limits: {attributes_per_item: 3, attribute_value_bytes: 16}\n";
+    let rules = rules(&(configuration("redaction", block, &["logs"], "on") + limits));
+    let pair = |key: &str, kind: u32, value: &[u8]| {
+        let (mut any, mut pair, mut field) = (Vec::new(), Vec::new(), Vec::new());
+        put_len(&mut any, kind, value);
+        put_len(&mut pair, 1, key.as_bytes());
+        put_len(&mut pair, 2, &any);
+        put_len(&mut field, 6, &pair);
+        field
+    };
+    let texts = ["GET", "****", "ann", "longer than sixteen", "free", "4111 1111 1111 1111", "f28552314067da2133b1"];
+    let pairs = texts.iter().flat_map(|text| ["a", "free", "password"].map(|key| pair(key, 1, text.as_bytes())));
+    let mut pairs: Vec<Vec<u8>> = pairs.chain([pair("a", 7, b"\xff\xfe"), pair("list", 5, b"\x0a\x05\x0a\x03ann")]).collect();
+    pairs.push(b"\x32\x07\x0a\x01a\x12\x02\x18\x07".to_vec());
+    let items =
+        (0..pairs.len()).map(|at| (0..5).flat_map(|step| pairs[(at + 4 * step) % pairs.len()].clone()).collect::<Vec<u8>>());
+    let items: Vec<Vec<u8>> = items.collect();
+    let mut warm = Scratch::new();
+    let masked = context(&rules, Signal::Logs, &mut warm);
+    for round in 0..3 {
+        for item in &items {
+            let (mut out, mut expected, mut cold) = (Vec::new(), Vec::new(), Scratch::new());
+            let outcome = rules.item(Signal::Logs, &masked, item, &mut out, &mut warm);
+            assert_eq!(rules.item(Signal::Logs, &masked, item, &mut expected, &mut cold), outcome);
+            assert_eq!((out, warm.take_masked()), (expected, cold.take_masked()), "round {round}: {item:?}");
+        }
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {

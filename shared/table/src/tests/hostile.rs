@@ -10,7 +10,7 @@ use spanlake_model::Signal;
 
 use super::{ARRIVAL, SAMPLING, read, write};
 use crate::{
-    CREATED_BY, Context, DecisionRow, EdgeRow, FileMeta, Item, RED_BOUNDS_NANO, RedRow, TraceFacts, trace_summary,
+    CREATED_BY, Context, DecisionRow, EdgeRow, FileMeta, Item, RED_BOUNDS_NANO, RedRow, TraceFacts, service_name, trace_summary,
     write_decisions, write_edges, write_items, write_red, write_traces,
 };
 
@@ -141,7 +141,7 @@ fn a_trace_is_summed_up_from_its_spans() {
         opentelemetry_proto::tonic::resource::v1::Resource { attributes, ..Default::default() }.encode_to_vec()
     };
     let (shop, cart) = (resource("shop"), resource("cart"));
-    let contexts = [Context { resource: &shop, ..Context::default() }, Context { resource: &cart, ..Context::default() }];
+    let services = [service_name(&shop), service_name(&cart)];
     let span = |name: &str, parent: Vec<u8>, start, end| Span {
         name: name.to_owned(),
         parent_span_id: parent,
@@ -151,13 +151,13 @@ fn a_trace_is_summed_up_from_its_spans() {
     };
     let (child, root) = (span("child", vec![1; 8], 5, 90).encode_to_vec(), span("root", Vec::new(), 10, 50).encode_to_vec());
     let facts = TraceFacts { trace_id: &[9; 16], policy: "all", weight: 1.0, is_complete: true, ingest_nanos: 0 };
-    let row = trace_summary(&contexts, &[(1, &child), (0, &root)], facts).unwrap();
+    let row = trace_summary(&services, &[(1, &child), (0, &root)], facts).unwrap();
     assert_eq!((row.root_service.as_deref(), &*row.root_name), (Some("shop"), "root"));
     assert_eq!((row.start_unix_nano, row.end_unix_nano, row.span_count), (5, 90, 2));
     assert_eq!(row.services, ["cart", "shop"]);
     let rows = read::rows(&write_traces(&[row], &FileMeta::default()).unwrap().bytes);
     assert_eq!((&rows[0]["duration_nano"], &rows[0]["services"]), (&json!(85), &json!(["cart", "shop"])));
-    assert!(trace_summary(&contexts, &[], facts).is_none());
+    assert!(trace_summary(&services, &[], facts).is_none());
 }
 
 proptest! {

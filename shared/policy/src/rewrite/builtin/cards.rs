@@ -6,6 +6,20 @@ use super::{Hit, Rule};
 pub(super) const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
 
+/// Whether enough digits for a card follow each other with nothing but separators between them. Hexadecimal ids rarely have
+/// as many.
+pub(super) fn suspect(text: &[u8]) -> bool {
+    let mut digits = 0;
+    text.iter().any(|byte| {
+        if byte.is_ascii_digit() {
+            digits += 1;
+        } else if !is_separator(*byte) {
+            digits = 0;
+        }
+        digits >= DIGITS_MIN
+    })
+}
+
 /// Notes the card numbers of `text`.
 pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
     let bytes = text.as_bytes();

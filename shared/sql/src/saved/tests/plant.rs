@@ -6,8 +6,8 @@ use std::path::Path;
 use spanlake_model::Signal;
 use spanlake_otlp::wire::{put_fixed64, put_len, put_varint_field};
 use spanlake_table::{
-    Context, DecisionRow, EdgeRow, FileMeta, Item, RED_BUCKETS, RedRow, Sampling, TableFile, TraceFacts, trace_summary,
-    write_decisions, write_edges, write_items, write_red, write_traces,
+    Context, DecisionRow, EdgeRow, FileMeta, Item, RED_BUCKETS, RedRow, Sampling, TableFile, TraceFacts, service_name,
+    trace_summary, write_decisions, write_edges, write_items, write_red, write_traces,
 };
 
 /// 2026-01-01T12:00:00Z.
@@ -147,7 +147,8 @@ fn spans(data: &Path, contexts: &[Context<'_>]) {
     store(data, TODAY, &write_items(Signal::Traces, contexts, &items, &META).unwrap().files[0]);
     let members: Vec<_> = items[10..].iter().map(|item| (item.context, item.bytes)).collect();
     let facts = TraceFacts { trace_id: &[0xbb; 16], policy: "errors", weight: 1.0, is_complete: true, ingest_nanos: THEN };
-    let trace = trace_summary(contexts, &members, facts).unwrap();
+    let services: Vec<_> = contexts.iter().map(|context| service_name(context.resource)).collect();
+    let trace = trace_summary(&services, &members, facts).unwrap();
     store(data, TODAY, &write_traces(&[trace], &META).unwrap());
 }
 
