@@ -7,7 +7,7 @@ use spanlake_table::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::draw::Draw;
-use super::{generate};
+use super::generate;
 
 /// Rows are built of every input, files of one in this many: they take fifty times as long, and how a column is encoded
 /// does not depend on what its values were made of.
