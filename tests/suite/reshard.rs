@@ -64,6 +64,21 @@ fn a_trace_that_began_before_the_first_heartbeat_is_decided_by_all_its_spans() {
 }
 
 #[test]
+fn a_first_heartbeat_before_any_span_leaves_no_older_rules_to_walk_every_item_under() {
+    let scene = Scene::new(1);
+    let shard = scene.open().remove(0).id;
+    let version = scene.save_rules(&renamed());
+    let trace = trace_in(0, ALL, 1);
+    scene.beat(0, &version);
+    scene.at_ms(1_000);
+    scene.send(&[fine(trace, 1), error(trace, 2)]);
+    scene.group(&shard);
+    assert!(scene.manifest(&shard).rules.previous.is_none());
+    scene.settle(20_000);
+    assert_eq!(scene.kept(trace), 2);
+}
+
+#[test]
 fn a_trace_whose_shard_splits_is_whole() {
     let scene = Scene::new(1);
     let parent = scene.open().remove(0).id;

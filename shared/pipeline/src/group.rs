@@ -24,7 +24,7 @@ use crate::manifest::Manifest;
 use crate::ports::{Conditional, ETag, EventStream, ObjectStore, Record, Shard, StoreError};
 use crate::seen::{Known, Prefixes, SeenRecord};
 use crate::settings::GroupSettings;
-use crate::stage::{BatchPlan, PlanError, RulesBook, fresh_records, plan_batch};
+use crate::stage::{BatchPlan, PlanError, RulesBook, Workspace, fresh_records, plan_batch};
 use crate::staged::read_seen_object;
 use crate::world::planned;
 pub use error::GroupError;
@@ -59,6 +59,7 @@ pub struct Grouper<S, E> {
     book: RulesBook,
     manifest: Option<(Manifest, ETag)>,
     prefixes: HashMap<String, Prefixes>,
+    workspace: Box<Workspace>,
 }
 
 impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
@@ -73,7 +74,17 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
     ) -> Self {
         let mut book = RulesBook::default();
         book.insert("", default_rules);
-        Self { store, stream, shard, settings, compile, book, manifest: None, prefixes: HashMap::new() }
+        Self {
+            store,
+            stream,
+            shard,
+            settings,
+            compile,
+            book,
+            manifest: None,
+            prefixes: HashMap::new(),
+            workspace: Box::default(),
+        }
     }
 
     /// Takes a batch of the shard's records, in any cut and any repetition, and closes what is due.
@@ -165,7 +176,7 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
                 known => known?,
             };
             let BatchPlan { manifest: next, puts, seen, misplaced } =
-                match plan_batch(&manifest, &fresh, &known, &self.book, &self.settings) {
+                match plan_batch(&manifest, &fresh, &known, (&self.book, &self.settings), &mut self.workspace) {
                     Ok(plan) => plan,
                     Err(PlanError::UnknownRules(version)) => {
                         self.load_rules(&version).await?;

@@ -107,15 +107,26 @@ pub(crate) fn wait_nanos(rules: &Rules) -> i64 {
     ms_to_nanos(i64::try_from(rules.decision_wait_ms()).unwrap_or(i64::MAX))
 }
 
+/// Memory that is reused from batch to batch. No plan depends on what is in it.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    scratch: Scratch,
+    /// For the rules before the newest: each set has a scratch of its own, since they remember much of their rules.
+    previous: Scratch,
+    unused: Vec<u8>,
+}
+
 /// Plans a batch. `known` must hold what is known of every batch id in `records`.
 pub(crate) fn plan_batch(
     manifest: &Manifest,
     records: &[&Record],
     known: &Known,
-    book: &RulesBook,
-    settings: &GroupSettings,
+    (book, settings): (&RulesBook, &GroupSettings),
+    workspace: &mut Workspace,
 ) -> Result<BatchPlan, PlanError> {
-    let mut stager = Stager::new(manifest.clone(), known.clone(), book, settings);
+    // What an attempt that failed has counted is no part of this one.
+    drop(workspace.scratch.take_masked());
+    let mut stager = Stager::new(manifest.clone(), known.clone(), (book, settings), workspace);
     for record in records {
         stager.record(record)?;
     }
@@ -129,7 +140,7 @@ struct Stager<'a> {
     settings: &'a GroupSettings,
     batch: Batch,
     contexts: Contexts,
-    scratch: Scratch,
+    workspace: &'a mut Workspace,
     quarantine: Vec<(String, Bytes)>,
     misplaced: Vec<Misplaced>,
     pending: u64,
@@ -161,7 +172,12 @@ struct InForce {
 }
 
 impl<'a> Stager<'a> {
-    fn new(manifest: Manifest, known: Known, book: &'a RulesBook, settings: &'a GroupSettings) -> Self {
+    fn new(
+        manifest: Manifest,
+        known: Known,
+        (book, settings): (&'a RulesBook, &'a GroupSettings),
+        workspace: &'a mut Workspace,
+    ) -> Self {
         let batch = Batch {
             rules: Vec::new(),
             records: Vec::new(),
@@ -172,9 +188,8 @@ impl<'a> Stager<'a> {
             seen: Vec::new(),
         };
         let contexts = Contexts::default();
-        let scratch = Scratch::default();
         let (quarantine, misplaced) = (Vec::new(), Vec::new());
-        Self { manifest, known, book, settings, batch, contexts, scratch, quarantine, misplaced, pending: 0 }
+        Self { manifest, known, book, settings, batch, contexts, workspace, quarantine, misplaced, pending: 0 }
     }
 
     fn record(&mut self, record: &Record) -> Result<(), PlanError> {
@@ -200,7 +215,9 @@ impl<'a> Stager<'a> {
         }
         let older = std::mem::replace(&mut rules.current, version.to_owned());
         rules.since = clock;
-        rules.previous = Some(Previous { version: older, until: clock });
+        // Nothing is undecided where no span ever came: most shards get their first heartbeat before anything else.
+        let is_new = self.manifest.parents.is_empty() && self.manifest.ledger.traces.committed == 0;
+        rules.previous = (!is_new).then_some(Previous { version: older, until: clock });
         Ok(())
     }
 
@@ -252,7 +269,7 @@ impl<'a> Stager<'a> {
             self.batch.rows.truncate(rows_before);
             self.batch.arena.truncate(arena_before);
             self.manifest.ledger = ledger_before;
-            self.scratch = Scratch::default();
+            *self.workspace = Workspace::default();
             self.poison(items, &fates);
             self.quarantine(record, reason);
         }
@@ -366,9 +383,9 @@ impl<'a> Stager<'a> {
                 scope: raw.scope,
                 scope_schema_url: raw.scope_schema_url,
             };
-            let masked = force.rules.context(signal, given, &mut self.scratch);
-            let counts = self.scratch.take_masked();
-            let previous = force.previous.as_ref().map(|rules| rules.context(signal, given, &mut Scratch::default()));
+            let masked = force.rules.context(signal, given, &mut self.workspace.scratch);
+            let counts = self.workspace.scratch.take_masked();
+            let previous = force.previous.as_ref().map(|rules| rules.context(signal, given, &mut self.workspace.previous));
             self.batch.contexts.push(StagedContext {
                 resource: masked.resource.clone(),
                 resource_schema_url: masked.resource_schema_url.clone(),
@@ -399,7 +416,7 @@ impl<'a> Stager<'a> {
     ) {
         let Some(ready) = self.contexts.all.get(context) else { return };
         let start = self.batch.arena.len();
-        let outcome = force.rules.item(signal, &ready.masked, raw, &mut self.batch.arena, &mut self.scratch);
+        let outcome = force.rules.item(signal, &ready.masked, raw, &mut self.batch.arena, &mut self.workspace.scratch);
         let account = self.manifest.ledger.account_mut(signal);
         account.committed += count;
         if let Some(reason) = outcome.dropped {
@@ -414,7 +431,8 @@ impl<'a> Stager<'a> {
         if signal == Signal::Traces {
             let facts = outcome.facts;
             let previous_bits = force.previous.as_ref().zip(ready.previous.as_ref()).map_or(0, |(rules, context)| {
-                rules.item(signal, context, raw, &mut Vec::new(), &mut Scratch::default()).facts.bits
+                self.workspace.unused.clear();
+                rules.item(signal, context, raw, &mut self.workspace.unused, &mut self.workspace.previous).facts.bits
             });
             span = SpanPart {
                 bits: facts.bits,
@@ -451,7 +469,7 @@ impl<'a> Stager<'a> {
             self.manifest.ledger.account_mut(row.signal).pending += u64::from(row.count);
             self.pending += u64::from(row.count);
         }
-        for (rule, values) in self.scratch.take_masked() {
+        for (rule, values) in self.workspace.scratch.take_masked() {
             *self.manifest.ledger.masked.entry(rule).or_default() += values;
         }
     }

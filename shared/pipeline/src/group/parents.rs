@@ -52,7 +52,17 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
         };
         let (store, stream) = (Arc::clone(&self.store), Arc::clone(&self.stream));
         let (settings, compile, book) = (self.settings.clone(), Arc::clone(&self.compile), self.book.clone());
-        Ok(Self { store, stream, shard, settings, compile, book, manifest: None, prefixes: HashMap::new() })
+        Ok(Self {
+            store,
+            stream,
+            shard,
+            settings,
+            compile,
+            book,
+            manifest: None,
+            prefixes: HashMap::new(),
+            workspace: Box::default(),
+        })
     }
 
     /// Reads what is unread of a shard that has ended, closes what its clock has passed, and closes it for good.
