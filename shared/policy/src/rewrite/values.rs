@@ -357,7 +357,12 @@ impl Walk<'_> {
     }
 }
 
-/// All `blocked_values` in their order; `None` if none matches.
+/// Masks make a text at most four times as long, unless they stand for nothing: then each pattern may do so again.
+const GROWTH_MAX: usize = 4;
+/// Short texts may grow so far.
+const GROWN_BYTES_MAX: usize = 4096;
+
+/// All `blocked_values` in their order; `None` if none matches. A text that grows without an end is masked whole.
 fn search(redact: &Redact, text: &str) -> Option<String> {
     if !redact.any_value.as_ref().is_some_and(|any| any.is_match(text)) {
         return None;
@@ -366,6 +371,9 @@ fn search(redact: &Redact, text: &str) -> Option<String> {
     for pattern in &redact.blocked_values {
         if let Cow::Owned(masked) = pattern.replace_all(&current, regex::NoExpand(MASK)) {
             current = Cow::Owned(masked);
+        }
+        if current.len() > text.len().saturating_mul(GROWTH_MAX).saturating_add(GROWN_BYTES_MAX) {
+            return Some(MASK.to_owned());
         }
     }
     Some(current.into_owned())

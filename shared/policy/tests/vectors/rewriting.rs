@@ -132,6 +132,25 @@ fn surplus_attributes_and_long_values_are_cut_after_masking_and_counted() {
 }
 
 #[test]
+fn masks_between_all_characters_do_not_make_a_text_grow_without_an_end() {
+    let request = |text: &str| {
+        protobuf(Signal::Logs, &json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": text}}]}]}]}))
+    };
+    let masked = |patterns: usize, text: &str| {
+        let block = format!("allow_all_keys: true\nblocked_values: [{}]", vec!["'x*'"; patterns].join(", "));
+        let rules = rules(&configuration("redaction", &block, &["logs"], "off"));
+        let (masked, _) = apply(&rules, Signal::Logs, &request(text));
+        let masked = decoded(Signal::Logs, &masked);
+        let body = &masked["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["body"]["stringValue"];
+        body.as_str().unwrap().to_owned()
+    };
+    assert_eq!(masked(1, "ab"), "****a****b****");
+    assert_eq!(masked(20, "ab"), "****");
+    let long = "a".repeat(100_000);
+    assert_eq!(masked(1, &long), "****");
+}
+
+#[test]
 fn facts_are_taken_where_tail_sampling_stands() {
     let file = |order: &str| {
         format!(
