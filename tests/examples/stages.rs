@@ -1,9 +1,10 @@
 //! Measures the stages of the pipeline one by one, on real requests and the real disk: CPU time of this process per span.
 //!
-//! `cargo run --release -p spanlake-tests --example stages -- FOLDER [--config FILE]`
+//! `cargo run --release -p spanlake-tests --example stages -- FOLDER [--config FILE] [--steady]`
 //!
 //! FOLDER holds gzipped protobuf trace requests, as `loadgen --out` writes them. Every body is used once, so that no cache
-//! flatters a stage.
+//! flatters a stage. `--steady` does the same work in the same order each time, without the comparison: for counting
+//! instructions (`tests/ci/instructions.py`).
 #![expect(clippy::print_stdout, reason = "its purpose is to print")]
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is wrong")]
 
@@ -32,6 +33,9 @@ const SHARDS: u16 = 2;
 /// Bytes that the grouper is given at a time, as the local driver does.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// When the load's stream time begins, seconds since 1970: a whole hour.
+const BEGUN_SECONDS: i64 = 1_790_002_800;
+
 /// Seconds of stream time over which the load is spread.
 const STREAM_SECONDS: i64 = 60;
 
@@ -40,9 +44,10 @@ fn main() {
     let value = |name: &str| arguments.iter().position(|word| word == name).and_then(|at| arguments.get(at + 1).cloned());
     let config = value("--config").map_or_else(|| DEFAULT_CONFIG.to_owned(), |path| std::fs::read_to_string(path).unwrap());
     let bodies = bodies(Path::new(arguments.first().unwrap()));
+    let is_steady = arguments.iter().any(|word| word == "--steady");
     let folder = std::env::temp_dir().join(format!("spanlake-stages-{}", std::process::id()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    runtime.block_on(stages(&bodies, &config, &folder));
+    runtime.block_on(stages(&bodies, &config, &folder, is_steady));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -52,13 +57,15 @@ fn bodies(folder: &Path) -> Vec<Bytes> {
     paths.iter().map(|path| Bytes::from(std::fs::read(path).unwrap())).collect()
 }
 
-async fn stages(bodies: &[Bytes], config: &str, folder: &Path) {
+async fn stages(bodies: &[Bytes], config: &str, folder: &Path, is_steady: bool) {
     let mut options = LogOptions::new(SHARDS, Floor::default(), 1_790_000_000_000_000_000);
     options.limits = None;
     let log = Arc::new(SegmentLog::open(RealDisk, folder.join("stream"), options.clone()).unwrap());
-    let spans = ingest(bodies, &log).await;
-    let other = SegmentLog::open(RealDisk, folder.join("prost"), options).unwrap();
-    prost(bodies, &other, spans).await;
+    let spans = ingest(bodies, &log, if is_steady { 1 } else { 4 }).await;
+    if !is_steady {
+        let other = SegmentLog::open(RealDisk, folder.join("prost"), options).unwrap();
+        prost(bodies, &other, spans).await;
+    }
 
     let rules = Arc::new(load(config, &|_| None).rules.unwrap());
     let store = Arc::new(DiskStore::open(RealDisk, folder.join("store")).unwrap());
@@ -81,13 +88,13 @@ async fn stages(bodies: &[Bytes], config: &str, folder: &Path) {
     println!("{} files, {} bytes", archived.files, archived.bytes);
 }
 
-/// What the front does with a request, once it is in memory: four at a time.
-async fn ingest(bodies: &[Bytes], log: &Arc<SegmentLog<RealDisk>>) -> u64 {
+/// What the front does with a request, once it is in memory: so many at a time.
+async fn ingest(bodies: &[Bytes], log: &Arc<SegmentLog<RealDisk>>, clients_max: usize) -> u64 {
     let ingest = Arc::new(Ingest::new(Arc::clone(log), SystemClock, IngestSettings::default()));
     let meter = Meter::start();
     let mut clients = tokio::task::JoinSet::new();
-    for first in 0..4 {
-        let mine: Vec<Bytes> = bodies.iter().skip(first).step_by(4).cloned().collect();
+    for first in 0..clients_max {
+        let mine: Vec<Bytes> = bodies.iter().skip(first).step_by(clients_max).cloned().collect();
         let ingest = Arc::clone(&ingest);
         clients.spawn(async move {
             for body in mine {
@@ -145,7 +152,7 @@ fn regroup(request: ExportTraceServiceRequest) -> BTreeMap<u16, ExportTraceServi
 /// A shard's records as if they had come over a minute, and a heartbeat long after them.
 fn spread(log: &SegmentLog<RealDisk>, shard: usize) -> Vec<Record> {
     let mut records = log.read_blocking(shard, 0, usize::MAX, usize::MAX).unwrap();
-    let begun = records.first().unwrap().arrival_nanos;
+    let begun = BEGUN_SECONDS * 1_000_000_000;
     let step = STREAM_SECONDS * 1_000_000_000 / i64::try_from(records.len()).unwrap();
     let mut now = begun;
     for record in &mut records {
