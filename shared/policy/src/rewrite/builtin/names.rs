@@ -1,5 +1,7 @@
 //! Secrets that are known by what stands before or around them: names, URLs, e-mail addresses.
 
+use memchr::{memchr2, memchr2_iter};
+
 use super::{Hit, Rule};
 
 /// How far back a name is read.
@@ -47,13 +49,11 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     is_secret(name.as_bytes())
 }
 
-fn is_secret(name: &[u8]) -> bool {
-    let Some(last) = name.last().map(u8::to_ascii_lowercase) else { return false };
-    // Quick way out: the last two letters of the names above.
-    let [.., before, _] = name else { return false };
-    let end = [before.to_ascii_lowercase(), last];
-    let known = matches!(
-        &end,
+/// Quick way out: whether a text ends with the last two letters of one of the names above.
+fn ends_like_a_secret(text: &[u8]) -> bool {
+    let [.., before, last] = text else { return false };
+    matches!(
+        &[before.to_ascii_lowercase(), last.to_ascii_lowercase()],
         b"rd"
             | b"wd"
             | b"se"
@@ -72,10 +72,11 @@ fn is_secret(name: &[u8]) -> bool {
             | b"v2"
             | b"sn"
             | b"wt"
-    );
-    if !known {
-        return false;
-    }
+    )
+}
+
+fn is_secret(name: &[u8]) -> bool {
+    let Some(last) = name.last().map(u8::to_ascii_lowercase).filter(|_| ends_like_a_secret(name)) else { return false };
     let mut lower = [0_u8; NAME_BYTES_MAX];
     let letters = name.iter().rev().filter(|byte| !matches!(byte, b'.' | b'_' | b'-' | b' '));
     let mut length = 0;
@@ -115,15 +116,14 @@ fn is_weak(name: &[u8]) -> bool {
 
 /// Whether some `=` or `:` follows a secret's name.
 pub(super) fn has_secret_pair(text: &[u8]) -> bool {
-    let marks = text.iter().enumerate().filter(|(_, byte)| matches!(byte, b'=' | b':'));
-    marks.into_iter().any(|(mark, _)| name_before(text, mark).is_some_and(|(name, _)| is_secret(name)))
+    memchr2_iter(b'=', b':', text).any(|mark| secret_before(text, mark).is_some())
 }
 
 /// How many blanks, and how many backslashes of escaping, may stand between a name, its mark and its value.
 const GAP_BYTES_MAX: usize = 32;
 
-/// The name that ends right before a `=` or `:`, and whether it is in quotes.
-fn name_before(text: &[u8], mark: usize) -> Option<(&[u8], bool)> {
+/// The secret's name that ends right before a `=` or `:`, and whether it is in quotes.
+fn secret_before(text: &[u8], mark: usize) -> Option<(&[u8], bool)> {
     let mut end = mark;
     let mut quoted = false;
     while end > 0 && mark - end < GAP_BYTES_MAX {
@@ -138,20 +138,20 @@ fn name_before(text: &[u8], mark: usize) -> Option<(&[u8], bool)> {
         }
     }
     let from = end.saturating_sub(NAME_BYTES_MAX);
-    let before = text.get(from..end)?;
+    let before = text.get(from..end).filter(|before| ends_like_a_secret(before))?;
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let start = before.iter().rposition(|byte| !is_name(byte)).map_or(0, |at| at + 1);
-    before.get(start..).filter(|name| !name.is_empty()).map(|name| (name, quoted))
+    before.get(start..).filter(|name| is_secret(name)).map(|name| (name, quoted))
 }
 
 /// Notes the values of `name=value` and `name: value` where the name is a secret's.
 pub(super) fn find_pairs(text: &str, hits: &mut Vec<Hit>) {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(mark) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'=' | b':'))) {
+    while let Some(mark) = bytes.get(at..).and_then(|rest| memchr2(b'=', b':', rest)) {
         let mark = at + mark;
         at = mark + 1;
-        let Some((name, quoted)) = name_before(bytes, mark).filter(|(name, _)| is_secret(name)) else { continue };
+        let Some((name, quoted)) = secret_before(bytes, mark) else { continue };
         let Some((start, end)) = value_after(bytes, mark, name, quoted) else { continue };
         hits.push(Hit { start, end, rule: Rule::SecretValue });
         at = end;
