@@ -7,17 +7,24 @@ pub(super) const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
 
 /// Whether enough digits for a card follow each other with nothing but separators between them. Hexadecimal ids rarely have
-/// as many.
+/// as many. A run is at least as long as it has digits, so only one byte in so many is looked at until one is met.
 pub(super) fn suspect(text: &[u8]) -> bool {
-    let mut digits = 0;
-    text.iter().any(|byte| {
-        if byte.is_ascii_digit() {
-            digits += 1;
-        } else if !is_separator(*byte) {
-            digits = 0;
+    let ends = |byte: &u8| !byte.is_ascii_digit() && !is_separator(*byte);
+    let mut at = DIGITS_MIN - 1;
+    while let Some((before, rest)) = text.split_at_checked(at)
+        && !rest.is_empty()
+    {
+        let length = rest.iter().position(ends).unwrap_or(rest.len());
+        if length > 0 {
+            let head = before.iter().rev().take_while(|byte| !ends(byte));
+            let run = head.chain(rest.iter().take(length));
+            if run.filter(|byte| byte.is_ascii_digit()).count() >= DIGITS_MIN {
+                return true;
+            }
         }
-        digits >= DIGITS_MIN
-    })
+        at += length + DIGITS_MIN;
+    }
+    false
 }
 
 /// Notes the card numbers of `text`.
@@ -159,4 +166,21 @@ fn luhn(digits: &[u8]) -> bool {
         })
         .sum();
     sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_run_of_enough_digits_is_suspected_wherever_it_stands(text in "[0-9 .-]{0,20}[a0-9]{0,3}[0-9 ./]{0,40}[a0-9-]{0,30}") {
+            let mut digits = 0;
+            let expected = text.bytes().any(|byte| {
+                digits = if byte.is_ascii_digit() { digits + 1 } else if is_separator(byte) { digits } else { 0 };
+                digits >= DIGITS_MIN
+            });
+            proptest::prop_assert_eq!(suspect(text.as_bytes()), expected);
+        }
+    }
 }
