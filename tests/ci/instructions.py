@@ -5,9 +5,9 @@
     tests/ci/instructions.py STAGES LOADGEN --write   takes what is counted as what is known
 
 STAGES is the example `stages` of spanlake-tests, built with the profile `sim`; LOADGEN the load generator in tests/bench.
-Needs valgrind. Counts do not depend on how busy a machine is. They do depend on the compiler and on the processor's vector
-extensions, so both are named in the file, and where they differ the comparison cannot be made: write the file anew, from the
-commit before the change.
+Needs valgrind. Counts do not depend on how busy a machine is. They do depend on the compiler, and on the processor, by which
+libraries choose their loops: both are named in the file, and where they differ nothing can be compared. Write the file anew then,
+from the commit before the change.
 """
 
 import argparse
@@ -67,9 +67,8 @@ def counted(stages, loadgen):
 
 
 def machine():
-    flags = re.search(r"^flags\s*:(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-    extensions = set(flags[1].split()) if flags else set()
-    return {"rustc": call("rustc", "--version").strip(), "avx2": "avx2" in extensions, "bmi2": "bmi2" in extensions}
+    model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    return {"rustc": call("rustc", "--version").strip(), "processor": model[1] if model else "unknown"}
 
 
 def show(counts, known):
