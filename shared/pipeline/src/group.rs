@@ -74,6 +74,18 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
     ) -> Self {
         let mut book = RulesBook::default();
         book.insert("", default_rules);
+        Self::with_book(store, stream, shard, settings, compile, book)
+    }
+
+    /// A grouper that remembers nothing yet.
+    fn with_book(
+        store: Arc<S>,
+        stream: Arc<E>,
+        shard: Shard,
+        settings: GroupSettings,
+        compile: Arc<CompileRules>,
+        book: RulesBook,
+    ) -> Self {
         Self {
             store,
             stream,

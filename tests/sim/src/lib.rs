@@ -17,7 +17,7 @@ mod tests;
 mod traffic;
 mod world;
 
-/// Counts what is allocated, for I6. A fifth of a run is allocation: the system's allocator takes an eighth longer.
+/// Counts what is allocated, for I6. A fifth of a run is allocating many small objects.
 #[global_allocator]
 static HEAP: cap::Cap<mimalloc::MiMalloc> = cap::Cap::new(mimalloc::MiMalloc, usize::MAX);
 

@@ -1,6 +1,5 @@
 //! How a shard begins: a child ends its parents itself, recursively, and takes over from their closed manifests.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -52,17 +51,7 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
         };
         let (store, stream) = (Arc::clone(&self.store), Arc::clone(&self.stream));
         let (settings, compile, book) = (self.settings.clone(), Arc::clone(&self.compile), self.book.clone());
-        Ok(Self {
-            store,
-            stream,
-            shard,
-            settings,
-            compile,
-            book,
-            manifest: None,
-            prefixes: HashMap::new(),
-            workspace: Box::default(),
-        })
+        Ok(Self::with_book(store, stream, shard, settings, compile, book))
     }
 
     /// Reads what is unread of a shard that has ended, closes what its clock has passed, and closes it for good.

@@ -2,10 +2,8 @@
 
 use spanlake_model::Signal;
 
-use super::keys::slot_of;
+use super::keys::{SLOTS, slot_of};
 
-/// How many attributes are remembered; a power of two.
-const SLOTS: usize = 1024;
 /// Longer ones are looked at each time: they rarely come again.
 const PAIR_BYTES_MAX: usize = 94;
 
@@ -29,7 +27,7 @@ impl CleanPairs {
     /// Whether this `KeyValue` is known to stay as it is.
     #[inline]
     pub(crate) fn contains(&self, signal: Signal, pair: &[u8]) -> bool {
-        let Some(slot) = self.slots.get(slot_of(signal, pair, SLOTS)) else { return false };
+        let Some(slot) = self.slots.get(slot_of(signal, pair)) else { return false };
         let known = slot.bytes.get(..usize::from(slot.length)).unwrap_or_default();
         slot.kind == kind(signal) && known == pair
     }
@@ -40,7 +38,7 @@ impl CleanPairs {
             self.slots.resize(SLOTS, EMPTY);
         }
         let Ok(length) = u8::try_from(pair.len()) else { return };
-        let Some(slot) = self.slots.get_mut(slot_of(signal, pair, SLOTS)) else { return };
+        let Some(slot) = self.slots.get_mut(slot_of(signal, pair)) else { return };
         if let Some(bytes) = slot.bytes.get_mut(..pair.len()) {
             bytes.copy_from_slice(pair);
             (slot.kind, slot.length) = (kind(signal), length);

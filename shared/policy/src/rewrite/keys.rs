@@ -5,8 +5,8 @@ use spanlake_model::Signal;
 use super::builtin;
 use crate::rules::{Redact, Rules, Stage, Target};
 
-/// How many keys are remembered; a power of two.
-const SLOTS: usize = 1024;
+/// How many keys, and how many attributes, are remembered; a power of two.
+pub(super) const SLOTS: usize = 1024;
 /// Longer keys are worked out each time.
 const KEY_BYTES_MAX: usize = 128;
 
@@ -113,7 +113,7 @@ impl KeyCache {
             self.slots.resize(SLOTS, None);
         }
         let fresh = || KeyPlan::new(rules, signal, &String::from_utf8_lossy(key));
-        let Some(slot) = self.slots.get_mut(slot_of(signal, key, SLOTS)) else { return fresh() };
+        let Some(slot) = self.slots.get_mut(slot_of(signal, key)) else { return fresh() };
         if let Some((of, known, plan)) = slot
             && *of == signal
             && **known == *key
@@ -128,9 +128,9 @@ impl KeyCache {
     }
 }
 
-/// The place of some bytes in a table of so many slots, a power of two up to 1,024: eight bytes at a time.
+/// The place of some bytes in a table of [`SLOTS`]: eight bytes at a time.
 #[inline]
-pub(crate) fn slot_of(signal: Signal, bytes: &[u8], slots: usize) -> usize {
+pub(crate) fn slot_of(signal: Signal, bytes: &[u8]) -> usize {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: [u8; 8]| {
         let mixed = (hash ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR);
@@ -146,5 +146,5 @@ pub(crate) fn slot_of(signal: Signal, bytes: &[u8], slots: usize) -> usize {
     for word in words {
         hash = mix(hash, *word);
     }
-    usize::try_from(mix(hash, tail).wrapping_mul(FACTOR) >> 54).unwrap_or(0) % slots
+    usize::try_from(mix(hash, tail).wrapping_mul(FACTOR) >> 54).unwrap_or(0) % SLOTS
 }
