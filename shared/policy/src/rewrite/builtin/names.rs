@@ -49,36 +49,48 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     is_secret(name.as_bytes())
 }
 
-/// Quick way out: whether a text ends with the last two letters of one of the names above.
+/// Which letters stand third from the end of a secret's name, by its last and its last but one: a bit each, by
+/// [`letter`].
+static ENDS: [[u32; 32]; 32] = ends();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
+const fn ends() -> [[u32; 32]; 32] {
+    let mut table = [[0; 32]; 32];
+    let mut at = 0;
+    while at < SECRETS.len() {
+        if let [.., third, before, last] = SECRETS[at] {
+            table[letter(*last)][letter(*before)] |= 1 << letter(*third);
+        }
+        at += 1;
+    }
+    table
+}
+
+/// The same for a letter in both cases. Other bytes may share it.
+const fn letter(byte: u8) -> usize {
+    (byte & 0x1f) as usize
+}
+
+/// Quick way out, never false for a secret's name: whether a text ends with the last three letters of one.
+#[inline]
 fn ends_like_a_secret(text: &[u8]) -> bool {
-    let [.., before, last] = text else { return false };
-    matches!(
-        &[before.to_ascii_lowercase(), last.to_ascii_lowercase()],
-        b"rd"
-            | b"wd"
-            | b"se"
-            | b"et"
-            | b"en"
-            | b"ey"
-            | b"id"
-            | b"on"
-            | b"ie"
-            | b"al"
-            | b"ls"
-            | b"er"
-            | b"re"
-            | b"vv"
-            | b"vc"
-            | b"v2"
-            | b"sn"
-            | b"wt"
-    )
+    let [.., third, before, last] = text else { return false };
+    let thirds = ENDS.get(letter(*last)).and_then(|row| row.get(letter(*before))).copied().unwrap_or(0);
+    // Between the words of a name there may be a sign; the last two letters stand together.
+    thirds != 0 && (thirds >> letter(*third) & 1 == 1 || is_sign(*third))
+}
+
+/// What may stand within a name and says nothing.
+const fn is_sign(byte: u8) -> bool {
+    matches!(byte, b'.' | b'_' | b'-' | b' ')
 }
 
 fn is_secret(name: &[u8]) -> bool {
-    let Some(last) = name.last().map(u8::to_ascii_lowercase).filter(|_| ends_like_a_secret(name)) else { return false };
+    if !ends_like_a_secret(name) {
+        return false;
+    }
     let mut lower = [0_u8; NAME_BYTES_MAX];
-    let letters = name.iter().rev().filter(|byte| !matches!(byte, b'.' | b'_' | b'-' | b' '));
+    let letters = name.iter().rev().filter(|byte| !is_sign(**byte));
     let mut length = 0;
     for (slot, byte) in lower.iter_mut().rev().zip(letters) {
         *slot = byte.to_ascii_lowercase();
@@ -86,10 +98,7 @@ fn is_secret(name: &[u8]) -> bool {
     }
     let lower = lower.get(NAME_BYTES_MAX - length..).unwrap_or_default();
     let word = |secret: &[u8]| name.len() == secret.len() || last_word(name).eq_ignore_ascii_case(secret);
-    // The last letter first: comparing slices costs a call.
-    SECRETS
-        .iter()
-        .any(|secret| secret.last() == Some(&last) && lower.ends_with(secret) && (!WHOLE.contains(secret) || word(secret)))
+    SECRETS.iter().any(|secret| lower.ends_with(secret) && (!WHOLE.contains(secret) || word(secret)))
         && !HARMLESS.iter().any(|harmless| lower.ends_with(harmless))
 }
 
@@ -267,6 +276,23 @@ pub(super) fn find_emails(text: &str, hits: &mut Vec<Hit>) {
         let top = name.iter().rposition(|byte| *byte == b'.').and_then(|dot| name.get(dot + 1..)).unwrap_or_default();
         if local > 0 && top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic) {
             hits.push(Hit { start: at - local, end: at + 1 + domain, rule: Rule::Email });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_quick_look_misses_a_name_of_the_list() {
+        for secret in SECRETS {
+            assert!(is_secret(secret) && is_secret(&secret.to_ascii_uppercase()), "{secret:?}");
+            for at in 0..secret.len() - 2 {
+                let (head, tail) = secret.split_at(at);
+                let name = [head, b"_", tail].concat();
+                assert!(is_secret(&name) || WHOLE.contains(&secret), "{name:?}");
+            }
         }
     }
 }
