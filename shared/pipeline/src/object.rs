@@ -20,9 +20,9 @@ const BLOCK_BYTES_MAX: usize = 64 << 20;
 /// How hard an object is compressed: by how long it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// Read once or twice within the minute, then gone.
+    /// Read once or twice within minutes, then gone: most of what is stored in all, and little at a time.
     Brief,
-    /// Kept until the archive has taken it, or for the late horizon.
+    /// Kept for the late horizon.
     Lasting,
 }
 

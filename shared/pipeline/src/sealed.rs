@@ -57,7 +57,7 @@ impl SealedWriter {
     pub(crate) fn new(window_start: i64) -> Self {
         Self {
             window_start,
-            writer: ObjectWriter::new(Effort::Lasting),
+            writer: ObjectWriter::new(Effort::Brief),
             contexts: Vec::new(),
             context_numbers: HashMap::new(),
             blocks: Vec::new(),

@@ -114,7 +114,12 @@ pub(crate) struct Workspace {
     /// For the rules before the newest: each set has a scratch of its own, since they remember much of their rules.
     previous: Scratch,
     unused: Vec<u8>,
+    /// [`Batch::arena`], empty.
+    arena: Vec<u8>,
 }
+
+/// How large an arena is kept: a batch of the usual size fits, and its pages need not be asked of the kernel again.
+const ARENA_KEPT_BYTES: usize = 8 << 20;
 
 /// Plans a batch. `known` must hold what is known of every batch id in `records`.
 pub(crate) fn plan_batch(
@@ -183,7 +188,7 @@ impl<'a> Stager<'a> {
             records: Vec::new(),
             contexts: Vec::new(),
             rows: Vec::new(),
-            arena: Vec::new(),
+            arena: std::mem::take(&mut workspace.arena),
             red: RedTable::unlimited(),
             seen: Vec::new(),
         };
@@ -493,6 +498,9 @@ impl<'a> Stager<'a> {
             puts.push((key.clone(), bytes));
             noted = Some((key, seen));
         }
+        self.workspace.arena = std::mem::take(&mut self.batch.arena);
+        self.workspace.arena.clear();
+        self.workspace.arena.shrink_to(ARENA_KEPT_BYTES);
         Ok(BatchPlan { manifest: self.manifest, puts, seen: noted, misplaced: self.misplaced })
     }
 }

@@ -114,7 +114,7 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// The object's bytes. Sorts the rows; items of a trace stay in order of their records within a signal.
-    pub(crate) fn finish(mut self) -> Result<Finished, Damaged> {
+    pub(crate) fn finish(&mut self) -> Result<Finished, Damaged> {
         self.rows.sort_by_cached_key(|row| (row.key, row.signal, row.record));
         let mut writer = ObjectWriter::new(Effort::Brief);
         let mut segments = Vec::new();
@@ -405,7 +405,7 @@ mod tests {
             row(2, 7, 1, (10, 150_000)),
         ];
         let record = |sequence, arrival| StagedRecord { sequence, arrival, rules: 0, previous_rules: 0 };
-        let batch = Batch {
+        let mut batch = Batch {
             rules: vec!["r1".into()],
             records: vec![record(7, 100), record(9, 50)],
             contexts: vec![StagedContext { service: "shop".into(), ..StagedContext::default() }],

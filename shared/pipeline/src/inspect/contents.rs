@@ -118,7 +118,7 @@ mod tests {
         }
         assert!(contents("sealed/x", &object[1..]).is_err());
         assert_eq!(contents("seen/x", &seen_object(&[]).unwrap().bytes), Ok(Contents::default()));
-        let batch = Batch {
+        let mut batch = Batch {
             rules: Vec::new(),
             records: Vec::new(),
             contexts: Vec::new(),
