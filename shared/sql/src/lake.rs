@@ -9,6 +9,8 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::DataFusionError;
+use datafusion::execution::cache::cache_manager::{CacheManagerConfig, FileMetadataCache};
+use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::execute_stream;
@@ -43,12 +45,23 @@ impl Default for Limits {
     }
 }
 
+/// Footers of files that are kept for the next query, bytes: those of a few days.
+const FOOTERS_BYTES_MAX: usize = 256 << 20;
+
 /// The tables of a lake, to be queried any number of times.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Lake {
     /// `file://` URL of the folder above the tables, ended by a slash.
     root: String,
     limits: Limits,
+    /// The files' footers, by name, size and time of change.
+    footers: Arc<FileMetadataCache>,
+}
+
+impl std::fmt::Debug for Lake {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Lake").field("root", &self.root).field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 /// Opens the lake of a data folder; tables without files are empty. Files may come and go while it is open.
@@ -67,7 +80,8 @@ pub fn open(data_dir: &Path) -> Result<Lake, SqlError> {
         }
     }
     root.push_str("/lake/v1/");
-    let lake = Lake { root, limits: Limits::default() };
+    let footers = Arc::new(DefaultCache::new(FOOTERS_BYTES_MAX));
+    let lake = Lake { root, limits: Limits::default(), footers };
     lake.session()?;
     Ok(lake)
 }
@@ -131,11 +145,18 @@ impl Lake {
         Ok(answer)
     }
 
-    /// A session of its own for each query: the engine caches listings, and files come and go.
+    /// A session of its own for each query, so that each has its own memory. Listings are not kept, since files come and go.
     fn session(&self) -> Result<SessionContext, SqlError> {
-        let runtime = RuntimeEnvBuilder::new().with_memory_limit(self.limits.memory_bytes, 1.0).build_arc()?;
+        let cache = CacheManagerConfig::default()
+            .with_list_files_cache_limit(0)
+            .with_metadata_cache_limit(FOOTERS_BYTES_MAX)
+            .with_file_metadata_cache(Some(Arc::clone(&self.footers)));
+        let runtime = RuntimeEnvBuilder::new().with_memory_limit(self.limits.memory_bytes, 1.0).with_cache_manager(cache);
+        let runtime = runtime.build_arc()?;
         let mut config = SessionConfig::new().with_target_partitions(self.limits.threads).with_information_schema(true);
         config.options_mut().execution.parquet.pushdown_filters = true;
+        // Opening all files of a table for their statistics costs more than it saves: each file's are read when it is opened.
+        config.options_mut().execution.collect_statistics = false;
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         config.options_mut().execution.listing_table_ignore_subdirectory = false;
         let session = SessionContext::new_with_config_rt(config, runtime);

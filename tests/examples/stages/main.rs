@@ -36,7 +36,9 @@ fn main() {
     let has = |name: &str| arguments.iter().any(|word| word == name);
     let config = value("--config").map_or_else(|| DEFAULT_CONFIG.to_owned(), |path| std::fs::read_to_string(path).unwrap());
     let input = Path::new(arguments.first().unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    // What is measured runs on one thread.
+    let workers = if has("--day") { 2 } else { 1 };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
     if let Some(out) = value("--day") {
         return runtime.block_on(day::make(input, Path::new(&out), &config));
     }

@@ -36,6 +36,8 @@ pub(crate) fn measure(bodies: &[Body], rules: &Rules, folder: &std::path::Path, 
     hash("group: blake3 of the object (crate blake3)", &staged, spans);
     write("group: write and fdatasync of the object (std)", &staged, folder, spans);
     decompress("group: zstd of masked spans (crate zstd, bulk)", &staged, &blocks, spans);
+    let sealed = compress("group: zstd level -5 of what is kept (crate zstd, bulk)", &blocks, -5, spans);
+    decompress("archive: zstd of what is kept (crate zstd, bulk)", &sealed, &blocks, spans);
     tables(&records, spans);
 }
 

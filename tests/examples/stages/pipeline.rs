@@ -58,17 +58,23 @@ pub(crate) async fn send(bodies: &[Body], log: &Log, clients_max: usize) -> u64 
 }
 
 /// A grouper of a shard.
-pub(crate) fn grouper(log: &Log, store: &Store, shard: Shard, config: &str) -> Grouper<DiskStore<RealDisk>, SegmentLog<RealDisk>> {
+pub(crate) fn grouper(
+    log: &Log,
+    store: &Store,
+    shard: Shard,
+    config: &str,
+    settings: GroupSettings,
+) -> Grouper<DiskStore<RealDisk>, SegmentLog<RealDisk>> {
     let rules = Arc::new(load(config, &|_| None).rules.unwrap());
     let compile = Arc::new(|text: &str| load(text, &|_| None).rules.map(Arc::new).ok_or_else(String::new));
-    Grouper::new(Arc::clone(store), Arc::clone(log), shard, GroupSettings::default(), rules, compile)
+    Grouper::new(Arc::clone(store), Arc::clone(log), shard, settings, rules, compile)
 }
 
 /// Groups what is on the log as if it had come over a minute, and closes every window.
 pub(crate) async fn group(log: &Log, store: &Store, config: &str) {
     for (number, shard) in log.shards().into_iter().enumerate() {
         let records = log.read_blocking(number, 0, usize::MAX, usize::MAX).unwrap();
-        take(&mut grouper(log, store, shard, config), spread(records, BEGUN_NANOS, SPREAD_NANOS)).await;
+        take(&mut grouper(log, store, shard, config, GroupSettings::default()), spread(records, BEGUN_NANOS, SPREAD_NANOS)).await;
     }
 }
 
