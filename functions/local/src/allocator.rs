@@ -16,7 +16,7 @@ pub(crate) fn settle() {
     /// second is what an arena keeps at its end: with the 128 KiB that a fixed threshold brings along, a fifth of a busy
     /// process's time was the kernel's, handing out the same pages again. Huge pages, where the system offers them, are
     /// handed out more rarely.
-    const VALUES: &str = "glibc.malloc.mmap_threshold=1048576:glibc.malloc.trim_threshold=4194304:glibc.malloc.hugetlb=1";
+    const VALUES: &str = "glibc.malloc.mmap_threshold=1048576:glibc.malloc.trim_threshold=2097152:glibc.malloc.hugetlb=1";
 
     if SETTINGS.iter().any(|setting| var_os(setting).is_some()) {
         return;
