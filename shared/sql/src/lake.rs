@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::DataFusionError;
@@ -13,6 +14,7 @@ use datafusion::execution::cache::cache_manager::{CacheManagerConfig, FileMetada
 use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use spanlake_table::schema::{TABLES, Table};
@@ -56,12 +58,6 @@ pub struct Lake {
     limits: Limits,
     /// The files' footers, by name, size and time of change.
     footers: Arc<FileMetadataCache>,
-}
-
-impl std::fmt::Debug for Lake {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Lake").field("root", &self.root).field("limits", &self.limits).finish_non_exhaustive()
-    }
 }
 
 /// Opens the lake of a data folder; tables without files are empty. Files may come and go while it is open.
@@ -133,7 +129,9 @@ impl Lake {
         let session = self.session()?;
         let frame = session.sql_with_options(sql, options).await?;
         let columns = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let plan = frame.create_physical_plan().await?;
+        let (mut state, plan) = frame.into_parts();
+        state.config_mut().options_mut().execution.collect_statistics = joins(&plan);
+        let plan = state.create_physical_plan(&plan).await?;
         let mut stream = execute_stream(plan, session.task_ctx())?;
         let mut answer = ResultSet { columns, ..ResultSet::default() };
         while let Some(batch) = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await {
@@ -155,8 +153,6 @@ impl Lake {
         let runtime = runtime.build_arc()?;
         let mut config = SessionConfig::new().with_target_partitions(self.limits.threads).with_information_schema(true);
         config.options_mut().execution.parquet.pushdown_filters = true;
-        // Opening all files of a table for their statistics costs more than it saves: each file's are read when it is opened.
-        config.options_mut().execution.collect_statistics = false;
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         config.options_mut().execution.listing_table_ignore_subdirectory = false;
         let session = SessionContext::new_with_config_rt(config, runtime);
@@ -176,6 +172,17 @@ impl Lake {
         let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(Arc::new(file_schema(table)));
         ListingTable::try_new(config)
     }
+}
+
+/// Whether a statement reads more than one table. Then the files' statistics must be known beforehand: the smaller side of
+/// a join is the one that is held in memory. For one table they would only mean opening every file twice.
+fn joins(plan: &LogicalPlan) -> bool {
+    let mut tables = 0;
+    let _infallible = plan.apply_with_subqueries(|node| {
+        tables += usize::from(matches!(node, LogicalPlan::TableScan(_)));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    tables > 1
 }
 
 /// Whether a file was deleted between its listing and its reading.

@@ -62,6 +62,19 @@ const ANSWERS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
+async fn a_join_holds_the_smaller_table_in_memory_however_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    plant(folder.path());
+    let lake = open(folder.path()).unwrap();
+    for tables in ["decisions d JOIN spans s ON s.trace_id = d.trace_id", "spans s JOIN decisions d ON s.trace_id = d.trace_id"] {
+        let answer = lake.query(&format!("EXPLAIN SELECT count(*) FROM {tables}")).await.unwrap();
+        let plan = format!("{:?}", answer.rows.last().unwrap());
+        let place = |table: &str| plan.find(&format!("/{table}/dt=")).unwrap_or_else(|| panic!("{table} is not in {plan}"));
+        assert!(place("decisions") < place("spans"), "{plan}");
+    }
+}
+
+#[tokio::test]
 async fn every_saved_query_gives_the_planted_answer() {
     let folder = tempfile::tempdir().unwrap();
     plant(folder.path());
