@@ -8,6 +8,7 @@ mod gzip;
 use spanlake_model::ErrorKind;
 use thiserror::Error;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
+use zstd::zstd_safe;
 
 /// The largest zstd window, as a power of two: 8 MiB, the most a decoder must support (RFC 8878, section 3.1.1.1.2).
 /// zstd's levels up to 19 stay within it.
@@ -108,7 +109,7 @@ impl Inflater {
     }
 
     /// Replaces `out` by the inflated `body`, at most `max_bytes` long. `out` never grows beyond twice of what came
-    /// out, and after an error it is empty.
+    /// out or 16 times the body, and after an error it is empty.
     ///
     /// # Errors
     /// [`InflateError::Invalid`] (HTTP 400) and [`InflateError::TooLarge`] (HTTP 413).
@@ -147,12 +148,13 @@ fn new_zstd() -> std::io::Result<Decoder<'static>> {
 fn inflate_zstd(context: &mut Decoder<'static>, body: &[u8], max_bytes: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
     let invalid = |what| InflateError::Invalid { coding: "zstd", what };
     context.reinit().map_err(|_| InflateError::OutOfMemory)?;
+    let told_bytes = believed(zstd_safe::get_frame_content_size(body).ok().flatten().unwrap_or(0), body);
     let mut input = InBuffer::around(body);
     loop {
         let before = (input.pos(), out.len());
         // The room must follow from the body alone, not from what the buffer had room for before: a frame that fits it is
         // read in one go, whatever its window.
-        let step_bytes = step_bytes(out.len(), max_bytes);
+        let step_bytes = step_bytes(out.len(), told_bytes, max_bytes);
         out.reserve_exact(step_bytes);
         out.resize(before.1 + step_bytes, 0);
         let mut output = OutBuffer::around_pos(out.as_mut_slice(), before.1);
@@ -170,18 +172,27 @@ fn inflate_zstd(context: &mut Decoder<'static>, body: &[u8], max_bytes: usize, o
     }
 }
 
-/// Makes room in `out` if it is full.
-fn make_room(out: &mut Vec<u8>, max_bytes: usize) {
+/// How much of the length that a body tells of itself is believed, as a multiple of the body: telemetry comes to a tenth or
+/// so, and room that nothing fills is a waste.
+const RATIO_BELIEVED: usize = 16;
+
+/// The length that a body tells, as far as it is believed.
+fn believed(told_bytes: u64, body: &[u8]) -> usize {
+    usize::try_from(told_bytes).unwrap_or(usize::MAX).min(body.len().saturating_mul(RATIO_BELIEVED))
+}
+
+/// Makes room in `out` if it is full. `told_bytes` is what the body says that comes out in all.
+fn make_room(out: &mut Vec<u8>, told_bytes: usize, max_bytes: usize) {
     if out.len() == out.capacity() {
-        out.reserve_exact(step_bytes(out.len(), max_bytes));
+        out.reserve_exact(step_bytes(out.len(), told_bytes, max_bytes));
     }
 }
 
-/// How much room to make behind what came out so far: as much again, up to one byte beyond the limit, which tells "too
-/// large".
-fn step_bytes(length: usize, max_bytes: usize) -> usize {
+/// How much room to make behind what came out so far: as much as the body says, or as much again, up to one byte beyond
+/// the limit, which tells "too large".
+fn step_bytes(length: usize, told_bytes: usize, max_bytes: usize) -> usize {
     let allowed = max_bytes.saturating_add(1).saturating_sub(length);
-    length.max(STEP_BYTES_MIN).min(allowed)
+    length.max(told_bytes.saturating_sub(length)).max(STEP_BYTES_MIN).min(allowed)
 }
 
 const fn check_size(out: &[u8], max_bytes: usize) -> Result<(), InflateError> {

@@ -2,7 +2,7 @@
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use super::{InflateError, check_size, make_room};
+use super::{InflateError, believed, check_size, make_room};
 
 /// How many members a body may have. Each costs a microsecond even if it is empty; a writer of blocks of 64 KiB stays
 /// below it up to 256 MiB.
@@ -21,10 +21,12 @@ const fn invalid(what: &'static str) -> InflateError {
 /// Inflates all members of `body` to the end of `out`.
 pub(super) fn inflate(context: &mut Decompress, body: &[u8], max_bytes: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
     let mut rest = body;
+    // The length of the last member: most bodies have one.
+    let told_bytes = believed(body.last_chunk::<4>().map_or(0, |length| u64::from(u32::from_le_bytes(*length))), body);
     for _ in 0..MEMBERS_MAX {
         rest = skip_header(rest)?;
         let begin = out.len();
-        rest = member(context, rest, max_bytes, out)?;
+        rest = member(context, rest, (told_bytes, max_bytes), out)?;
         let (trailer, after) = rest.split_first_chunk::<8>().ok_or(invalid("truncated"))?;
         let [c0, c1, c2, c3, l0, l1, l2, l3] = *trailer;
         let data = out.get(begin..).unwrap_or_default();
@@ -45,11 +47,16 @@ pub(super) fn inflate(context: &mut Decompress, body: &[u8], max_bytes: usize, o
 }
 
 /// One deflate stream; answers what follows it.
-fn member<'a>(context: &mut Decompress, body: &'a [u8], max_bytes: usize, out: &mut Vec<u8>) -> Result<&'a [u8], InflateError> {
+fn member<'a>(
+    context: &mut Decompress,
+    body: &'a [u8],
+    (told_bytes, max_bytes): (usize, usize),
+    out: &mut Vec<u8>,
+) -> Result<&'a [u8], InflateError> {
     context.reset(false);
     let mut rest = body;
     loop {
-        make_room(out, max_bytes);
+        make_room(out, told_bytes, max_bytes);
         let before = (context.total_in(), out.len());
         let status = context.decompress_vec(rest, out, FlushDecompress::None).map_err(|_| invalid("malformed deflate data"))?;
         check_size(out, max_bytes)?;
