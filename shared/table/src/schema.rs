@@ -45,8 +45,9 @@ pub enum Layout {
     Dictionary,
     /// `DELTA_BINARY_PACKED`: times, durations.
     Delta,
-    /// Plain, without a dictionary: values that hardly ever repeat.
-    Plain,
+    /// Span ids, which hardly ever repeat: no dictionary, and the lengths, all equal, apart from the digits
+    /// (`DELTA_LENGTH_BYTE_ARRAY`).
+    SpanId,
     /// Trace ids: a dictionary of up to 8 MiB and a bloom filter.
     TraceId,
 }

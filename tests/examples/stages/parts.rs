@@ -173,5 +173,5 @@ fn tables(records: &[Vec<u8>], spans: u64) {
         std::hint::black_box(write_items(Signal::Traces, contexts, items, &FileMeta::default()).unwrap());
     }
     let nanos = meter.cpu_nanos().saturating_sub(rows) / spans.max(1);
-    println!("part archive: rows into Parquet (crate parquet, zstd level 3): {spans} spans, {nanos} ns/span of CPU");
+    println!("part archive: rows into Parquet (crate parquet, zstd level 1): {spans} spans, {nanos} ns/span of CPU");
 }

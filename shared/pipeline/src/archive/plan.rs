@@ -15,7 +15,7 @@ const FORMAT: u32 = 1;
 
 /// Which rules turn inputs into bytes: row order, writer settings, schema. An older plan is finished by a program
 /// that still knows its number.
-const WRITER: u32 = 1;
+const WRITER: u32 = 2;
 
 const HOUR_NANOS: i64 = 3_600 * spanlake_model::NANOS_PER_SECOND;
 
@@ -213,7 +213,8 @@ mod tests {
     fn a_plan_is_read_back_and_another_writers_is_not_carried_out() {
         let plan = Plan::next(None, &[manifest("a", &[(1, 5, 0)])], 8).unwrap();
         assert_eq!(Plan::decode(&plan.encode()).unwrap(), plan);
-        let other = String::from_utf8(plan.encode().to_vec()).unwrap().replacen("\"writer\":1", "\"writer\":9", 1);
+        let other =
+            String::from_utf8(plan.encode().to_vec()).unwrap().replacen(&format!("\"writer\":{WRITER}"), "\"writer\":9", 1);
         let other = Plan::decode(other.as_bytes()).unwrap();
         assert!(matches!(other.check_writer(), Err(PlanDamaged::Version { writer: 9, .. })));
         assert_eq!(other.positions, plan.positions);

@@ -1,7 +1,7 @@
 //! The tables' columns, grouped as tables share them.
 
 use super::ColumnType::{Bigint, Boolean, Double, Int, List, Map, Struct, Text, Timestamp};
-use super::Layout::{Delta, Dictionary, Plain, TraceId};
+use super::Layout::{Delta, Dictionary, SpanId, TraceId};
 use super::{Column, ColumnType, Layout, Table};
 
 /// An event of a span.
@@ -121,8 +121,8 @@ const SPAN_HEAD: &[Column] = &[
     column("start_unix_nano", Bigint, Delta, "When the span began, nanoseconds since 1970."),
     column("duration_nano", Bigint, Delta, "End minus start in nanoseconds; NULL if the end lies before the start."),
     column("trace_id", Text, TraceId, "32 lower-case hex digits."),
-    column("span_id", Text, Plain, "16 lower-case hex digits."),
-    column("parent_span_id", Text, Plain, "The parent's span id; NULL for a root."),
+    column("span_id", Text, SpanId, "16 lower-case hex digits."),
+    column("parent_span_id", Text, SpanId, "The parent's span id; NULL for a root."),
     column("trace_state", Text, Dictionary, "W3C trace state."),
     column("flags", Int, Dictionary, "W3C trace flags and OTLP flags."),
     column("name", Text, Dictionary, "The span's name."),
@@ -226,7 +226,7 @@ const LOG_HEAD: &[Column] = &[
     column("time_unix_nano", Bigint, Delta, "When it happened, nanoseconds since 1970; 0 if unknown."),
     column("observed_unix_nano", Bigint, Delta, "When it was observed, nanoseconds since 1970."),
     column("trace_id", Text, TraceId, "The trace it belongs to; NULL for none."),
-    column("span_id", Text, Plain, "The span it belongs to; NULL for none."),
+    column("span_id", Text, SpanId, "The span it belongs to; NULL for none."),
     column("flags", Int, Dictionary, "W3C trace flags."),
     column("severity_number", Int, Dictionary, "1 to 24; 9 is INFO, 13 WARN, 17 ERROR."),
     column("severity_text", Text, Dictionary, "The severity as the source calls it."),
