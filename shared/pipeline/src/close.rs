@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::codec::Damaged;
 use crate::decided::{DecidedWriter, Reason};
-use crate::fetch::{FetchError, get_range};
+use crate::fetch::FetchError;
 use crate::keys;
 use crate::manifest::{Closing, DecisionsRef, Manifest, SealedRef, SeenRef, Staged};
 use crate::object::Finished;
@@ -33,7 +33,7 @@ use crate::staged::{Key, Row, seen_object};
 
 pub(crate) use pending::{PendingKey, pending_of, walk_pending};
 pub(crate) use read::staged_index;
-use read::{DecidedReader, LazySegment, StagedReader, load_bodies};
+use read::{DecidedReader, LazySegment, StagedReader};
 
 /// Why a window could not be closed.
 #[derive(Debug, Error)]
@@ -86,7 +86,7 @@ pub(crate) async fn close_part<S: ObjectStore>(
             return closer.finish_part(key);
         }
     }
-    closer.finish_whole().await
+    closer.finish_whole()
 }
 
 /// Closes a shard for good: nothing is due any more. What has no bucket, the figures of what is still open, is sealed
@@ -99,7 +99,7 @@ pub(crate) async fn close_shard<S: ObjectStore>(
 ) -> Result<ClosePart, CloseError> {
     let end = settings.window_start(manifest.clock).saturating_add(settings.window_nanos);
     let mut closer = Closer::open(store, manifest.clone(), end, book, settings).await?;
-    let red = closer.red(i64::MAX).await?;
+    let red = closer.red(i64::MAX)?;
     let puts = closer.write(&red)?;
     closer.manifest.closed = true;
     for signal in Signal::ALL {
@@ -214,7 +214,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             let fresh = |member: &&Member| member.is_fresh && member.row().is_some_and(|row| row.signal == signal);
             let due: Vec<Member> = members.iter().filter(fresh).cloned().collect();
             let head = GroupHead { signal, trace: key.trace, policy: "", weight: 1.0, is_late: false, is_complete: true };
-            self.seal(&head, &due).await?;
+            self.seal(&head, &due)?;
         }
         let is_span = |member: &Member| member.row().is_some_and(|row| row.signal == Signal::Traces);
         let (overflow, spans): (Vec<_>, Vec<_>) =
@@ -228,7 +228,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             is_late: false,
             is_complete: false,
         };
-        self.seal(&head, &due).await?;
+        self.seal(&head, &due)?;
         if !spans.is_empty() {
             self.trace(key, spans).await?;
         }
@@ -236,12 +236,14 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
     }
 
     /// Seals members as one group, and counts them as kept.
-    async fn seal(&mut self, head: &GroupHead<'_>, members: &[Member]) -> Result<(), CloseError> {
+    fn seal(&mut self, head: &GroupHead<'_>, members: &[Member]) -> Result<(), CloseError> {
         if members.is_empty() {
             return Ok(());
         }
         for member in members {
-            load_bodies(self.store, &self.readers, &member.segment).await?;
+            if let Some(reader) = self.readers.get(member.reader) {
+                reader.load_bodies(&member.segment)?;
+            }
         }
         let mut items = Vec::with_capacity(members.len());
         let mut kept = 0;
@@ -277,11 +279,11 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
     }
 
     /// Ends the close: figures, consumed batches, expired ids and decisions.
-    async fn finish_whole(mut self) -> Result<ClosePart, CloseError> {
-        let red = self.red(self.end).await?;
+    fn finish_whole(mut self) -> Result<ClosePart, CloseError> {
+        let red = self.red(self.end)?;
         let mut puts = self.write(&red)?;
         let mut seen = None;
-        if let Some((reference, records, bytes)) = self.retire().await? {
+        if let Some((reference, records, bytes)) = self.retire()? {
             puts.push((reference.key.clone(), bytes));
             seen = Some((reference.key.clone(), records));
             self.manifest.seen.push(reference);
@@ -291,14 +293,11 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
     }
 
     /// The figures of all staged spans that arrived since the last close and before `end`. A parent's are its own.
-    async fn red(&self, end: i64) -> Result<RedTable, CloseError> {
+    fn red(&self, end: i64) -> Result<RedTable, CloseError> {
         let mut red = RedTable::new(self.settings.red_keys_max);
         let due = |window: i64| window >= self.manifest.mark && window < end;
         for reader in self.readers.iter().filter(|reader| !reader.is_inherited()) {
-            let staged = self.staged_of(reader)?;
-            let damaged = |damaged: Damaged| CloseError::Fetch(damaged.of(&staged.key));
-            let rest = get_range(self.store, &staged.key, reader.rest_range()?).await?;
-            let rows: Vec<(RedKey, RedCell)> = reader.red(&rest).map_err(damaged)?;
+            let rows: Vec<(RedKey, RedCell)> = reader.red()?;
             rows.iter().filter(|(key, _)| due(key.window)).for_each(|(key, cell)| red.merge(key, cell));
         }
         Ok(red)
@@ -343,7 +342,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
     }
 
     /// Takes batches off the list of which every trace is decided, and gathers the ids seen in them.
-    async fn retire(&mut self) -> Result<Option<Retired>, CloseError> {
+    fn retire(&mut self) -> Result<Option<Retired>, CloseError> {
         let (end, wait) = (self.end, self.longest_wait);
         let at_least = self.manifest.inherited_until(self.settings);
         let is_consumed = |last: i64| last < end && last.saturating_add(wait) <= end;
@@ -352,8 +351,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             let staged = self.staged_of(reader)?;
             if is_consumed(staged.arrivals[1]) {
                 noted = noted.max(staged.arrivals[1]);
-                let rest = get_range(self.store, &staged.key, reader.rest_range()?).await?;
-                let mut seen = reader.seen(&rest).map_err(|damaged| damaged.of(&staged.key))?;
+                let mut seen = reader.seen()?;
                 if reader.is_inherited() {
                     for seen in &mut seen {
                         seen.until = seen.until.max(at_least);

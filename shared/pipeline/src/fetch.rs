@@ -69,6 +69,51 @@ pub(crate) async fn get_tail<S: ObjectStore>(store: &S, key: &str, bytes: u64, t
     get_range(store, key, bytes.saturating_sub(tail_bytes)..bytes).await
 }
 
+/// Reads ranges of an object that mostly follow each other. A request to a store costs as much as a few hundred KiB that are
+/// read with it, so more is asked for than is needed at once, and kept until something else is read.
+pub(crate) struct Ahead {
+    key: String,
+    /// The object's size.
+    bytes: u64,
+    /// How much is asked for at a time, at least.
+    step_bytes: u64,
+    /// Where `held` begins within the object.
+    start: u64,
+    held: Bytes,
+}
+
+impl Ahead {
+    /// Begins with the end of an object of `bytes`: answers its last `tail_bytes`, or more of them.
+    pub(crate) async fn open<S: ObjectStore>(
+        store: &S,
+        key: &str,
+        (bytes, tail_bytes): (u64, u64),
+        step_bytes: u64,
+    ) -> Result<(Self, Bytes), FetchError> {
+        let start = bytes.saturating_sub(tail_bytes.max(step_bytes));
+        let held = get_range(store, key, start..bytes).await?;
+        let tail = held.clone();
+        Ok((Self { key: key.to_owned(), bytes, step_bytes, start, held }, tail))
+    }
+
+    /// The object's key.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The bytes of a range; fewer where the object ends before it does.
+    pub(crate) async fn get<S: ObjectStore>(&mut self, store: &S, range: Range<u64>) -> Result<Bytes, FetchError> {
+        let is_held = range.start >= self.start && range.end <= self.start + self.held.len() as u64;
+        if !is_held {
+            let end = range.start.saturating_add(self.step_bytes).min(self.bytes).max(range.end);
+            self.held = get_range(store, &self.key, range.start..end).await?;
+            self.start = range.start;
+        }
+        let place = |at: u64| usize::try_from(at.saturating_sub(self.start)).unwrap_or(usize::MAX).min(self.held.len());
+        Ok(self.held.slice(place(range.start)..place(range.end.max(range.start))))
+    }
+}
+
 /// Every object whose key begins with `prefix`, in order.
 pub(crate) async fn list_all<S: ObjectStore>(store: &S, prefix: &str) -> Result<Vec<Listed>, StoreError> {
     let mut all: Vec<Listed> = Vec::new();

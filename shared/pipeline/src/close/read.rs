@@ -1,22 +1,29 @@
 //! Reading what a close needs, front to back: staged batches and recorded decisions, a segment of each at a time, so
 //! that memory grows neither with the window nor with the horizon.
 
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
 
 use crate::codec::Damaged;
 use crate::decided::{Decided, DecidedIndex, Reason};
-use crate::fetch::{FetchError, get_range, get_tail};
+use crate::fetch::{Ahead, FetchError, get_tail};
 use crate::manifest::{DecisionsRef, Staged};
 use crate::ports::ObjectStore;
 use crate::red::{RedCell, RedKey};
 use crate::seen::SeenRecord;
 use crate::staged::{Key, Row, StagedContext, StagedIndex, StagedRecord};
 
+/// Bytes of a staged batch that are read at a time: some segments.
+const STAGED_AHEAD_BYTES: u64 = 256 << 10;
+/// Bytes of recorded decisions that are read at a time. One object of each window within the late horizon is open at once.
+const DECIDED_AHEAD_BYTES: u64 = 64 << 10;
+
 /// A segment of a staged batch: rows at once, bodies when one is wanted.
 pub(super) struct LazySegment {
     pub(super) rows: Vec<Row>,
-    object: usize,
+    /// Its bodies as they are stored.
+    stored: Bytes,
     number: usize,
     bodies: OnceLock<Vec<u8>>,
 }
@@ -33,12 +40,14 @@ impl LazySegment {
 pub(super) struct StagedReader {
     /// Its place among the manifest's batches.
     pub(super) object: usize,
-    key: String,
+    ahead: Ahead,
     /// Rows that arrived before this are dealt with, but for traces that wait.
     pub(super) mark: i64,
     /// The buckets that are read: of a parent's batch, those that the shard took over.
     range: Option<[u16; 2]>,
     index: StagedIndex,
+    /// The blocks behind the segments.
+    rest: Bytes,
     pub(super) contexts: Vec<StagedContext>,
     next: usize,
     segment: Option<Arc<LazySegment>>,
@@ -54,15 +63,18 @@ impl StagedReader {
         mark: i64,
         after: Option<Key>,
     ) -> Result<Self, FetchError> {
-        let index = staged_index(store, staged).await?;
-        let rest = get_range(store, &staged.key, index.rest_range().map_err(|damaged| damaged.of(&staged.key))?).await?;
-        let contexts = index.contexts(&rest).map_err(|damaged| damaged.of(&staged.key))?;
+        let damaged = |damaged: Damaged| damaged.of(&staged.key);
+        let sizes = (staged.bytes, staged.index_bytes);
+        let (mut ahead, tail) = Ahead::open(store, &staged.key, sizes, STAGED_AHEAD_BYTES).await?;
+        let index = StagedIndex::read(&tail).map_err(damaged)?;
+        // A copy: it is needed until the end, the segments that were read with it are not.
+        let rest = Bytes::copy_from_slice(&ahead.get(store, index.rest_range().map_err(damaged)?).await?);
+        let contexts = index.contexts(&rest).map_err(damaged)?;
         let range = staged.inherited.as_ref().map(|inherited| inherited.range);
         let first = range.map_or(0, |[first, _]| first);
         let is_skipped = |key: &Key| key.bucket < first || after.is_some_and(|after| *key <= after);
         let next = index.segments.partition_point(|(_, last)| is_skipped(last));
-        let key = staged.key.clone();
-        let mut reader = Self { object, key, mark, range, index, contexts, next, segment: None, at: 0 };
+        let mut reader = Self { object, ahead, mark, range, index, rest, contexts, next, segment: None, at: 0 };
         reader.advance_segment(store).await?;
         while reader.peek().is_some_and(|key| is_skipped(&key)) {
             reader.step(store).await?;
@@ -88,17 +100,21 @@ impl StagedReader {
         self.index.rules.iter().map(String::as_str)
     }
 
-    /// Where the blocks behind the segments are.
-    pub(super) fn rest_range(&self) -> Result<Range<u64>, Damaged> {
-        self.index.rest_range()
+    pub(super) fn red(&self) -> Result<Vec<(RedKey, RedCell)>, FetchError> {
+        self.index.red(&self.rest).map_err(|damaged| damaged.of(self.ahead.key()))
     }
 
-    pub(super) fn red(&self, rest: &[u8]) -> Result<Vec<(RedKey, RedCell)>, Damaged> {
-        self.index.red(rest)
+    pub(super) fn seen(&self) -> Result<Vec<SeenRecord>, FetchError> {
+        self.index.seen(&self.rest).map_err(|damaged| damaged.of(self.ahead.key()))
     }
 
-    pub(super) fn seen(&self, rest: &[u8]) -> Result<Vec<SeenRecord>, Damaged> {
-        self.index.seen(rest)
+    /// Inflates a segment's bodies, unless they are there.
+    pub(super) fn load_bodies(&self, segment: &LazySegment) -> Result<(), FetchError> {
+        if segment.bodies.get().is_none() {
+            let bodies = self.index.bodies(segment.number, &segment.stored).map_err(|damaged| damaged.of(self.ahead.key()))?;
+            segment.bodies.get_or_init(|| bodies);
+        }
+        Ok(())
     }
 
     /// The key of the next row.
@@ -122,32 +138,18 @@ impl StagedReader {
         self.at = 0;
         self.segment = None;
         if self.next < self.index.segments.len() {
-            let damaged = |damaged: Damaged| damaged.of(&self.key);
-            let bytes = get_range(store, &self.key, self.index.facts_range(self.next).map_err(damaged)?).await?;
-            let rows = self.index.rows(self.next, &bytes).map_err(damaged)?;
-            let (object, number) = (self.object, self.next);
-            self.segment = Some(Arc::new(LazySegment { rows, object, number, bodies: OnceLock::new() }));
+            let number = self.next;
+            let ranges = self.index.facts_range(number).and_then(|facts| Ok((facts, self.index.bodies_range(number)?)));
+            let (facts, bodies) = ranges.map_err(|damaged| damaged.of(self.ahead.key()))?;
+            let facts_bytes = usize::try_from(facts.end - facts.start).unwrap_or(usize::MAX);
+            let mut bytes = self.ahead.get(store, facts.start..bodies.end).await?;
+            let stored = bytes.split_off(facts_bytes.min(bytes.len()));
+            let rows = self.index.rows(number, &bytes).map_err(|damaged| damaged.of(self.ahead.key()))?;
+            self.segment = Some(Arc::new(LazySegment { rows, stored, number, bodies: OnceLock::new() }));
             self.next += 1;
         }
         Ok(())
     }
-}
-
-/// Fetches a segment's bodies, unless they are there.
-pub(super) async fn load_bodies<S: ObjectStore>(
-    store: &S,
-    readers: &[StagedReader],
-    segment: &LazySegment,
-) -> Result<(), FetchError> {
-    if segment.bodies.get().is_none() {
-        let reader =
-            readers.iter().find(|reader| reader.object == segment.object).ok_or_else(|| Damaged("no such batch").of(""))?;
-        let damaged = |damaged: Damaged| damaged.of(&reader.key);
-        let bytes = get_range(store, &reader.key, reader.index.bodies_range(segment.number).map_err(damaged)?).await?;
-        let bodies = reader.index.bodies(segment.number, &bytes).map_err(damaged)?;
-        segment.bodies.get_or_init(|| bodies);
-    }
-    Ok(())
 }
 
 /// The index of a staged batch.
@@ -158,7 +160,7 @@ pub(crate) async fn staged_index<S: ObjectStore>(store: &S, staged: &Staged) -> 
 
 /// Recorded decisions of one close, asked for ascending keys.
 pub(super) struct DecidedReader {
-    key: String,
+    ahead: Ahead,
     index: DecidedIndex,
     rows: Vec<Decided>,
     next: usize,
@@ -167,9 +169,10 @@ pub(super) struct DecidedReader {
 
 impl DecidedReader {
     pub(super) async fn open<S: ObjectStore>(store: &S, decisions: &DecisionsRef) -> Result<Self, FetchError> {
-        let tail = get_tail(store, &decisions.key, decisions.bytes, decisions.index_bytes).await?;
+        let sizes = (decisions.bytes, decisions.index_bytes);
+        let (ahead, tail) = Ahead::open(store, &decisions.key, sizes, DECIDED_AHEAD_BYTES).await?;
         let index = DecidedIndex::read(&tail).map_err(|damaged| damaged.of(&decisions.key))?;
-        Ok(Self { key: decisions.key.clone(), index, rows: Vec::new(), next: 0, at: 0 })
+        Ok(Self { ahead, index, rows: Vec::new(), next: 0, at: 0 })
     }
 
     /// The end of the window whose close decided these.
@@ -186,11 +189,10 @@ impl DecidedReader {
                 self.rows.clear();
                 return Ok(None);
             }
-            let damaged = |damaged: Damaged| damaged.of(&self.key);
-            let range = self.index.range(first).map_err(damaged)?;
+            let range = self.index.range(first).map_err(|damaged| damaged.of(self.ahead.key()))?;
             let at = range.start;
-            let bytes = get_range(store, &self.key, range).await?;
-            self.rows = self.index.rows(first, &bytes, at).map_err(damaged)?;
+            let bytes = self.ahead.get(store, range).await?;
+            self.rows = self.index.rows(first, &bytes, at).map_err(|damaged| damaged.of(self.ahead.key()))?;
             (self.next, self.at) = (first + 1, 0);
         }
         let ahead = self.rows.get(self.at..).unwrap_or_default();

@@ -47,9 +47,9 @@ impl<S: ObjectStore> Closer<'_, S> {
             }
         }
         if !late.is_empty() {
-            self.late(key, late).await?;
+            self.late(key, late)?;
         }
-        self.decide(key, undecided).await
+        self.decide(key, undecided)
     }
 
     /// The recorded decisions on a trace, with the ends of their windows.
@@ -77,7 +77,7 @@ impl<S: ObjectStore> Closer<'_, S> {
 
     /// A late span follows its trace's verdict and weight, unless a deterministic policy keeps it by itself. What is kept
     /// for the same reason is one group, in order of arrival.
-    async fn late(&mut self, key: Key, late: Vec<Late>) -> Result<(), CloseError> {
+    fn late(&mut self, key: Key, late: Vec<Late>) -> Result<(), CloseError> {
         let mut kept: Vec<(String, f64, Vec<Member>)> = Vec::new();
         for Late { member, policy, weight, verdict } in late {
             let Some(row) = member.row().copied() else { continue };
@@ -105,13 +105,13 @@ impl<S: ObjectStore> Closer<'_, S> {
         for (policy, weight, members) in kept {
             let (signal, trace, policy) = (Signal::Traces, key.trace, policy.as_str());
             let head = GroupHead { signal, trace, policy, weight, is_late: true, is_complete: false };
-            self.seal(&head, &members).await?;
+            self.seal(&head, &members)?;
         }
         Ok(())
     }
 
     /// Decides a trace that is due; leaves it staged if it is not.
-    async fn decide(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
+    fn decide(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
         let Some(first) = members.iter().min_by_key(|member| member.arrival) else { return Ok(()) };
         let first_arrival = first.arrival;
         let (version, rules) = self.rules_of(first).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
@@ -137,7 +137,7 @@ impl<S: ObjectStore> Closer<'_, S> {
         };
         let mut is_complete = true;
         match reason.verdict {
-            Verdict::Kept => is_complete = self.keep(key, &reason, members).await?,
+            Verdict::Kept => is_complete = self.keep(key, &reason, members)?,
             Verdict::SampledOut => self.sample_out(spans),
             Verdict::Dropped => self.drop_spans(&drop_reason(&reason.policy), spans),
         }
@@ -147,7 +147,7 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// Seals a kept trace up to its caps; returns whether all of it was kept.
-    async fn keep(&mut self, key: Key, reason: &Reason, members: Vec<Member>) -> Result<bool, CloseError> {
+    fn keep(&mut self, key: Key, reason: &Reason, members: Vec<Member>) -> Result<bool, CloseError> {
         let total = members.len();
         let (mut spans, mut bytes, mut beyond) = (0, 0, 0);
         let mut kept = Vec::with_capacity(total.min(self.settings.trace_spans_max));
@@ -166,7 +166,7 @@ impl<S: ObjectStore> Closer<'_, S> {
         let is_complete = kept.len() == total;
         let (policy, weight) = (reason.policy.as_str(), reason.weight);
         let head = GroupHead { signal: Signal::Traces, trace: key.trace, policy, weight, is_late: false, is_complete };
-        self.seal(&head, &kept).await?;
+        self.seal(&head, &kept)?;
         self.drop_spans("trace_cap", (total - kept.len()) as u64);
         Ok(is_complete)
     }
