@@ -44,10 +44,11 @@ def call(command, **rest):
     return done.stdout
 
 
-def build(binary):
+def build(binary, *more):
+    """The binary, unless one is given, and the load generator; cargo's arguments `more` build more in the same go."""
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
     if not binary:
-        call(["cargo", "build", "--release", "--locked", "-p", "spanlake"], cwd=ROOT)
+        call(["cargo", "build", "--release", "--locked", "-p", "spanlake", "--bin", "spanlake", *more], cwd=ROOT)
         binary = target / "release" / "spanlake"
     call(["cargo", "build", "--release", "--locked", "--manifest-path", HERE / "loadgen" / "Cargo.toml", "--target-dir", target / "bench"])
     return binary.resolve(), target / "bench" / "release" / "loadgen"
