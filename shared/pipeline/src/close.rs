@@ -148,7 +148,7 @@ struct Closer<'a, S> {
     /// Numbers that contexts of staged batches have in the sealed output, by batch and number there.
     sealed_contexts: HashMap<(usize, u32), u32>,
     decisions: DecidedWriter,
-    reasons: Vec<(String, Decision, Reason, u32)>,
+    reasons: Vec<(String, Decision, Arc<Reason>, u32)>,
     edges: RedTable,
     /// The longest wait of any rules that may decide what is staged, nanoseconds.
     longest_wait: i64,

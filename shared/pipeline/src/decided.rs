@@ -2,6 +2,7 @@
 //! late horizon, and fill the lake's `decisions` table.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use spanlake_model::TraceId;
 
@@ -169,7 +170,7 @@ pub(crate) struct DecidedIndex {
     pub(crate) start: i64,
     /// Its end.
     pub(crate) end: i64,
-    pub(crate) reasons: Vec<Reason>,
+    pub(crate) reasons: Vec<Arc<Reason>>,
     /// The last key of each segment.
     pub(crate) lasts: Vec<Key>,
 }
@@ -181,7 +182,7 @@ impl DecidedIndex {
         let start = take.zigzag()?;
         let end = take.zigzag()?;
         let count = take.count(12)?;
-        let reasons = (0..count).map(|_| Reason::decode(&mut take)).collect::<Result<_, Damaged>>()?;
+        let reasons = (0..count).map(|_| Reason::decode(&mut take).map(Arc::new)).collect::<Result<_, Damaged>>()?;
         let count = take.count(17)?;
         let lasts = (0..count)
             .map(|_| Ok(Key { bucket: take.u16()?, trace: TraceId(take.array()?) }))
@@ -254,7 +255,7 @@ mod tests {
         assert!(index.lasts.len() > 1);
         let rows = index.all(&object.bytes).unwrap();
         assert_eq!(rows.len(), 4096);
-        assert_eq!(index.reasons[rows[5].reason as usize], reason(1.0));
+        assert_eq!(*index.reasons[rows[5].reason as usize], reason(1.0));
         assert!(!rows[7].is_complete && rows[8].is_complete && rows[4095].key == key(4095));
     }
 }

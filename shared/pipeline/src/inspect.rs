@@ -198,7 +198,7 @@ async fn find_decision<S: ObjectStore>(
     Ok(found.and_then(|row| {
         Some(RecordedDecision {
             decided_nanos: index.end,
-            reason: index.reasons.get(row.reason as usize)?.clone(),
+            reason: index.reasons.get(row.reason as usize)?.as_ref().clone(),
             spans: row.spans,
             errors: row.errors,
             wait_ms: row.wait_ms,

@@ -15,10 +15,11 @@ use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use spanlake_table::schema::{TABLES, Table};
 
+use crate::blooms::Blooms;
 use crate::error::SqlError;
 use crate::functions;
 use crate::result::ResultSet;
@@ -50,6 +51,9 @@ impl Default for Limits {
 /// Footers of files that are kept for the next query, bytes: those of a few days.
 const FOOTERS_BYTES_MAX: usize = 256 << 20;
 
+/// How much of a file's end is read at once: its footer and the indexes of pages, nearly always.
+const FOOTER_BYTES: usize = 64 << 10;
+
 /// The tables of a lake, to be queried any number of times.
 #[derive(Clone)]
 pub struct Lake {
@@ -58,6 +62,7 @@ pub struct Lake {
     limits: Limits,
     /// The files' footers, by name, size and time of change.
     footers: Arc<FileMetadataCache>,
+    blooms: Arc<Blooms>,
 }
 
 /// Opens the lake of a data folder; tables without files are empty. Files may come and go while it is open.
@@ -77,7 +82,7 @@ pub fn open(data_dir: &Path) -> Result<Lake, SqlError> {
     }
     root.push_str("/lake/v1/");
     let footers = Arc::new(DefaultCache::new(FOOTERS_BYTES_MAX));
-    let lake = Lake { root, limits: Limits::default(), footers };
+    let lake = Lake { root, limits: Limits::default(), footers, blooms: Arc::default() };
     lake.session()?;
     Ok(lake)
 }
@@ -125,13 +130,8 @@ impl Lake {
     }
 
     async fn run_once(&self, sql: &str) -> Result<ResultSet, SqlError> {
-        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let session = self.session()?;
-        let frame = session.sql_with_options(sql, options).await?;
-        let columns = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let (mut state, plan) = frame.into_parts();
-        state.config_mut().options_mut().execution.collect_statistics = joins(&plan);
-        let plan = state.create_physical_plan(&plan).await?;
+        let (columns, plan) = self.plan(&session, sql).await?;
         let mut stream = execute_stream(plan, session.task_ctx())?;
         let mut answer = ResultSet { columns, ..ResultSet::default() };
         while let Some(batch) = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await {
@@ -143,8 +143,25 @@ impl Lake {
         Ok(answer)
     }
 
+    /// How a statement is to be answered, and the names of the answer's columns.
+    pub(crate) async fn plan(
+        &self,
+        session: &SessionContext,
+        sql: &str,
+    ) -> Result<(Vec<String>, Arc<dyn ExecutionPlan>), SqlError> {
+        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let frame = session.sql_with_options(sql, options).await?;
+        let columns = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let (mut state, plan) = frame.into_parts();
+        state.config_mut().options_mut().execution.collect_statistics = joins(&plan);
+        let plan = state.create_physical_plan(&plan).await?;
+        let (blooms, threads) = (Arc::clone(&self.blooms), self.limits.threads);
+        let pruned = tokio::task::spawn_blocking(move || blooms.prune(plan, threads)).await;
+        Ok((columns, pruned.map_err(|_| SqlError::Panicked)??))
+    }
+
     /// A session of its own for each query, so that each has its own memory. Listings are not kept, since files come and go.
-    fn session(&self) -> Result<SessionContext, SqlError> {
+    pub(crate) fn session(&self) -> Result<SessionContext, SqlError> {
         let cache = CacheManagerConfig::default()
             .with_list_files_cache_limit(0)
             .with_metadata_cache_limit(FOOTERS_BYTES_MAX)
@@ -153,6 +170,7 @@ impl Lake {
         let runtime = runtime.build_arc()?;
         let mut config = SessionConfig::new().with_target_partitions(self.limits.threads).with_information_schema(true);
         config.options_mut().execution.parquet.pushdown_filters = true;
+        config.options_mut().execution.parquet.metadata_size_hint = Some(FOOTER_BYTES);
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         config.options_mut().execution.listing_table_ignore_subdirectory = false;
         let session = SessionContext::new_with_config_rt(config, runtime);

@@ -2,6 +2,7 @@
 //!
 //! Reads only. The only crate that sees `DataFusion`.
 
+mod blooms;
 mod error;
 mod format;
 mod functions;

@@ -181,7 +181,7 @@ impl DecidedReader {
     }
 
     /// The decision on `key`, if this close made one. Keys must not descend from call to call.
-    pub(super) async fn find<S: ObjectStore>(&mut self, store: &S, key: Key) -> Result<Option<&Reason>, FetchError> {
+    pub(super) async fn find<S: ObjectStore>(&mut self, store: &S, key: Key) -> Result<Option<&Arc<Reason>>, FetchError> {
         let behind = self.rows.last().is_none_or(|last| last.key < key);
         if behind {
             let first = self.index.lasts.partition_point(|last| *last < key);

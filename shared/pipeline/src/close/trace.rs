@@ -1,6 +1,7 @@
 //! The spans of one trace at a close: which are late, whether the rest is due, the decision, and what becomes of each.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, Signal};
 use spanlake_policy::{Decision, Rules, SpanFacts, TraceFacts, Verdict as Vote};
@@ -19,9 +20,7 @@ const LATE_BY_ITSELF: &str = "late_span";
 /// A span and the decision that it is late for.
 struct Late {
     member: Member,
-    policy: String,
-    weight: f64,
-    verdict: Verdict,
+    reason: Arc<Reason>,
 }
 
 impl<S: ObjectStore> Closer<'_, S> {
@@ -39,10 +38,7 @@ impl<S: ObjectStore> Closer<'_, S> {
                 found.iter().filter(|(end, _)| self.is_within_horizon(*end, member.arrival)).max_by_key(|(end, _)| *end);
             match covering {
                 None => undecided.push(member),
-                Some((_, reason)) if member.is_fresh => {
-                    let Reason { policy, weight, verdict, .. } = reason.clone();
-                    late.push(Late { member, policy, weight, verdict });
-                }
+                Some((_, reason)) if member.is_fresh => late.push(Late { member, reason: Arc::clone(reason) }),
                 Some(_) => {}
             }
         }
@@ -53,12 +49,12 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// The recorded decisions on a trace, with the ends of their windows.
-    pub(super) async fn recorded(&mut self, key: Key) -> Result<Vec<(i64, Reason)>, CloseError> {
+    pub(super) async fn recorded(&mut self, key: Key) -> Result<Vec<(i64, Arc<Reason>)>, CloseError> {
         let mut found = Vec::new();
         for reader in &mut self.decided {
             let end = reader.end();
             if let Some(reason) = reader.find(self.store, key).await? {
-                found.push((end, reason.clone()));
+                found.push((end, Arc::clone(reason)));
             }
         }
         Ok(found)
@@ -79,27 +75,27 @@ impl<S: ObjectStore> Closer<'_, S> {
     /// for the same reason is one group, in order of arrival.
     fn late(&mut self, key: Key, late: Vec<Late>) -> Result<(), CloseError> {
         let mut kept: Vec<(String, f64, Vec<Member>)> = Vec::new();
-        for Late { member, policy, weight, verdict } in late {
+        for Late { member, reason } in late {
             let Some(row) = member.row().copied() else { continue };
             let (_, rules) = self.rules_of(&member).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
             let facts = facts_of(&row, row.span.bits);
             let by_itself = catch_unwind(AssertUnwindSafe(|| rules.keeps_late_span(&key.trace, &facts)));
-            let (policy, weight) = match (by_itself, verdict) {
-                (Ok(true), _) => (LATE_BY_ITSELF.to_owned(), 1.0),
-                (_, Verdict::Kept) => (policy, weight),
+            let (policy, weight) = match (by_itself, reason.verdict) {
+                (Ok(true), _) => (LATE_BY_ITSELF, 1.0),
+                (_, Verdict::Kept) => (reason.policy.as_str(), reason.weight),
                 (_, Verdict::SampledOut) => {
                     self.sample_out(1);
                     continue;
                 }
                 (_, Verdict::Dropped) => {
-                    self.drop_spans(&drop_reason(&policy), 1);
+                    self.drop_spans(&drop_reason(&reason.policy), 1);
                     continue;
                 }
             };
             let same = |(of, known, _): &&mut (String, f64, Vec<Member>)| *of == policy && known.to_bits() == weight.to_bits();
             match kept.iter_mut().find(same) {
                 Some((.., members)) => members.push(member),
-                None => kept.push((policy, weight, vec![member])),
+                None => kept.push((policy.to_owned(), weight, vec![member])),
             }
         }
         for (policy, weight, members) in kept {
@@ -195,10 +191,10 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// The reason of a decision and its number in the decisions object.
-    fn reason(&mut self, version: &str, decision: &Decision) -> Result<(Reason, u32), CloseError> {
+    fn reason(&mut self, version: &str, decision: &Decision) -> Result<(Arc<Reason>, u32), CloseError> {
         let known = self.reasons.iter().find(|(of, known, ..)| of == version && known == decision);
         if let Some((_, _, reason, number)) = known {
-            return Ok((reason.clone(), *number));
+            return Ok((Arc::clone(reason), *number));
         }
         let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
         let verdict = match decision.verdict {
@@ -208,17 +204,17 @@ impl<S: ObjectStore> Closer<'_, S> {
         };
         let policy = rules.policy_name(decision.policy).to_owned();
         let votes = rules.votes_text(decision).into_iter().map(|(policy, vote)| (policy.to_owned(), vote.to_owned())).collect();
-        let reason = Reason { verdict, policy, weight: decision.weight, rules: version.to_owned(), votes };
+        let reason = Arc::new(Reason { verdict, policy, weight: decision.weight, rules: version.to_owned(), votes });
         let number = self.decisions.reason(&reason);
-        self.reasons.push((version.to_owned(), *decision, reason.clone(), number));
+        self.reasons.push((version.to_owned(), *decision, Arc::clone(&reason), number));
         Ok((reason, number))
     }
 
-    fn poison(&mut self, version: &str) -> (Reason, u32) {
+    fn poison(&mut self, version: &str) -> (Arc<Reason>, u32) {
         let (policy, rules) = ("poison".to_owned(), version.to_owned());
         let reason = Reason { verdict: Verdict::Dropped, policy, weight: 1.0, rules, votes: Vec::new() };
         let number = self.decisions.reason(&reason);
-        (reason, number)
+        (Arc::new(reason), number)
     }
 
     fn sample_out(&mut self, spans: u64) {
