@@ -14,7 +14,7 @@ use zstd::zstd_safe;
 /// zstd's levels up to 19 stay within it.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// How much room is made at first.
+/// How much room is made at first, unless the body says how much.
 const STEP_BYTES_MIN: usize = 64 * 1024;
 
 /// How a body is encoded.
@@ -152,11 +152,7 @@ fn inflate_zstd(context: &mut Decoder<'static>, body: &[u8], max_bytes: usize, o
     let mut input = InBuffer::around(body);
     loop {
         let before = (input.pos(), out.len());
-        // The room must follow from the body alone, not from what the buffer had room for before: a frame that fits it is
-        // read in one go, whatever its window.
-        let step_bytes = step_bytes(out.len(), told_bytes, max_bytes);
-        out.reserve_exact(step_bytes);
-        out.resize(before.1 + step_bytes, 0);
+        make_room(out, told_bytes, max_bytes);
         let mut output = OutBuffer::around_pos(out.as_mut_slice(), before.1);
         let left = context.run(&mut input, &mut output);
         let end = output.pos();
@@ -181,18 +177,17 @@ fn believed(told_bytes: u64, body: &[u8]) -> usize {
     usize::try_from(told_bytes).unwrap_or(usize::MAX).min(body.len().saturating_mul(RATIO_BELIEVED))
 }
 
-/// Makes room in `out` if it is full. `told_bytes` is what the body says that comes out in all.
+/// Makes room behind what came out so far: as much as the body says that comes out in all, or as much again, up to one byte
+/// beyond the limit, which tells "too large".
+///
+/// The room follows from the body alone, not from what the buffer had room for before: a zstd frame that fits it is read in
+/// one go, whatever its window, and room is filled with zeros first.
 fn make_room(out: &mut Vec<u8>, told_bytes: usize, max_bytes: usize) {
-    if out.len() == out.capacity() {
-        out.reserve_exact(step_bytes(out.len(), told_bytes, max_bytes));
-    }
-}
-
-/// How much room to make behind what came out so far: as much as the body says, or as much again, up to one byte beyond
-/// the limit, which tells "too large".
-fn step_bytes(length: usize, told_bytes: usize, max_bytes: usize) -> usize {
+    let length = out.len();
     let allowed = max_bytes.saturating_add(1).saturating_sub(length);
-    length.max(told_bytes.saturating_sub(length)).max(STEP_BYTES_MIN).min(allowed)
+    let step_bytes = if length < told_bytes { told_bytes - length } else { length.max(STEP_BYTES_MIN) };
+    out.reserve_exact(step_bytes.min(allowed));
+    out.resize(length + step_bytes.min(allowed), 0);
 }
 
 const fn check_size(out: &[u8], max_bytes: usize) -> Result<(), InflateError> {

@@ -29,6 +29,8 @@ use spanlake_policy::{DEFAULT_CONFIG, load};
 use meter::Meter;
 
 const SHARDS: u16 = 2;
+/// Requests under way at a time: that many share a write to the disk.
+const CLIENTS: usize = 16;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,12 +48,12 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("spanlake-stages-{}", std::process::id()));
     let log = open_log(&folder.join("stream"));
     runtime.block_on(async {
-        let spans = pipeline::ingest(&bodies, &log, if has("--steady") { 1 } else { 4 }).await;
+        let spans = pipeline::ingest(&bodies, &log, if has("--steady") { 1 } else { CLIENTS }).await;
         if has("--ingest") || has("--json") {
             return;
         }
         if !has("--steady") {
-            published::ingest(&bodies, &open_log(&folder.join("prost")), spans).await;
+            published::ingest(&bodies, &open_log(&folder.join("prost")), (CLIENTS, spans)).await;
         }
         let store = Arc::new(DiskStore::open(RealDisk, folder.join("store")).unwrap());
         let meter = Meter::start();

@@ -1,14 +1,15 @@
 //! The parts that the stages are made of, each alone over the same bodies: what their sum says is what a stage can reach.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
+use flate2::read::MultiGzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use spanlake_model::{BucketRange, Signal};
-use spanlake_otlp::cut::{self, Scratch};
+use spanlake_otlp::cut;
 use spanlake_otlp::limits::Limits;
 use spanlake_otlp::payload::Items;
-use spanlake_policy::Rules;
+use spanlake_policy::{Rules, Scratch};
 use spanlake_table::{Context, FileMeta, Item, Sampling, build_items, write_items};
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -41,11 +42,16 @@ pub(crate) fn measure(bodies: &[Body], rules: &Rules, folder: &std::path::Path, 
     tables(&records, spans);
 }
 
+/// What a part makes is made again for the next one: measured are calls that write where they have written before.
 fn inflate(bodies: &[Body], spans: u64) -> Vec<Vec<u8>> {
+    let mut room = Vec::new();
     let meter = Meter::start();
-    let inflated = bodies.iter().map(Body::inflate).collect();
+    for body in bodies {
+        room.clear();
+        MultiGzDecoder::new(body.bytes.as_ref()).read_to_end(&mut room).unwrap();
+    }
     meter.print("part ingest: gzip (crate flate2 with zlib-rs, MultiGzDecoder)", spans);
-    inflated
+    bodies.iter().map(Body::inflate).collect()
 }
 
 fn prost(raw: &[Vec<u8>], spans: u64) {
@@ -59,7 +65,7 @@ fn prost(raw: &[Vec<u8>], spans: u64) {
 /// The payloads of the records.
 fn split(raw: &[Vec<u8>], spans: u64) -> Vec<Vec<u8>> {
     let shards = BucketRange::even(SHARDS);
-    let mut scratch = Scratch::new();
+    let mut scratch = cut::Scratch::new();
     let mut records = Vec::new();
     let meter = Meter::start();
     for body in raw {
@@ -73,17 +79,22 @@ fn split(raw: &[Vec<u8>], spans: u64) -> Vec<Vec<u8>> {
 
 fn compress(part: &str, blocks: &[Vec<u8>], level: i32, spans: u64) -> Vec<Vec<u8>> {
     let mut compressor = Compressor::new(level).unwrap();
+    let most = blocks.iter().map(Vec::len).max().unwrap_or(0);
+    let mut room = Vec::with_capacity(zstd::zstd_safe::compress_bound(most));
     let meter = Meter::start();
-    let packed = blocks.iter().map(|block| compressor.compress(block).unwrap()).collect();
+    for block in blocks {
+        compressor.compress_to_buffer(block, &mut room).unwrap();
+    }
     meter.print(&format!("part {part}"), spans);
-    packed
+    blocks.iter().map(|block| compressor.compress(block).unwrap()).collect()
 }
 
 fn decompress(part: &str, packed: &[Vec<u8>], blocks: &[Vec<u8>], spans: u64) {
     let mut decompressor = Decompressor::new().unwrap();
+    let mut room = Vec::with_capacity(blocks.iter().map(Vec::len).max().unwrap_or(0));
     let meter = Meter::start();
-    for (packed, block) in packed.iter().zip(blocks) {
-        std::hint::black_box(decompressor.decompress(packed, block.len()).unwrap());
+    for packed in packed {
+        decompressor.decompress_to_buffer(packed, &mut room).unwrap();
     }
     meter.print(&format!("part {part}"), spans);
 }
@@ -112,32 +123,39 @@ fn write(part: &str, blocks: &[Vec<u8>], folder: &std::path::Path, spans: u64) {
 
 /// The masked items of each record, one after the other.
 fn mask(records: &[Vec<u8>], rules: &Rules, spans: u64) -> Vec<Vec<u8>> {
-    let mut scratch = spanlake_policy::Scratch::default();
-    let mut masked = Vec::new();
+    let (mut scratch, mut room) = (Scratch::default(), Vec::new());
     let meter = Meter::start();
     for record in records {
-        let mut out = Vec::new();
-        let mut items = Items::new(record);
-        let mut context = None;
-        while let Some(item) = items.next().unwrap() {
-            if context.as_ref().is_none_or(|(number, _)| *number != item.context) {
-                let raw = items.context();
-                let given = spanlake_policy::Context {
-                    resource: raw.resource,
-                    resource_schema_url: raw.resource_schema_url,
-                    scope: raw.scope,
-                    scope_schema_url: raw.scope_schema_url,
-                };
-                context = Some((item.context, rules.context(Signal::Traces, given, &mut scratch)));
-            }
-            if let Some((_, context)) = &context {
-                rules.item(Signal::Traces, context, item.bytes, &mut out, &mut scratch);
-            }
-        }
-        masked.push(out);
+        room.clear();
+        mask_record(record, rules, &mut room, &mut scratch);
     }
     meter.print("part group: masking and facts (our Rules::item)", spans);
-    masked
+    let masked = |record: &Vec<u8>| {
+        let mut out = Vec::new();
+        mask_record(record, rules, &mut out, &mut scratch);
+        out
+    };
+    records.iter().map(masked).collect()
+}
+
+fn mask_record(record: &[u8], rules: &Rules, out: &mut Vec<u8>, scratch: &mut Scratch) {
+    let mut items = Items::new(record);
+    let mut context = None;
+    while let Some(item) = items.next().unwrap() {
+        if context.as_ref().is_none_or(|(number, _)| *number != item.context) {
+            let raw = items.context();
+            let given = spanlake_policy::Context {
+                resource: raw.resource,
+                resource_schema_url: raw.resource_schema_url,
+                scope: raw.scope,
+                scope_schema_url: raw.scope_schema_url,
+            };
+            context = Some((item.context, rules.context(Signal::Traces, given, scratch)));
+        }
+        if let Some((_, context)) = &context {
+            rules.item(Signal::Traces, context, item.bytes, out, scratch);
+        }
+    }
 }
 
 /// Arrow rows, and Parquet from them: files as large as an archiver's.

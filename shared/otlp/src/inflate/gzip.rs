@@ -56,16 +56,19 @@ fn member<'a>(
     context.reset(false);
     let mut rest = body;
     loop {
+        let (read_before, written_before, begin) = (context.total_in(), context.total_out(), out.len());
         make_room(out, told_bytes, max_bytes);
-        let before = (context.total_in(), out.len());
-        let status = context.decompress_vec(rest, out, FlushDecompress::None).map_err(|_| invalid("malformed deflate data"))?;
+        let status = context.decompress(rest, out.get_mut(begin..).unwrap_or_default(), FlushDecompress::None);
+        let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        out.truncate(begin.saturating_add(number(context.total_out() - written_before)));
+        let status = status.map_err(|_| invalid("malformed deflate data"))?;
         check_size(out, max_bytes)?;
-        let read = usize::try_from(context.total_in() - before.0).unwrap_or(usize::MAX);
+        let read = number(context.total_in() - read_before);
         rest = rest.get(read..).unwrap_or_default();
         if status == Status::StreamEnd {
             return Ok(rest);
         }
-        if read == 0 && before.1 == out.len() {
+        if read == 0 && begin == out.len() {
             return Err(invalid("truncated"));
         }
     }
