@@ -163,9 +163,10 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         settings: &'a GroupSettings,
     ) -> Result<Self, CloseError> {
         let after = manifest.closing.as_ref().map(done_key).transpose()?;
-        let mut readers = Vec::new();
-        for (object, staged) in manifest.staged.iter().enumerate().filter(|(_, staged)| staged.arrivals[0] < end) {
-            readers.push(StagedReader::open(store, object, staged, manifest.mark_of(staged), after).await?);
+        let listed = || manifest.staged.iter().enumerate().filter(|(_, staged)| staged.arrivals[0] < end);
+        let (open, mut readers) = (listed().count(), Vec::new());
+        for (object, staged) in listed() {
+            readers.push(StagedReader::open(store, (object, open), staged, manifest.mark_of(staged), after).await?);
         }
         let mut decided = Vec::new();
         for decisions in manifest.decisions.iter().filter(|decisions| decisions.end < end) {

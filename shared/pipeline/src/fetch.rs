@@ -70,7 +70,7 @@ pub(crate) async fn get_tail<S: ObjectStore>(store: &S, key: &str, bytes: u64, t
 }
 
 /// Reads ranges of an object that mostly follow each other. A request to a store costs as much as a few hundred KiB that are
-/// read with it, so more is asked for than is needed at once, and kept until something else is read.
+/// read with it, so more is asked for than is needed at once, and held until something else is read.
 pub(crate) struct Ahead {
     key: String,
     /// The object's size.
@@ -83,17 +83,23 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// Begins with the end of an object of `bytes`: answers its last `tail_bytes`, or more of them.
+    /// Begins with the end of an object of `bytes`: answers its last `tail_bytes`, or the whole object if it is no larger than
+    /// what is read at a time.
     pub(crate) async fn open<S: ObjectStore>(
         store: &S,
         key: &str,
         (bytes, tail_bytes): (u64, u64),
         step_bytes: u64,
     ) -> Result<(Self, Bytes), FetchError> {
-        let start = bytes.saturating_sub(tail_bytes.max(step_bytes));
+        let start = if bytes <= step_bytes { 0 } else { bytes.saturating_sub(tail_bytes) };
         let held = get_range(store, key, start..bytes).await?;
         let tail = held.clone();
         Ok((Self { key: key.to_owned(), bytes, step_bytes, start, held }, tail))
+    }
+
+    /// Holds nothing until something is read again.
+    pub(crate) fn release(&mut self) {
+        self.held = Bytes::new();
     }
 
     /// The object's key.

@@ -15,9 +15,15 @@ use crate::seen::SeenRecord;
 use crate::staged::{Key, Row, StagedContext, StagedIndex, StagedRecord};
 
 /// Bytes of a staged batch that are read at a time: some segments.
-const STAGED_AHEAD_BYTES: u64 = 256 << 10;
-/// Bytes of recorded decisions that are read at a time. One object of each window within the late horizon is open at once.
-const DECIDED_AHEAD_BYTES: u64 = 64 << 10;
+const STAGED_STEP_BYTES: u64 = 256 << 10;
+/// The same of all batches that are read at once: where they are many, each is read in smaller steps.
+const STAGED_STEPS_BYTES: u64 = 8 << 20;
+/// The end of a staged batch: mostly its index and the blocks behind its segments.
+const STAGED_TAIL_BYTES: u64 = 64 << 10;
+/// Bytes of recorded decisions that are read at a time.
+const DECIDED_STEP_BYTES: u64 = 64 << 10;
+/// Recorded decisions of no more bytes are read once and held.
+const DECIDED_HELD_BYTES: u64 = 8 << 10;
 
 /// A segment of a staged batch: rows at once, bodies when one is wanted.
 pub(super) struct LazySegment {
@@ -55,17 +61,19 @@ pub(super) struct StagedReader {
 }
 
 impl StagedReader {
-    /// Opens a staged batch behind `after`, which was done before. `object` is its place among the batches.
+    /// Opens a staged batch behind `after`, which was done before. `object` is its place among the batches, and `open` how many
+    /// are read at once.
     pub(super) async fn open<S: ObjectStore>(
         store: &S,
-        object: usize,
+        (object, open): (usize, usize),
         staged: &Staged,
         mark: i64,
         after: Option<Key>,
     ) -> Result<Self, FetchError> {
         let damaged = |damaged: Damaged| damaged.of(&staged.key);
-        let sizes = (staged.bytes, staged.index_bytes);
-        let (mut ahead, tail) = Ahead::open(store, &staged.key, sizes, STAGED_AHEAD_BYTES).await?;
+        let sizes = (staged.bytes, staged.index_bytes.max(STAGED_TAIL_BYTES));
+        let step_bytes = STAGED_STEP_BYTES.min(STAGED_STEPS_BYTES / open.max(1) as u64);
+        let (mut ahead, tail) = Ahead::open(store, &staged.key, sizes, step_bytes).await?;
         let index = StagedIndex::read(&tail).map_err(damaged)?;
         // A copy: it is needed until the end, the segments that were read with it are not.
         let rest = Bytes::copy_from_slice(&ahead.get(store, index.rest_range().map_err(damaged)?).await?);
@@ -158,10 +166,13 @@ pub(crate) async fn staged_index<S: ObjectStore>(store: &S, staged: &Staged) -> 
     StagedIndex::read(&tail).map_err(|damaged| damaged.of(&staged.key))
 }
 
-/// Recorded decisions of one close, asked for ascending keys.
+/// Recorded decisions of one close, or of a part of one, asked for ascending keys. Hundreds are within the late horizon, and
+/// parts of a close follow each other: what is not at the key that is asked for holds no rows.
 pub(super) struct DecidedReader {
     ahead: Ahead,
     index: DecidedIndex,
+    /// The first key, once it is known.
+    begins: Option<Key>,
     rows: Vec<Decided>,
     next: usize,
     at: usize,
@@ -170,9 +181,12 @@ pub(super) struct DecidedReader {
 impl DecidedReader {
     pub(super) async fn open<S: ObjectStore>(store: &S, decisions: &DecisionsRef) -> Result<Self, FetchError> {
         let sizes = (decisions.bytes, decisions.index_bytes);
-        let (ahead, tail) = Ahead::open(store, &decisions.key, sizes, DECIDED_AHEAD_BYTES).await?;
+        let (mut ahead, tail) = Ahead::open(store, &decisions.key, sizes, DECIDED_STEP_BYTES).await?;
         let index = DecidedIndex::read(&tail).map_err(|damaged| damaged.of(&decisions.key))?;
-        Ok(Self { ahead, index, rows: Vec::new(), next: 0, at: 0 })
+        if decisions.bytes > DECIDED_HELD_BYTES {
+            ahead.release();
+        }
+        Ok(Self { ahead, index, begins: None, rows: Vec::new(), next: 0, at: 0 })
     }
 
     /// The end of the window whose close decided these.
@@ -182,22 +196,37 @@ impl DecidedReader {
 
     /// The decision on `key`, if this close made one. Keys must not descend from call to call.
     pub(super) async fn find<S: ObjectStore>(&mut self, store: &S, key: Key) -> Result<Option<&Arc<Reason>>, FetchError> {
+        if self.begins.is_some_and(|begins| key < begins) {
+            return Ok(None);
+        }
         let behind = self.rows.last().is_none_or(|last| last.key < key);
         if behind {
             let first = self.index.lasts.partition_point(|last| *last < key);
             if first < self.next || first >= self.index.lasts.len() {
-                self.rows.clear();
+                self.release();
                 return Ok(None);
             }
             let range = self.index.range(first).map_err(|damaged| damaged.of(self.ahead.key()))?;
             let at = range.start;
             let bytes = self.ahead.get(store, range).await?;
             self.rows = self.index.rows(first, &bytes, at).map_err(|damaged| damaged.of(self.ahead.key()))?;
+            if first == 0 && self.begins.is_none() {
+                self.begins = self.rows.first().map(|row| row.key);
+                if self.begins.is_none_or(|begins| key < begins) {
+                    self.release();
+                    return Ok(None);
+                }
+            }
             (self.next, self.at) = (first + 1, 0);
         }
         let ahead = self.rows.get(self.at..).unwrap_or_default();
         self.at += ahead.iter().take_while(|row| row.key < key).count();
         let found = self.rows.get(self.at).filter(|row| row.key == key);
         Ok(found.and_then(|row| self.index.reasons.get(row.reason as usize)))
+    }
+
+    fn release(&mut self) {
+        self.rows = Vec::new();
+        self.ahead.release();
     }
 }
