@@ -8,7 +8,7 @@
 //!
 //! - `--steady` does the same work in the same order each time, without the comparisons: for counting instructions
 //!   (`tests/ci/instructions.py`).
-//! - `--ingest` measures ingest alone, `--json` the same with the bodies as OTLP/JSON.
+//! - `--ingest` measures ingest alone, `--json` the same with the bodies as OTLP/JSON; `--group` stops behind grouping.
 //! - `--day OUT` makes the data folder of a day out of the requests, in 720 plans, and measures nothing.
 #![expect(clippy::print_stdout, reason = "its purpose is to print")]
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is wrong")]
@@ -59,6 +59,9 @@ fn main() {
         let meter = Meter::start();
         pipeline::group(&log, &store, &config).await;
         meter.print("group", spans);
+        if has("--group") {
+            return;
+        }
         let meter = Meter::start();
         let archived = pipeline::archive(store).await;
         meter.print("archive (of all spans, kept or not)", spans);
