@@ -12,5 +12,6 @@ mod leak;
 mod lost;
 mod power;
 mod repair;
+mod requests;
 mod reshard;
 mod weights;

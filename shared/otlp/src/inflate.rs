@@ -17,6 +17,10 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// How much room is made at first, unless the body says how much.
 const STEP_BYTES_MIN: usize = 64 * 1024;
 
+/// How much of the length that a body tells of itself is believed, as a multiple of the body: telemetry comes to a tenth or
+/// so, and room that nothing fills is a waste.
+const RATIO_BELIEVED: usize = 16;
+
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
@@ -167,10 +171,6 @@ fn inflate_zstd(context: &mut Decoder<'static>, body: &[u8], max_bytes: usize, o
         }
     }
 }
-
-/// How much of the length that a body tells of itself is believed, as a multiple of the body: telemetry comes to a tenth or
-/// so, and room that nothing fills is a waste.
-const RATIO_BELIEVED: usize = 16;
 
 /// The length that a body tells, as far as it is believed.
 fn believed(told_bytes: u64, body: &[u8]) -> usize {

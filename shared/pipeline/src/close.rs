@@ -242,9 +242,8 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             return Ok(());
         }
         for member in members {
-            if let Some(reader) = self.readers.get(member.reader) {
-                reader.load_bodies(&member.segment)?;
-            }
+            let reader = self.readers.get(member.reader).ok_or(Damaged("no such batch"))?;
+            reader.load_bodies(&member.segment)?;
         }
         let mut items = Vec::with_capacity(members.len());
         let mut kept = 0;

@@ -110,13 +110,8 @@ impl SealedWriter {
             self.items[head.signal] += u64::from(item.count);
         }
         if out.len() >= BLOCK_BYTES {
-            let mut block = std::mem::take(out);
+            let block = std::mem::take(out);
             self.block(head.signal.code(), &block)?;
-            block.clear();
-            // Its room is used for the next one.
-            if let Some(out) = self.open.get_mut(usize::from(head.signal.code())) {
-                *out = block;
-            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, ParquetSource};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::object_store::local::LocalFileSystem;
@@ -46,10 +46,7 @@ impl Blooms {
     /// The plan without the files that hold none of the ids that it asks for. Blocks while files are read, `threads` at a time.
     pub(crate) fn prune(&self, plan: Arc<dyn ExecutionPlan>, threads: usize) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let pruned = plan.transform_down(|node| {
-            let Some((scan, ids)) = node.downcast_ref::<DataSourceExec>().and_then(|scan| Some((scan, ids_of(scan)?))) else {
-                return Ok(Transformed::no(node));
-            };
-            let Some((config, _)) = scan.downcast_to_file_source::<ParquetSource>() else { return Ok(Transformed::no(node)) };
+            let Some((config, ids)) = asked(&node) else { return Ok(Transformed::no(node)) };
             let kept = self.matching(config.file_groups.iter().flat_map(FileGroup::iter), &ids, threads);
             let is_kept = |file: &PartitionedFile| kept.contains(&name_of(file));
             // Groups stay, though some are empty: what is above them counts on their number.
@@ -104,12 +101,14 @@ fn name_of(file: &PartitionedFile) -> Name {
     (meta.location.clone(), meta.size, meta.last_modified.timestamp_nanos_opt().unwrap_or_default())
 }
 
-/// The ids one of which a row must have for the scan's predicate to hold; `None` if it does not say.
-fn ids_of(scan: &DataSourceExec) -> Option<Vec<String>> {
-    let (_, source) = scan.downcast_to_file_source::<ParquetSource>()?;
+/// What a node scans, and the ids one of which a row must have for its predicate to hold; `None` if it is no scan or does not
+/// say.
+fn asked(node: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, Vec<String>)> {
+    let (config, source) = node.downcast_ref::<DataSourceExec>()?.downcast_to_file_source::<ParquetSource>()?;
     let says = |guarantee: &LiteralGuarantee| guarantee.column.name() == COLUMN && guarantee.guarantee == Guarantee::In;
     let guarantee = LiteralGuarantee::analyze(&source.filter()?).into_iter().find(says)?;
-    guarantee.literals.iter().map(|literal| literal.try_as_str().flatten().map(str::to_owned)).collect()
+    let ids: Option<_> = guarantee.literals.iter().map(|literal| literal.try_as_str().flatten().map(str::to_owned)).collect();
+    Some((config, ids?))
 }
 
 /// The filters in a file.

@@ -23,9 +23,9 @@ pub const CREATED_BY: &str = "spanlake version 1.0.0 (build 0)";
 /// A file of fewer rows is not compressed: a page of a few values gains nothing, and a compressor's start costs more than
 /// all the rest of such a file.
 const SMALL_ROWS: usize = 64;
-/// How hard pages are compressed (zstd): level 3 saves nothing of fat spans and 1 % of lean ones, for a third more CPU time.
+/// How hard pages are compressed (zstd): but for span ids level 3 saves nothing, neither of lean spans nor of fat ones.
 const LEVEL: i32 = 1;
-/// Of span ids only parents repeat. Level 1 misses most of them, level 3 is no better.
+/// Of span ids only parents repeat. Level 1 misses many of them, level 3 is no better.
 const SPAN_ID_LEVEL: i32 = 2;
 /// Rows handed to the Parquet writer at a time.
 const BATCH_ROWS: usize = 8_192;

@@ -1,4 +1,5 @@
 //! The parts that the stages are made of, each alone over the same bodies: what their sum says is what a stage can reach.
+//! Measured are calls that write where they have written before; what the next part needs is made again behind it.
 
 use std::io::{Read, Write};
 
@@ -42,7 +43,6 @@ pub(crate) fn measure(bodies: &[Body], rules: &Rules, folder: &std::path::Path, 
     tables(&records, spans);
 }
 
-/// What a part makes is made again for the next one: measured are calls that write where they have written before.
 fn inflate(bodies: &[Body], spans: u64) -> Vec<Vec<u8>> {
     let mut room = Vec::new();
     let meter = Meter::start();

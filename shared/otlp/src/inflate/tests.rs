@@ -105,6 +105,34 @@ fn a_bomb_stops_at_the_limit_with_little_memory() {
 }
 
 #[test]
+fn a_body_that_tells_its_length_gets_just_that_room() {
+    let data: Vec<u8> = (0..60_000_u32).flat_map(|n| (n * n).to_le_bytes()).collect();
+    let told = zstd::bulk::compress(&data, 1).unwrap();
+    for (coding, body) in [(Coding::Gzip, gzip(&data)), (Coding::Zstd, told)] {
+        let mut out = Vec::new();
+        Inflater::new().inflate(coding, &body, MAX, &mut out).unwrap();
+        assert!(out == data && out.capacity() == data.len(), "{coding:?} {}", out.capacity());
+    }
+}
+
+#[test]
+fn a_body_that_lies_about_its_length_is_refused_and_gets_little_room() {
+    let mut liar = gzip(b"ab");
+    liar.truncate(liar.len() - 4);
+    liar.extend(u32::MAX.to_le_bytes());
+    // A frame of one raw block of two bytes that tells of 2 GiB.
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
+    frame.extend((2_u32 << 30).to_le_bytes());
+    frame.extend([17, 0, 0, b'a', b'b']);
+    for (coding, body) in [(Coding::Gzip, liar), (Coding::Zstd, frame)] {
+        let mut out = Vec::new();
+        let error = Inflater::new().inflate(coding, &body, MAX, &mut out).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{coding:?} {error}");
+        assert!(out.capacity() <= 2 * STEP_BYTES_MIN, "{coding:?} {}", out.capacity());
+    }
+}
+
+#[test]
 fn a_body_of_exactly_the_limit_passes() {
     let data = vec![7_u8; MAX];
     for (coding, body) in [(Coding::Gzip, gzip(&data)), (Coding::Zstd, zstd(&data)), (Coding::Identity, data.clone())] {

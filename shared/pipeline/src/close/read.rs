@@ -171,6 +171,8 @@ pub(crate) async fn staged_index<S: ObjectStore>(store: &S, staged: &Staged) -> 
 pub(super) struct DecidedReader {
     ahead: Ahead,
     index: DecidedIndex,
+    /// The object's size.
+    bytes: u64,
     /// The first key, once it is known.
     begins: Option<Key>,
     rows: Vec<Decided>,
@@ -181,12 +183,12 @@ pub(super) struct DecidedReader {
 impl DecidedReader {
     pub(super) async fn open<S: ObjectStore>(store: &S, decisions: &DecisionsRef) -> Result<Self, FetchError> {
         let sizes = (decisions.bytes, decisions.index_bytes);
-        let (mut ahead, tail) = Ahead::open(store, &decisions.key, sizes, DECIDED_STEP_BYTES).await?;
+        let (ahead, tail) = Ahead::open(store, &decisions.key, sizes, DECIDED_STEP_BYTES).await?;
         let index = DecidedIndex::read(&tail).map_err(|damaged| damaged.of(&decisions.key))?;
-        if decisions.bytes > DECIDED_HELD_BYTES {
-            ahead.release();
-        }
-        Ok(Self { ahead, index, begins: None, rows: Vec::new(), next: 0, at: 0 })
+        let bytes = decisions.bytes;
+        let mut reader = Self { ahead, index, bytes, begins: None, rows: Vec::new(), next: 0, at: 0 };
+        reader.release();
+        Ok(reader)
     }
 
     /// The end of the window whose close decided these.
@@ -225,8 +227,11 @@ impl DecidedReader {
         Ok(found.and_then(|row| self.index.reasons.get(row.reason as usize)))
     }
 
+    /// Holds no rows until a key needs some again.
     fn release(&mut self) {
         self.rows = Vec::new();
-        self.ahead.release();
+        if self.bytes > DECIDED_HELD_BYTES {
+            self.ahead.release();
+        }
     }
 }
