@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use prost::Message;
-use spanlake_model::{SpanId, TraceId};
+use spanlake_model::{Sequence, SpanId, TraceId};
 use spanlake_otlp::inflate::{Coding, Inflater};
 use spanlake_pipeline::envelope::Envelope;
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
@@ -48,7 +48,7 @@ impl Server {
     /// Items on the stream.
     fn stored(&self) -> u64 {
         let shards = self.stream.shards().into_iter();
-        let records = shards.flat_map(|shard| self.stream.records(&shard.id, 0, 1_000));
+        let records = shards.flat_map(|shard| self.stream.records(&shard.id, Sequence::ZERO, 1_000));
         records.map(|record| if let Ok(Envelope::Items(items)) = Envelope::decode(&record.bytes) { items.count } else { 0 }).sum()
     }
 }

@@ -16,10 +16,14 @@ const RINGS: &[(&str, u8)] = &[
     ("spanlake-policy", 2),
     ("spanlake-table", 2),
     ("spanlake-pipeline", PIPELINE),
+    ("spanlake-aws", 4),
     ("spanlake-local", 4),
     ("spanlake-sql", 4),
     (TESTKIT, 4),
     ("spanlake", 5),
+    ("spanlake-archiver", 5),
+    ("spanlake-grouper", 5),
+    ("spanlake-ingest", 5),
     ("spanlake-sim", TESTS),
     ("spanlake-tests", TESTS),
 ];
@@ -34,6 +38,16 @@ const PURE: &[&str] = &["model", "otlp", "policy", "table", "pipeline"];
 /// Who may use what, in the product and in its tests. What is not listed here may be used by all.
 const RESERVED: &[Reserved] = &[
     Reserved { libraries: &["arrow", "parquet"], product: &["spanlake-table"], tests: &["spanlake-sim", "spanlake-tests"] },
+    Reserved {
+        libraries: &["aws-config", "aws-sdk-kinesis", "aws-sdk-s3", "aws-sdk-secretsmanager"],
+        product: &["spanlake-aws"],
+        tests: &[],
+    },
+    Reserved {
+        libraries: &["lambda_http", "lambda_runtime"],
+        product: &["spanlake-archiver", "spanlake-grouper", "spanlake-ingest"],
+        tests: &[],
+    },
     Reserved { libraries: &["datafusion"], product: &["spanlake-sql"], tests: &[] },
     Reserved {
         // The binary is the demo's sender and shows waterfalls; on the way of a span there are no message objects.
@@ -43,7 +57,15 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         libraries: &["tokio", "futures", "async-trait"],
-        product: &["spanlake-local", "spanlake-sql", "spanlake"],
+        product: &[
+            "spanlake-archiver",
+            "spanlake-aws",
+            "spanlake-grouper",
+            "spanlake-ingest",
+            "spanlake-local",
+            "spanlake-sql",
+            "spanlake",
+        ],
         tests: &["spanlake-tests"],
     },
     Reserved {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use spanlake_model::{NANOS_PER_SECOND, Signal};
+use spanlake_model::{NANOS_PER_SECOND, Sequence, Signal};
 use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::Grouper;
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
@@ -55,7 +55,7 @@ impl Front {
     /// Everything on a shard.
     pub(crate) fn records(&self, shard: usize) -> Vec<Record> {
         let shard = &self.stream.shards()[shard].id;
-        self.stream.records(shard, 0, usize::MAX)
+        self.stream.records(shard, Sequence::ZERO, usize::MAX)
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use spanlake_local::{Floor, Handler, LogOptions, ModelDisk, SegmentLog, ServerLimits, SystemClock, serve};
+use spanlake_model::Sequence;
 use spanlake_otlp::wire::put_len;
 use spanlake_pipeline::envelope::Envelope;
 use spanlake_pipeline::ingest::{Ingest, IngestSettings, refuse};
@@ -71,7 +72,8 @@ impl Server {
 
     /// Items on the stream.
     fn stored(&self) -> u64 {
-        let records = (0..usize::from(SHARDS)).flat_map(|shard| self.front.log.read_blocking(shard, 0, 1_000, 1 << 30).unwrap());
+        let records = (0..usize::from(SHARDS))
+            .flat_map(|shard| self.front.log.read_blocking(shard, Sequence::ZERO, 1_000, 1 << 30).unwrap());
         records.map(|record| if let Ok(Envelope::Items(items)) = Envelope::decode(&record.bytes) { items.count } else { 0 }).sum()
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::Request;
 use spanlake_local::{Disk, DiskStore, Driver, DriverSettings, Faults, Floor, LogOptions, ModelDisk, SegmentLog, SystemClock};
-use spanlake_model::{NANOS_PER_SECOND, Signal, SpanId, TraceId};
+use spanlake_model::{NANOS_PER_SECOND, Sequence, Signal, SpanId, TraceId};
 use spanlake_pipeline::group::Grouper;
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
 use spanlake_pipeline::inspect::{overview, sealed_items};
@@ -48,7 +48,8 @@ impl Process {
     async fn start(disk: &ModelDisk, hand: &Hand, rules: &Arc<Rules>) -> Option<Self> {
         let store = Arc::new(DiskStore::open(disk.clone(), PathBuf::from("/data")).ok()?);
         let known = overview(store.as_ref()).await.ok()?;
-        let sequence = known.manifests.iter().map(|manifest| manifest.watermark).max().unwrap_or_default();
+        let sequence =
+            known.manifests.iter().map(|manifest| manifest.watermark).max().and_then(Sequence::to_u64).unwrap_or_default();
         let arrival_nanos = known.manifests.iter().map(|manifest| manifest.clock).max().unwrap_or_default();
         let mut options = LogOptions::new(SHARDS, Floor { sequence, arrival_nanos }, WALL_NANOS);
         let ticks = hand.clone();
@@ -76,7 +77,7 @@ impl Process {
     }
 
     /// One batch on each shard, then what the log no longer needs goes. Answers how far each shard is read.
-    async fn group(&mut self) -> Vec<u64> {
+    async fn group(&mut self) -> Vec<Sequence> {
         let mut watermarks = Vec::new();
         for (shard, grouper) in self.groupers.iter_mut().enumerate() {
             let after = grouper.manifest().await.map(|manifest| manifest.watermark).unwrap_or_default();
@@ -206,7 +207,7 @@ fn nothing_acknowledged_is_lost_or_doubled_by_a_disk_that_cannot_sync_or_write()
 async fn a_clean_stop_leaves_nothing_unmasked_on_the_stream_and_loses_nothing() {
     let (mut rng, hand, mut disk) = (Rng::new(3), Hand::default(), ModelDisk::new());
     let rules = Arc::new(rules(KEEP_ALL).unwrap());
-    let mut highest = 0;
+    let mut highest = Sequence::ZERO;
     for round in 1..=3 {
         let process = Process::start(&disk, &hand, &rules).await.unwrap();
         for _ in 0..5 {

@@ -8,7 +8,7 @@ mod scene;
 use std::task::{Context, Waker};
 
 use scene::{ERRORS, Scene, error, fine, nanos, trace_in};
-use spanlake_model::Signal;
+use spanlake_model::{Sequence, Signal};
 use spanlake_pipeline::inspect::find_trace;
 use spanlake_pipeline::keys;
 use spanlake_pipeline::lineage::Heartbeats;
@@ -120,7 +120,7 @@ fn after_a_merge_a_retry_is_recognised_part_by_part() {
     scene.at_ms(1_000);
     scene.post(Signal::Traces, body.clone());
     let [one, two] = [0, 1].map(|place| scene.open()[place].id.clone());
-    let lost = scene.stream.records(&two, 0, 1).remove(0).sequence;
+    let lost = scene.stream.records(&two, Sequence::ZERO, 1).remove(0).sequence;
     scene.stream.trim(&two, lost);
     scene.stream.merge(&one, &two);
     scene.at_ms(2_000);
@@ -159,7 +159,7 @@ fn an_ancestor_that_was_never_read_and_is_listed_no_more_does_not_stop_its_child
     block_on(Heartbeats::new(scene.store.clone(), scene.told.clone()).beat("")).unwrap();
     scene.stream.split(&short_lived, 9);
     for id in [&parent, &short_lived] {
-        scene.stream.trim(id, u64::MAX);
+        scene.stream.trim(id, Sequence::MAX);
     }
     let trace = trace_in(0, 8, 1);
     scene.at_ms(1_000);
@@ -241,7 +241,7 @@ fn a_close_under_way_in_a_parent_is_finished_there() {
 
 /// Lets a grouper go on until its shard has sealed so many outputs, then kills it.
 fn kill_after(scene: &Scene, shard: &str, outputs: u64) {
-    let records = scene.stream.records(shard, 0, usize::MAX);
+    let records = scene.stream.records(shard, Sequence::ZERO, usize::MAX);
     let mut grouper = scene.cold(shard);
     let mut call = std::pin::pin!(grouper.handle(&records));
     let mut context = Context::from_waker(Waker::noop());
@@ -265,8 +265,8 @@ fn a_parent_that_is_closed_takes_nothing_from_zombies_and_redeliveries() {
     scene.beat_all(2_000);
     scene.group_open();
     let closed = scene.manifest(&parent);
-    let records = scene.stream.records(&parent, 0, usize::MAX);
-    assert_eq!(block_on(zombie.handle(&records)).unwrap().watermark, u64::MAX);
+    let records = scene.stream.records(&parent, Sequence::ZERO, usize::MAX);
+    assert_eq!(block_on(zombie.handle(&records)).unwrap().watermark, Sequence::MAX);
     scene.group(&parent);
     assert_eq!(scene.manifest(&parent), closed);
     scene.settle(20_000);

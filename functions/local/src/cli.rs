@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use spanlake_model::Sequence;
 
 /// An OpenTelemetry back end without servers: OTLP in, SQL out.
 ///
@@ -251,14 +252,14 @@ pub(crate) struct QuarantineArgs {
     pub(crate) data: DataArgs,
     /// Write the bytes of one record into the file --out. They are as the client sent them: no rule has masked them
     #[arg(long, value_name = "SHARD:SEQUENCE", requires = "out", value_parser = parse_record)]
-    pub(crate) fetch: Option<(String, u64)>,
+    pub(crate) fetch: Option<(String, Sequence)>,
     /// The file to write, which must not exist yet. Only its owner can read it
     #[arg(long, value_name = "FILE", requires = "fetch")]
     pub(crate) out: Option<PathBuf>,
 }
 
 /// A shard and a sequence number, as the list shows them.
-fn parse_record(text: &str) -> Result<(String, u64), String> {
+fn parse_record(text: &str) -> Result<(String, Sequence), String> {
     let wrong = || format!("{text:?} is no record: write a shard and a sequence number, such as shard-000000000001:42");
     let (shard, sequence) = text.rsplit_once(':').ok_or_else(wrong)?;
     Ok((shard.to_owned(), sequence.parse().map_err(|_| wrong())?))

@@ -11,6 +11,7 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use spanlake_local::{RealDisk, Seen, look, read_shards};
+use spanlake_model::Sequence;
 use spanlake_pipeline::keys;
 use spanlake_pipeline::ports::ObjectStore;
 
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &QuarantineArgs) -> anyhow::Result<()> {
 /// What is known of a record that could not be read.
 struct Note {
     shard: String,
-    sequence: u64,
+    sequence: Sequence,
     arrival_nanos: i64,
     bytes: u64,
     reason: String,
@@ -51,7 +52,7 @@ async fn notes(folder: &Folder) -> anyhow::Result<Vec<Note>> {
         let number = |name: &str| field(name).as_u64().unwrap_or_default();
         notes.push(Note {
             shard: text("shard"),
-            sequence: number("sequence"),
+            sequence: text("sequence").parse().unwrap_or_default(),
             arrival_nanos: field("arrival_unix_nano").as_i64().unwrap_or_default(),
             bytes: number("bytes"),
             reason: text("reason"),
@@ -84,7 +85,7 @@ fn list(folder: &Folder, notes: &[Note]) -> anyhow::Result<String> {
 }
 
 /// Writes a record's bytes into a file; answers what to say of it.
-fn fetch(folder: &Folder, notes: &[Note], (shard, sequence): (&str, u64), out: &Path) -> anyhow::Result<String> {
+fn fetch(folder: &Folder, notes: &[Note], (shard, sequence): (&str, Sequence), out: &Path) -> anyhow::Result<String> {
     ensure!(
         notes.iter().any(|note| note.shard == shard && note.sequence == sequence),
         "there is no note about {shard}:{sequence}: `spanlake quarantine` without --fetch lists them"
@@ -115,7 +116,7 @@ fn fetch(folder: &Folder, notes: &[Note], (shard, sequence): (&str, u64), out: &
 }
 
 /// Shows the records of the stream from a sequence number on, each with its shard's id.
-fn on_stream(folder: &Folder, from: u64, mut show: impl FnMut(&str, Seen)) -> anyhow::Result<()> {
+fn on_stream(folder: &Folder, from: Sequence, mut show: impl FnMut(&str, Seen)) -> anyhow::Result<()> {
     let stream = folder.path.join(STREAM);
     let reading = || format!("reading {}", stream.display());
     let shards = read_shards(&RealDisk, &stream).with_context(reading)?;
@@ -151,7 +152,7 @@ mod tests {
         let folder = Folder::open(data.path()).unwrap();
         assert!(list(&folder, &notes(&folder).await.unwrap()).unwrap().starts_with("No record"));
         let shard = "shard-000000000000";
-        let note = serde_json::json!({ "shard": shard, "sequence": 2, "arrival_unix_nano": 5_000_000_000_i64, "bytes": 11,
+        let note = serde_json::json!({ "shard": shard, "sequence": "2", "arrival_unix_nano": 5_000_000_000_i64, "bytes": 11,
             "blake3_128": "00", "reason": "not an envelope" });
         store.put(&format!("{}{shard}-2.json", keys::QUARANTINE), note.to_string().into()).await.unwrap();
         let notes = notes(&folder).await.unwrap();
@@ -160,15 +161,18 @@ mod tests {
         assert_eq!(line, ["shard-000000000000:2", "1970-01-01T00:00:05.000Z", "11", "there", "not", "an", "envelope"]);
 
         let out = data.path().join("out");
-        let said = fetch(&folder, &notes, (shard, 2), &out).unwrap();
+        let said = fetch(&folder, &notes, (shard, 2.into()), &out).unwrap();
         assert!(said.contains("NO RULE HAS MASKED THEM") && !said.contains("damaged"), "{said}");
         assert_eq!(std::fs::read(&out).unwrap(), b"no envelope");
         assert_eq!(out.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(fetch(&folder, &notes, (shard, 2), &out).is_err(), "a file that is there is not written over");
-        assert!(fetch(&folder, &notes, (shard, 1), &out).unwrap_err().to_string().contains("no note"), "no way to any record");
+        assert!(fetch(&folder, &notes, (shard, 2.into()), &out).is_err(), "a file that is there is not written over");
+        assert!(
+            fetch(&folder, &notes, (shard, 1.into()), &out).unwrap_err().to_string().contains("no note"),
+            "no way to any record"
+        );
 
-        log.trim_all(&[2, 0]).unwrap();
-        let gone = fetch(&folder, &notes, (shard, 2), &data.path().join("other")).unwrap_err().to_string();
+        log.trim_all(&[2.into(), Sequence::ZERO]).unwrap();
+        let gone = fetch(&folder, &notes, (shard, 2.into()), &data.path().join("other")).unwrap_err().to_string();
         assert!(gone.contains("are gone") && gone.contains("The stream last changed at 20"), "{gone}");
         assert!(list(&folder, &notes).unwrap().lines().nth(1).unwrap().contains("gone"));
     }

@@ -9,7 +9,7 @@ use spanlake_local::{
     DiskStore, Driver, DriverSettings, Floor, FolderLock, LogOptions, RealDisk, SegmentLog, ServerLimits, ShardLimits,
     SystemClock, Tls, serve,
 };
-use spanlake_model::NANOS_PER_MS;
+use spanlake_model::{NANOS_PER_MS, Sequence};
 use spanlake_pipeline::archive::Archiver;
 use spanlake_pipeline::group::{CompileRules, Grouper};
 use spanlake_pipeline::ingest::{Ingest, IngestCounts, IngestSettings};
@@ -143,7 +143,7 @@ async fn open_log(setup: &Setup, store: &Store) -> anyhow::Result<Log> {
     let data = &setup.args.data.data;
     let known = overview(store).await.with_context(|| format!("reading the manifests of the data folder {}", data.display()))?;
     let floor = Floor {
-        sequence: known.manifests.iter().map(|manifest| manifest.watermark).max().unwrap_or_default(),
+        sequence: known.manifests.iter().map(|manifest| manifest.watermark).max().and_then(Sequence::to_u64).unwrap_or_default(),
         arrival_nanos: known.manifests.iter().map(|manifest| manifest.clock).max().unwrap_or_default(),
     };
     let made_with = u16::try_from(shards.len()).ok().filter(|count| *count > 0);

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use spanlake_local::{RealDisk, look, read_shards};
-use spanlake_model::{NANOS_PER_MS, Signal};
+use spanlake_model::{NANOS_PER_MS, Sequence, Signal};
 use spanlake_pipeline::envelope::Envelope;
 use spanlake_pipeline::inspect::Overview;
 use spanlake_pipeline::ports::Shard;
@@ -97,10 +97,14 @@ impl Waiting {
         let reading = || format!("reading {}", stream.display());
         let shards = read_shards(&RealDisk, &stream).with_context(reading)?;
         let watermark = |shard: &Shard| {
-            overview.manifests.iter().find(|manifest| manifest.shard == shard.id).map_or(0, |manifest| manifest.watermark)
+            overview
+                .manifests
+                .iter()
+                .find(|manifest| manifest.shard == shard.id)
+                .map_or(Sequence::ZERO, |manifest| manifest.watermark)
         };
-        let watermarks: Vec<u64> = shards.iter().map(watermark).collect();
-        let from = watermarks.iter().min().map_or(0, |watermark| watermark + 1);
+        let watermarks: Vec<Sequence> = shards.iter().map(watermark).collect();
+        let from = watermarks.iter().min().map_or(Sequence::ZERO, |watermark| watermark.wrapping_add(1.into()));
         let mut waiting = Self::default();
         look(&RealDisk, &stream, from, |seen| {
             let is_read = watermarks.get(seen.shard).is_some_and(|watermark| seen.sequence <= *watermark);

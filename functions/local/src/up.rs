@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use spanlake_local::Tls;
-use spanlake_model::{NANOS_PER_MS, Signal};
+use spanlake_model::{NANOS_PER_MS, Sequence, Signal};
 use spanlake_policy::{DEFAULT_CONFIG, Rules, Severity, load, render};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
@@ -163,8 +163,9 @@ fn status_line(process: &Process) -> String {
     if refused > 0 {
         parts.push(format!("{refused} refused"));
     }
-    let watermark =
-        |shard: usize| progress.manifests.get(shard).and_then(Option::as_ref).map_or(0, |manifest| manifest.watermark);
+    let watermark = |shard: usize| {
+        progress.manifests.get(shard).and_then(Option::as_ref).map_or(Sequence::ZERO, |manifest| manifest.watermark)
+    };
     let lags = (0..progress.manifests.len()).map(|shard| process.log.lag(shard, watermark(shard)).oldest_age_nanos);
     let tenths = lags.max().unwrap_or_default() / (100 * NANOS_PER_MS);
     parts.push(format!("lag {}.{} s", tenths / 10, tenths % 10));

@@ -6,7 +6,7 @@ mod trouble;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use spanlake_model::{NANOS_PER_SECOND, Signal};
+use spanlake_model::{NANOS_PER_SECOND, Sequence, Signal};
 use spanlake_pipeline::archive::{Archived, Archiver};
 use spanlake_pipeline::group::Grouper;
 use spanlake_pipeline::lineage::Heartbeats;
@@ -138,7 +138,7 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
             }
             Err(error) => {
                 error!(shard, error = &error as &dyn std::error::Error, "the shard's manifest cannot be read");
-                0
+                Sequence::ZERO
             }
         };
         let mut troubles = Troubles { grouping: Trouble::new(Some(shard)), trimming: Trouble::new(Some(shard)) };
@@ -160,7 +160,13 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
     }
 
     /// Gives the grouper the next records; answers the watermark after them, which has not moved if they failed.
-    async fn batch(&self, shard: usize, grouper: &mut Grouper<S, SegmentLog<D>>, watermark: u64, troubles: &mut Troubles) -> u64 {
+    async fn batch(
+        &self,
+        shard: usize,
+        grouper: &mut Grouper<S, SegmentLog<D>>,
+        watermark: Sequence,
+        troubles: &mut Troubles,
+    ) -> Sequence {
         let trouble = &mut troubles.grouping;
         let records =
             match self.log.read_blocking(shard, watermark, self.settings.batch_records_max, self.settings.batch_bytes_max) {
@@ -196,9 +202,13 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
         }
     }
 
-    fn watermarks(&self) -> Vec<u64> {
+    fn watermarks(&self) -> Vec<Sequence> {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.manifests.iter().map(|manifest| manifest.as_ref().map_or(0, |manifest| manifest.watermark)).collect()
+        progress
+            .manifests
+            .iter()
+            .map(|manifest| manifest.as_ref().map_or(Sequence::ZERO, |manifest| manifest.watermark))
+            .collect()
     }
 
     async fn after_batch(&self, shard: usize, grouper: &mut Grouper<S, SegmentLog<D>>, trimming: &mut Trouble) {

@@ -23,7 +23,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use spanlake_model::{Bucket, BucketRange};
+use spanlake_model::{Bucket, BucketRange, Sequence};
 use spanlake_pipeline::ports::{AppendError, EventStream, NewRecord, Record, Shard, Slice, StreamError};
 use thiserror::Error;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -314,11 +314,11 @@ impl<D: Disk> SegmentLog<D> {
 
     /// What of a shard lies after a sequence number.
     #[must_use]
-    pub fn lag(&self, shard: usize, after_sequence: u64) -> Lag {
+    pub fn lag(&self, shard: usize, after: Sequence) -> Lag {
         let now = self.now_nanos();
         let index = self.shared.index();
         let mut lag = Lag::default();
-        for slot in index.after(shard, after_sequence) {
+        for slot in index.after(shard, position(after)) {
             if lag.records == 0 {
                 lag.oldest_age_nanos = now.saturating_sub(slot.arrival_nanos);
             }
@@ -333,13 +333,13 @@ impl<D: Disk> SegmentLog<D> {
     pub fn read_blocking(
         &self,
         shard: usize,
-        after_sequence: u64,
+        after: Sequence,
         records_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<Record>, ReadError> {
         let mut bytes = 0;
         let mut slots: Vec<Slot> = Vec::new();
-        for slot in self.shared.index().after(shard, after_sequence).take(records_max) {
+        for slot in self.shared.index().after(shard, position(after)).take(records_max) {
             bytes += slot.record_bytes as usize;
             if bytes > bytes_max && !slots.is_empty() {
                 break;
@@ -383,7 +383,7 @@ impl<D: Disk> SegmentLog<D> {
         let mut bytes = Bytes::from(entry);
         let bytes = if bytes.len() < HEADER_BYTES { Bytes::new() } else { bytes.split_off(HEADER_BYTES) };
         let whole = header.is_some_and(|header| header.fits(&bytes));
-        let record = |bytes| Record { sequence: slot.sequence, arrival_nanos: slot.arrival_nanos, bytes };
+        let record = |bytes| Record { sequence: slot.sequence.into(), arrival_nanos: slot.arrival_nanos, bytes };
         if whole {
             return record(bytes);
         }
@@ -401,12 +401,12 @@ impl<D: Disk> SegmentLog<D> {
     }
 
     /// Waits until a shard has a record after a sequence number.
-    pub async fn wait(&self, shard: usize, after_sequence: u64) {
+    pub async fn wait(&self, shard: usize, after: Sequence) {
         loop {
             let Some(arrived) = self.shared.arrived.get(shard) else { return std::future::pending().await };
             // Before the look, so that no record slips between look and wait.
             let arrived = arrived.notified();
-            if self.shared.index().after(shard, after_sequence).len() > 0 {
+            if self.shared.index().after(shard, position(after)).len() > 0 {
                 return;
             }
             arrived.await;
@@ -415,23 +415,24 @@ impl<D: Disk> SegmentLog<D> {
 
     /// Removes segments whose records all lie at or under their shards' watermarks; answers the bytes freed. A segment
     /// still being written goes too when it is old enough. What cannot be removed stays for the next call.
-    pub fn trim(&self, watermarks: &[u64]) -> io::Result<u64> {
+    pub fn trim(&self, watermarks: &[Sequence]) -> io::Result<u64> {
         self.remove_consumed(watermarks, self.shared.options.segment_age)
     }
 
     /// As [`SegmentLog::trim`], at a stop: a segment that is consumed goes whatever its age, since no rule has masked it.
-    pub fn trim_all(&self, watermarks: &[u64]) -> io::Result<u64> {
+    pub fn trim_all(&self, watermarks: &[Sequence]) -> io::Result<u64> {
         let freed = self.remove_consumed(watermarks, Duration::ZERO)?;
         // Nobody removes it once more if a power cut brings it back.
         self.shared.disk.sync_dir(&self.shared.folder)?;
         Ok(freed)
     }
 
-    fn remove_consumed(&self, watermarks: &[u64], age: Duration) -> io::Result<u64> {
-        let active = self.shared.writer().retire(&self.shared, watermarks, age);
+    fn remove_consumed(&self, watermarks: &[Sequence], age: Duration) -> io::Result<u64> {
+        let watermarks: Vec<u64> = watermarks.iter().map(|watermark| position(*watermark)).collect();
+        let active = self.shared.writer().retire(&self.shared, &watermarks, age);
         let mut index = self.shared.index();
         let mut freed = 0;
-        for segment in index.consumed(watermarks) {
+        for segment in index.consumed(&watermarks) {
             if Some(segment) == active {
                 continue;
             }
@@ -442,6 +443,11 @@ impl<D: Disk> SegmentLog<D> {
         }
         Ok(freed)
     }
+}
+
+/// Sequence numbers of a log have 64 bits: it gave out none above.
+fn position(sequence: Sequence) -> u64 {
+    sequence.to_u64().unwrap_or(u64::MAX)
 }
 
 impl<D: Disk> EventStream for SegmentLog<D> {
@@ -473,11 +479,11 @@ impl<D: Disk> EventStream for SegmentLog<D> {
         results
     }
 
-    async fn read(&self, shard: &str, after_sequence: u64, records_max: usize, bytes_max: usize) -> Result<Slice, StreamError> {
+    async fn read(&self, shard: &str, after: Sequence, records_max: usize, bytes_max: usize) -> Result<Slice, StreamError> {
         let number = self.shards().iter().position(|known| known.id == shard);
         // The shards of a folder are never split or merged: none ever ends.
         let number = number.ok_or_else(|| StreamError { what: format!("there is no {shard}") })?;
-        let records = self.read_blocking(number, after_sequence, records_max, bytes_max);
+        let records = self.read_blocking(number, after, records_max, bytes_max);
         let records = records.map_err(|error| StreamError { what: format!("{error}: {}", error.source) })?;
         Ok(Slice { records, is_end: false })
     }

@@ -5,11 +5,13 @@
 mod bucket;
 mod id;
 mod kind;
+mod sequence;
 mod signal;
 mod time;
 
 pub use bucket::{BUCKETS, Bucket, BucketRange};
 pub use id::{BatchId, ContentHash, SpanId, TraceId};
 pub use kind::ErrorKind;
+pub use sequence::{Sequence, SequenceError};
 pub use signal::{PerSignal, Signal};
 pub use time::{NANOS_PER_MS, NANOS_PER_SECOND, ms_to_nanos};

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::codec::Damaged;
 use crate::fetch::{FetchError, get_whole};
+use crate::figures::{Figures, ServiceFigures};
 use crate::group::{GroupError, all_manifests, peek_manifest, stored};
 use crate::keys;
 use crate::manifest::Manifest;
@@ -98,7 +99,7 @@ impl ArchiveError {
 }
 
 /// What a run of the archiver did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Archived {
     /// Plans carried out.
     pub plans: u64,
@@ -108,6 +109,8 @@ pub struct Archived {
     pub bytes: u64,
     /// Rows left out because writing them panics: a fault of this program.
     pub poisoned: u64,
+    /// Requests of each service and minute in those files, before sampling. Of a plan that is carried out twice, twice.
+    pub figures: Vec<ServiceFigures>,
 }
 
 /// Turns sealed outputs into the lake's files.
@@ -198,8 +201,9 @@ impl<S: ObjectStore> Archiver<S> {
 
     async fn carry_out(&self, plan: &Plan, archived: &mut Archived) -> Result<(), ArchiveError> {
         plan.check_writer().map_err(|source| ArchiveError::Plan { key: keys::plan(plan.number), source })?;
+        let mut figures = Figures::default();
         for (number, group) in plan.groups.iter().enumerate() {
-            let built = build::files(self.store.as_ref(), plan, number, group).await?;
+            let built = build::files(self.store.as_ref(), plan, number, group, &mut figures).await?;
             archived.poisoned += built.poisoned;
             for (key, bytes) in built.files {
                 archived.files += 1;
@@ -209,6 +213,7 @@ impl<S: ObjectStore> Archiver<S> {
         }
         self.store.put(&keys::plan_done(plan.number), Bytes::from_static(b"{}")).await?;
         archived.plans += 1;
+        archived.figures.extend(figures.into_list());
         Ok(())
     }
 

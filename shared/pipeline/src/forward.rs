@@ -81,7 +81,7 @@ mod tests {
         };
         let mut bytes = Vec::new();
         items.encode(&mut bytes);
-        let record = Record { sequence: 1, arrival_nanos: 1, bytes: bytes.into() };
+        let record = Record { sequence: 1.into(), arrival_nanos: 1, bytes: bytes.into() };
         let shards = [shard(0, 0, 15), shard(1, 16, 4095)];
         assert!(covers_all(&shards) && !covers_all(&shards[1..]) && !covers_all(&shards[..1]));
         let sides = Misplaced::of(&record, &items, BucketRange { first: 20, last: 25 });

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spanlake_model::BatchId;
+use spanlake_model::{BatchId, Sequence};
 use spanlake_policy::Rules;
 
 use crate::close::{CloseError, ClosePart, close_part, close_shard, next_close, staged_index};
@@ -28,6 +28,7 @@ use crate::stage::{BatchPlan, PlanError, RulesBook, Workspace, fresh_records, pl
 use crate::staged::read_seen_object;
 use crate::world::planned;
 pub use error::GroupError;
+pub use parents::find_shard;
 
 /// How often a swap that another writer won is tried again within a call.
 const SWAP_TRIES: u32 = 8;
@@ -39,7 +40,7 @@ const BATCH_RAW_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug)]
 pub struct Handled {
     /// Every record up to here is in the state.
-    pub watermark: u64,
+    pub watermark: Sequence,
     /// Closes, or parts of closes, that were committed.
     pub closes: u32,
     /// Why closing stopped early, if it did. The intake is not affected; the next call goes on.
@@ -117,9 +118,9 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
     }
 
     /// Commits records, and returns the sequence number up to which all are in the state.
-    async fn take(&mut self, records: &[Record]) -> Result<u64, GroupError> {
+    async fn take(&mut self, records: &[Record]) -> Result<Sequence, GroupError> {
         let last = records.iter().map(|record| record.sequence).max().unwrap_or_default();
-        let mut watermark = 0;
+        let mut watermark = Sequence::ZERO;
         loop {
             let result = self.commit(records).await;
             if result.is_err() {
@@ -171,13 +172,13 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
         Err(GroupError::ManifestLost { shard: shard.clone() })
     }
 
-    async fn commit(&mut self, records: &[Record]) -> Result<u64, GroupError> {
+    async fn commit(&mut self, records: &[Record]) -> Result<Sequence, GroupError> {
         for _ in 0..SWAP_TRIES {
             let manifest = self.manifest().await?.clone();
             let mut fresh = fresh_records(&manifest, records);
             if manifest.closed {
                 // All of it was read before it was closed.
-                return Ok(u64::MAX);
+                return Ok(Sequence::MAX);
             }
             fresh.truncate(prefix_len(manifest.clock, &fresh, &self.settings));
             if fresh.is_empty() {

@@ -8,7 +8,7 @@
 mod answer;
 mod counts;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
@@ -95,7 +95,7 @@ pub struct Ingest<S, C> {
     stream: Arc<S>,
     clock: C,
     settings: IngestSettings,
-    token_hashes: Vec<[u8; 32]>,
+    token_hashes: RwLock<Vec<[u8; 32]>>,
     /// For small requests: as many as were ever prepared at the same time.
     workers: Mutex<Vec<Worker>>,
     /// Held while a large request is prepared.
@@ -133,9 +133,19 @@ pub struct Ready(Result<Prepared, Refusal>);
 impl<S: EventStream, C: Clock> Ingest<S, C> {
     /// Ingest onto `stream`.
     pub fn new(stream: Arc<S>, clock: C, settings: IngestSettings) -> Self {
-        let token_hashes = settings.tokens.iter().map(|token| *blake3::hash(token.as_bytes()).as_bytes()).collect();
+        let token_hashes = RwLock::new(hashes(&settings.tokens));
         let (workers, counts) = (Mutex::new(Vec::new()), Mutex::new(IngestCounts::default()));
         Self { stream, clock, settings, token_hashes, workers, large: Mutex::new(()), counts }
+    }
+
+    /// From now on these tokens admit, and no others. None: everybody is admitted.
+    pub fn set_tokens(&self, tokens: &[String]) {
+        *self.token_hashes.write().unwrap_or_else(PoisonError::into_inner) = hashes(tokens);
+    }
+
+    /// Whether any token is asked for.
+    pub fn has_tokens(&self) -> bool {
+        !self.token_hashes.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Whether a request with this head may send its body.
@@ -263,14 +273,15 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
 
     /// Compares hashes in constant time: neither a token nor how much of it was right shows in the answer's time.
     fn check_token(&self, parts: &Parts) -> Result<(), Refusal> {
-        if self.token_hashes.is_empty() {
+        let known = self.token_hashes.read().unwrap_or_else(PoisonError::into_inner);
+        if known.is_empty() {
             return Ok(());
         }
         let given = parts.headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
         let scheme = given.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
         let token = if scheme { given.get(7..).unwrap_or_default() } else { &[] };
         let hash = *blake3::hash(token.trim_ascii()).as_bytes();
-        let matches = self.token_hashes.iter().fold(0_u8, |matches, known| matches | known.ct_eq(&hash).unwrap_u8());
+        let matches = known.iter().fold(0_u8, |matches, known| matches | known.ct_eq(&hash).unwrap_u8());
         if matches == 1 { Ok(()) } else { Err(Refusal::Token) }
     }
 
@@ -289,6 +300,10 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
     fn count(&self, count: impl FnOnce(&mut IngestCounts)) {
         count(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+fn hashes(tokens: &[String]) -> Vec<[u8; 32]> {
+    tokens.iter().map(|token| *blake3::hash(token.as_bytes()).as_bytes()).collect()
 }
 
 fn compress(compressor: Option<&mut zstd::bulk::Compressor<'static>>, payload: &[u8]) -> Result<Vec<u8>, Refusal> {

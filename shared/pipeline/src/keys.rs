@@ -22,6 +22,10 @@ pub const PLAN: &str = "plan/";
 pub const QUARANTINE: &str = "quarantine/";
 /// Prefix of rules, by version.
 pub const RULES: &str = "rules/";
+/// The configuration that an operator wants.
+pub const RULES_CURRENT: &str = "rules/current.yaml";
+/// Which version of the rules holds.
+pub const RULES_ACTIVE: &str = "rules/active.json";
 /// Prefix of the lake.
 pub const LAKE: &str = "lake/v1/";
 

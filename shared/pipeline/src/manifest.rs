@@ -8,7 +8,7 @@ mod page;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use spanlake_model::BucketRange;
+use spanlake_model::{BucketRange, Sequence};
 use thiserror::Error;
 
 use crate::ledger::Ledger;
@@ -16,7 +16,7 @@ use crate::settings::GroupSettings;
 use page::{Page, PageRef};
 
 /// The format's number; a reader of another number stops.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A staged batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +27,6 @@ pub struct Staged {
     pub bytes: u64,
     /// The length of its index.
     pub index_bytes: u64,
-    /// The first and the last record's sequence numbers.
-    pub sequences: [u64; 2],
     /// The least and the greatest effective arrival of its records, Unix nanoseconds.
     pub arrivals: [i64; 2],
     /// Items that it holds.
@@ -143,6 +141,21 @@ pub struct Closing {
     pub done: (u16, String),
 }
 
+/// Sequence numbers as text: they are larger than numbers of JSON.
+mod decimal {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use spanlake_model::Sequence;
+
+    pub(super) fn serialize<S: Serializer>(sequence: &Sequence, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(sequence)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sequence, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// The manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -166,7 +179,8 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
     /// Every record up to this sequence number is in the state below.
-    pub watermark: u64,
+    #[serde(with = "decimal")]
+    pub watermark: Sequence,
     /// The running maximum of approximate arrivals up to the watermark, Unix nanoseconds.
     pub clock: i64,
     /// Every window that ends here or before is closed.
@@ -227,7 +241,7 @@ impl Manifest {
             born: 0,
             born_mark: 0,
             closed: false,
-            watermark: 0,
+            watermark: Sequence::ZERO,
             clock: 0,
             mark: 0,
             rules: RulesInForce::default(),

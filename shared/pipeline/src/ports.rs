@@ -8,7 +8,7 @@ use std::future::Future;
 use std::ops::Range;
 
 use bytes::Bytes;
-use spanlake_model::{Bucket, BucketRange, ErrorKind};
+use spanlake_model::{Bucket, BucketRange, ErrorKind, Sequence};
 use thiserror::Error;
 
 /// The version of an object, opaque: what a swap compares.
@@ -104,6 +104,19 @@ pub trait ObjectStore: Send + Sync {
     fn delete(&self, listed: &Listed) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// Refuses what is no key, as the port's contract says.
+///
+/// # Errors
+/// [`StoreError::Damaged`].
+pub fn check_key(key: &str) -> Result<(), StoreError> {
+    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._=-".contains(&byte);
+    let part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(in_name);
+    if key.split('/').all(part) {
+        return Ok(());
+    }
+    Err(StoreError::Damaged { key: key.escape_default().to_string(), what: "this is no key".to_owned() })
+}
+
 /// A record for the stream.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
@@ -152,8 +165,8 @@ pub struct StreamError {
 /// A record as it comes from the stream.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Its sequence number: grows along the shard, gaps are normal.
-    pub sequence: u64,
+    /// Its sequence number.
+    pub sequence: Sequence,
     /// Its approximate arrival, Unix nanoseconds, by the stream's clock.
     pub arrival_nanos: i64,
     /// The encoded envelope.
@@ -186,7 +199,7 @@ pub trait EventStream: Send + Sync {
     fn read(
         &self,
         shard: &str,
-        after_sequence: u64,
+        after: Sequence,
         records_max: usize,
         bytes_max: usize,
     ) -> impl Future<Output = Result<Slice, StreamError>> + Send;

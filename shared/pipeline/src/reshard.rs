@@ -59,12 +59,12 @@ fn rules(parents: &[Manifest], born: i64) -> RulesInForce {
 
 #[cfg(test)]
 mod tests {
-    use spanlake_model::BucketRange;
+    use spanlake_model::{BucketRange, Sequence};
 
     use super::*;
 
     fn staged(key: &str, inherited: Option<Inherited>) -> Staged {
-        Staged { key: key.to_owned(), bytes: 1, index_bytes: 1, sequences: [1, 1], arrivals: [1, 2], items: 1, inherited }
+        Staged { key: key.to_owned(), bytes: 1, index_bytes: 1, arrivals: [1, 2], items: 1, inherited }
     }
 
     fn parent(id: &str, first: u16, last: u16, clock: i64, mark: i64, rules: (&str, i64)) -> Manifest {
@@ -87,7 +87,7 @@ mod tests {
         let held: Vec<_> = child.staged.iter().map(|staged| (staged.key.as_str(), staged.inherited.clone().unwrap())).collect();
         let of = |range, mark| Inherited { range, mark };
         assert_eq!(held, [("s1", of([50, 99], 40)), ("s2", of([100, 199], 80))]);
-        assert_eq!((child.clock, child.mark, child.born, child.watermark), (90, 80, 90, 0));
+        assert_eq!((child.clock, child.mark, child.born, child.watermark), (90, 80, 90, Sequence::ZERO));
         let previous = Some(Previous { version: "v1".to_owned(), until: 90 });
         assert_eq!(child.rules, RulesInForce { current: "v2".to_owned(), since: 60, previous });
     }

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spanlake_model::{Signal, TraceId, ms_to_nanos};
+use spanlake_model::{Sequence, Signal, TraceId, ms_to_nanos};
 use spanlake_otlp::payload::{Context, Items as PayloadItems, item_count};
 use spanlake_policy::{MaskedContext, Rules, Scratch};
 use thiserror::Error;
@@ -199,7 +199,7 @@ impl<'a> Stager<'a> {
 
     fn record(&mut self, record: &Record) -> Result<(), PlanError> {
         self.manifest.clock = self.manifest.clock.max(record.arrival_nanos);
-        if self.manifest.watermark == 0 && !self.manifest.parents.is_empty() {
+        if self.manifest.watermark == Sequence::ZERO && !self.manifest.parents.is_empty() {
             self.manifest.born = self.manifest.clock;
         }
         self.manifest.watermark = record.sequence;
@@ -230,7 +230,7 @@ impl<'a> Stager<'a> {
         self.manifest.ledger.quarantined_records += 1;
         let hash = content_hash(&record.bytes);
         let note = serde_json::json!({
-            "shard": self.manifest.shard, "sequence": record.sequence, "arrival_unix_nano": record.arrival_nanos,
+            "shard": self.manifest.shard, "sequence": record.sequence.to_string(), "arrival_unix_nano": record.arrival_nanos,
             "bytes": record.bytes.len(), "blake3_128": hash.to_string(), "reason": reason,
         });
         self.quarantine.push((
@@ -490,7 +490,6 @@ impl<'a> Stager<'a> {
                 key: key.clone(),
                 bytes: bytes.len() as u64,
                 index_bytes,
-                sequences: [first.sequence, last.sequence],
                 arrivals: [first.arrival, last.arrival],
                 items: self.pending,
                 inherited: None,

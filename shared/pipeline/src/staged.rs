@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use spanlake_model::{Signal, SpanId, TraceId};
+use spanlake_model::{Sequence, Signal, SpanId, TraceId};
 
 use crate::codec::{Damaged, Put, Take};
 use crate::object::{Effort, Finished, ObjectIndex, ObjectWriter};
@@ -58,7 +58,7 @@ pub(crate) struct Row {
 /// A record of the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StagedRecord {
-    pub(crate) sequence: u64,
+    pub(crate) sequence: Sequence,
     /// Effective arrival.
     pub(crate) arrival: i64,
     /// Index into [`StagedHeader::rules`].
@@ -231,9 +231,9 @@ fn encode_header(rules: &[String], records: &[StagedRecord], segments: &[(Key, K
         out.bytes(version.as_bytes());
     }
     out.varint(records.len() as u64);
-    let (mut sequence, mut arrival) = (0, 0);
+    let (mut sequence, mut arrival) = (Sequence::ZERO, 0);
     for record in records {
-        out.varint(record.sequence.wrapping_sub(sequence));
+        out.bytes(&record.sequence.wrapping_sub(sequence).to_bytes());
         out.zigzag(record.arrival.wrapping_sub(arrival));
         out.varint(u64::from(record.rules));
         out.varint(u64::from(record.previous_rules));
@@ -269,9 +269,10 @@ impl StagedIndex {
             rules.push(take.str()?.to_owned());
         }
         let mut records = Vec::with_capacity(take.clone().count(4)?);
-        let (mut sequence, mut arrival) = (0_u64, 0_i64);
+        let (mut sequence, mut arrival) = (Sequence::ZERO, 0_i64);
         for _ in 0..take.count(4)? {
-            sequence = sequence.wrapping_add(take.varint()?);
+            let step = Sequence::from_bytes(take.bytes()?).ok_or(Damaged("sequence number out of range"))?;
+            sequence = sequence.wrapping_add(step);
             arrival = arrival.wrapping_add(take.zigzag()?);
             records.push(StagedRecord { sequence, arrival, rules: take.u32()?, previous_rules: take.u32()? });
         }
@@ -404,7 +405,7 @@ mod tests {
             row(2, 8, 0, (150_010, 5)),
             row(2, 7, 1, (10, 150_000)),
         ];
-        let record = |sequence, arrival| StagedRecord { sequence, arrival, rules: 0, previous_rules: 0 };
+        let record = |sequence: u64, arrival| StagedRecord { sequence: sequence.into(), arrival, rules: 0, previous_rules: 0 };
         let mut batch = Batch {
             rules: vec!["r1".into()],
             records: vec![record(7, 100), record(9, 50)],
@@ -416,7 +417,7 @@ mod tests {
         };
         let object = batch.finish().unwrap();
         let index = StagedIndex::read(&object.bytes).unwrap();
-        assert_eq!(index.records[1].sequence, 9);
+        assert_eq!(index.records[1].sequence, Sequence::from(9));
         let mut read = Vec::new();
         for number in 0..index.segments.len() {
             let part =

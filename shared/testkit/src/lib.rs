@@ -15,5 +15,5 @@ pub use contract::object_store_contract;
 pub use otlp::{SpanSpec, logs_request, trace_request};
 pub use rng::Rng;
 pub use scheduler::Scheduler;
-pub use store::{Faults, SimStore, StepCounts, check_key};
+pub use store::{Faults, SimStore, StepCounts};
 pub use stream::{SimClock, SimStream};

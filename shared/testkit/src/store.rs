@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use spanlake_pipeline::ports::{Conditional, ETag, Listed, Object, ObjectStore, StoreError};
+use spanlake_pipeline::ports::{Conditional, ETag, Listed, Object, ObjectStore, StoreError, check_key};
 
 use crate::Rng;
 use crate::scheduler::yield_once;
@@ -208,19 +208,6 @@ impl State {
         }
         if holds(self.objects.get(&key)) { Conditional::Done(self.store(key, bytes)) } else { Conditional::Refused }
     }
-}
-
-/// Refuses what is no key, as the port's contract says.
-///
-/// # Errors
-/// [`StoreError::Damaged`].
-pub fn check_key(key: &str) -> Result<(), StoreError> {
-    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._=-".contains(&byte);
-    let part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(in_name);
-    if key.split('/').all(part) {
-        return Ok(());
-    }
-    Err(StoreError::Damaged { key: key.escape_default().to_string(), what: "this is no key".to_owned() })
 }
 
 impl ObjectStore for SimStore {

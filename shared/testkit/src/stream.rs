@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use spanlake_model::{Bucket, BucketRange};
+use spanlake_model::{Bucket, BucketRange, Sequence};
 use spanlake_pipeline::ports::{AppendError, Clock, EventStream, NewRecord, Record, Shard, Slice, StreamError};
 
 use crate::Rng;
@@ -38,7 +38,8 @@ struct State {
     shards: Vec<Held>,
     /// Lists of open shards, oldest first: the newest is true.
     maps: Vec<Vec<Shard>>,
-    sequence: u64,
+    /// How many records there ever were.
+    records: u64,
     rng: Rng,
     fault_percent: u64,
     stale_percent: u64,
@@ -56,7 +57,7 @@ impl SimStream {
     #[must_use]
     pub fn new(seed: u64, shards: u16, fault_percent: u64) -> Self {
         let (maps, rng) = (Vec::new(), Rng::new(seed));
-        let mut state = State { shards: Vec::new(), maps, sequence: 0, rng, fault_percent, stale_percent: 0, now_nanos: 0 };
+        let mut state = State { shards: Vec::new(), maps, records: 0, rng, fault_percent, stale_percent: 0, now_nanos: 0 };
         for range in BucketRange::even(shards) {
             state.open(range, &[]);
         }
@@ -100,7 +101,7 @@ impl SimStream {
     }
 
     /// Up to `most` records of a shard behind a sequence number, without faults.
-    pub fn records(&self, shard: &str, after: u64, most: usize) -> Vec<Record> {
+    pub fn records(&self, shard: &str, after: Sequence, most: usize) -> Vec<Record> {
         let state = self.state();
         let held = state.shards.iter().find(|held| held.shard.id == shard);
         let records = held.map(|held| held.records.as_slice()).unwrap_or_default();
@@ -131,7 +132,7 @@ impl SimStream {
 
     /// Takes records up to a sequence number away, as the end of their retention does; a closed shard without records
     /// is no longer listed.
-    pub fn trim(&self, shard: &str, up_to: u64) {
+    pub fn trim(&self, shard: &str, up_to: Sequence) {
         let mut state = self.state();
         if let Some(held) = state.shards.iter_mut().find(|held| held.shard.id == shard) {
             held.records.retain(|record| record.sequence > up_to);
@@ -139,9 +140,16 @@ impl SimStream {
         }
     }
 
-    /// The sequence number of the newest record.
-    pub fn last_sequence(&self) -> u64 {
-        self.state().sequence
+    /// The sequence number of the record of this number, counted from 1. As large as Kinesis': they fit no 128 bits.
+    #[must_use]
+    pub fn sequence(record: u64) -> Sequence {
+        let bytes = [&[0x31; 15][..], &record.to_be_bytes()].concat();
+        Sequence::from_bytes(&bytes).unwrap_or_default()
+    }
+
+    /// The sequence number of the newest record; before the first one, that which it follows.
+    pub fn last_sequence(&self) -> Sequence {
+        Self::sequence(self.state().records)
     }
 
     /// The open shards, as they truly are, in order of their ranges.
@@ -186,8 +194,8 @@ impl State {
     }
 
     fn push(&mut self, bucket: Bucket, bytes: bytes::Bytes) {
-        self.sequence += 1;
-        let record = Record { sequence: self.sequence, arrival_nanos: self.now_nanos, bytes };
+        self.records += 1;
+        let record = Record { sequence: SimStream::sequence(self.records), arrival_nanos: self.now_nanos, bytes };
         let owner = self.shards.iter_mut().find(|held| held.is_open && held.shard.range.contains(bucket));
         if let Some(owner) = owner {
             owner.records.push(record);
@@ -236,20 +244,17 @@ impl EventStream for SimStream {
         results
     }
 
-    async fn read(&self, shard: &str, after_sequence: u64, records_max: usize, _bytes_max: usize) -> Result<Slice, StreamError> {
+    async fn read(&self, shard: &str, after: Sequence, records_max: usize, _bytes_max: usize) -> Result<Slice, StreamError> {
         yield_once().await;
         let mut state = self.state();
         state.fails()?;
         let Some(held) = state.shards.iter().find(|held| held.shard.id == shard) else {
             return Ok(Slice { records: Vec::new(), is_end: true });
         };
-        let behind = |record: &&Record| record.sequence > after_sequence;
+        let behind = |record: &&Record| record.sequence > after;
         let records: Vec<Record> = held.records.iter().filter(behind).take(records_max).cloned().collect();
         let is_end = !held.is_open
-            && held
-                .records
-                .last()
-                .is_none_or(|last| records.last().map_or(after_sequence, |read| read.sequence) >= last.sequence);
+            && held.records.last().is_none_or(|last| records.last().map_or(after, |read| read.sequence) >= last.sequence);
         Ok(Slice { records, is_end })
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spanlake_local::{DiskStore, RealDisk, SegmentLog};
+use spanlake_model::Sequence;
 use spanlake_pipeline::archive::Archiver;
 use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::Grouper;
@@ -23,7 +24,7 @@ const PLAN_NANOS: i64 = 120_000_000_000;
 /// A shard's grouper, and how far it has read.
 struct Reader {
     shard: usize,
-    taken: u64,
+    taken: Sequence,
     grouper: Grouper<DiskStore<RealDisk>, SegmentLog<RealDisk>>,
 }
 
@@ -34,7 +35,11 @@ pub(crate) async fn make(input: &Path, out: &Path, config: &str) {
     let store = Arc::new(DiskStore::open(RealDisk, out.to_path_buf()).unwrap());
     // Windows as long as a plan: what is filed is the same, and a day is made in minutes.
     let settings = GroupSettings { window_nanos: PLAN_NANOS, ..GroupSettings::default() };
-    let reader = |(shard, of)| Reader { shard, taken: 0, grouper: pipeline::grouper(&log, &store, of, config, settings.clone()) };
+    let reader = |(shard, of)| Reader {
+        shard,
+        taken: Sequence::ZERO,
+        grouper: pipeline::grouper(&log, &store, of, config, settings.clone()),
+    };
     let mut readers: Vec<Reader> = log.shards().into_iter().enumerate().map(reader).collect();
     let mut archiver = Archiver::new(Arc::clone(&store), FILE_BYTES_MAX);
     let (mut files, mut bytes) = (0, 0);
@@ -61,7 +66,7 @@ async fn read(mut reader: Reader, log: Arc<SegmentLog<RealDisk>>, begun: i64, is
     reader.taken = records.last().map_or(reader.taken, |record| record.sequence);
     if is_last {
         let arrival_nanos = begun + 3 * PLAN_NANOS;
-        records.push(Record { sequence: reader.taken + 1, arrival_nanos, bytes: heartbeat("").into() });
+        records.push(Record { sequence: reader.taken.wrapping_add(1.into()), arrival_nanos, bytes: heartbeat("").into() });
     }
     pipeline::take(&mut reader.grouper, records).await;
     reader

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::Request;
 use spanlake_local::{DiskStore, RealDisk, SegmentLog, SystemClock};
+use spanlake_model::Sequence;
 use spanlake_pipeline::archive::{Archived, Archiver};
 use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::Grouper;
@@ -73,7 +74,7 @@ pub(crate) fn grouper(
 /// Groups what is on the log as if it had come over a minute, and closes every window.
 pub(crate) async fn group(log: &Log, store: &Store, config: &str) {
     for (number, shard) in log.shards().into_iter().enumerate() {
-        let records = log.read_blocking(number, 0, usize::MAX, usize::MAX).unwrap();
+        let records = log.read_blocking(number, Sequence::ZERO, usize::MAX, usize::MAX).unwrap();
         take(&mut grouper(log, store, shard, config, GroupSettings::default()), spread(records, BEGUN_NANOS, SPREAD_NANOS)).await;
     }
 }
@@ -92,7 +93,7 @@ pub(crate) async fn archive(store: Store) -> Archived {
 
 /// Records as if they had come from `begun` on, evenly, and a heartbeat long after them.
 fn spread(mut records: Vec<Record>, begun: i64, nanos: i64) -> Vec<Record> {
-    let sequence = records.last().unwrap().sequence + 1;
+    let sequence = records.last().unwrap().sequence.wrapping_add(1.into());
     stamp(&mut records, begun, nanos);
     records.push(Record { sequence, arrival_nanos: begun + nanos + 60_000_000_000, bytes: heartbeat("").into() });
     records

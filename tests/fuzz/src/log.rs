@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use flate2::Crc;
 use spanlake_local::{Disk, DiskFile, Floor, LogOptions, ModelDisk, SegmentLog, look};
+use spanlake_model::Sequence;
 
 use super::draw::Draw;
 use super::used;
@@ -75,10 +76,10 @@ fn options() -> LogOptions {
 }
 
 /// Every record: shard, sequence, arrival and bytes.
-fn records(log: &SegmentLog<ModelDisk>) -> Vec<(usize, u64, i64, Vec<u8>)> {
+fn records(log: &SegmentLog<ModelDisk>) -> Vec<(usize, Sequence, i64, Vec<u8>)> {
     let mut all = Vec::new();
     for shard in 0..usize::from(SHARDS) {
-        let records = log.read_blocking(shard, 0, usize::MAX, usize::MAX).unwrap();
+        let records = log.read_blocking(shard, Sequence::ZERO, usize::MAX, usize::MAX).unwrap();
         all.extend(records.into_iter().map(|record| (shard, record.sequence, record.arrival_nanos, record.bytes.to_vec())));
     }
     all
@@ -103,13 +104,13 @@ pub fn log(data: &[u8]) {
     }
     let folder = PathBuf::from(FOLDER);
     let mut seen = 0_u64;
-    used(look(&disk, &folder, 0, |_| seen += 1));
+    used(look(&disk, &folder, Sequence::ZERO, |_| seen += 1));
     let Ok(log) = SegmentLog::open_to_read(disk.clone(), folder.clone(), options()) else { return };
     let before = records(&log);
     assert!(log.report().damaged >= log.report().damages.len() as u64);
     drop(log);
     let log = SegmentLog::open_to_read(disk, folder, options()).unwrap();
     assert_eq!(records(&log), before, "another start shows other records");
-    let everything = [u64::MAX; SHARDS as usize];
+    let everything = [Sequence::MAX; SHARDS as usize];
     log.trim(&everything).unwrap();
 }

@@ -154,16 +154,16 @@ pub fn decisions(data: &[u8]) {
     data_object(&["decisions/"], data);
 }
 
-const MANIFEST: &str = r#"{"format":2,"shard":"s","range":[#,#],"parents":["p"],"born":#,"born_mark":#,"closed":true,
-"watermark":#,"clock":#,"mark":#,"rules":{"current":"c","since":#,"previous":{"version":"v","until":#}},"staged":[{"key":
-"staged/1","bytes":#,"index_bytes":#,"sequences":[#,#],"arrivals":[#,#],"items":#,"inherited":{"range":[#,#],"mark":#}}],
+const MANIFEST: &str = r##"{"format":3,"shard":"s","range":[#,#],"parents":["p"],"born":#,"born_mark":#,"closed":true,
+"watermark":"#","clock":#,"mark":#,"rules":{"current":"c","since":#,"previous":{"version":"v","until":#}},"staged":[{"key":
+"staged/1","bytes":#,"index_bytes":#,"arrivals":[#,#],"items":#,"inherited":{"range":[#,#],"mark":#}}],
 "seen":[{"key":"seen/1","bytes":#,"index_bytes":#,"until":#,"at_least":#}],"decisions":[{"key":"decisions/1","bytes":#,
 "index_bytes":#,"end":#}],"sealed":[{"number":#,"key":"sealed/1","bytes":#,"raw_bytes":#,"window_start":#,"decisions":
 "decisions/1"},{"number":#,"key":"sealed/2","bytes":#,"raw_bytes":#,"window_start":#}],"sealed_last":#,"closing":{"end":#,
 "done":[#,"00"]},"ledger":{"traces":{"committed":#,"kept":#,"sampled_out":#,"dropped":{"a":#,"b":#},"pending":#,
 "duplicates":#},"logs":{"committed":#,"kept":#,"sampled_out":#,"pending":#,"duplicates":#},"metrics":{"committed":#,"kept":#,
 "sampled_out":#,"pending":#,"duplicates":#},"quarantined_records":#,"masked":{"r":#}},"paged":{"key":"page/1","alive":
-[[[#,#]],[],[],[]]}}"#;
+[[[#,#]],[],[],[]]}}"##;
 
 const PLAN: &str = r#"{"format":1,"writer":1,"number":#,"positions":{"s":#,"t":#},"groups":[{"hour":#,"inputs":[{"shard":
 "s","number":#,"key":"sealed/1","decisions":"decisions/1"},{"shard":"t","number":#,"key":"sealed/2"}]},{"hour":#,

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use spanlake_model::NANOS_PER_SECOND;
 use spanlake_pipeline::keys;
-use spanlake_pipeline::ports::{Conditional, ETag, Listed, Object, ObjectStore, StoreError};
-use spanlake_testkit::check_key;
+use spanlake_pipeline::ports::{Conditional, ETag, Listed, Object, ObjectStore, StoreError, check_key};
 
 use crate::journal::{Call, Fault, Journal};
 

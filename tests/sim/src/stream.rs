@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spanlake_model::NANOS_PER_SECOND;
+use spanlake_model::{NANOS_PER_SECOND, Sequence};
 use spanlake_pipeline::ports::{AppendError, Clock, EventStream, NewRecord, Shard, Slice, StreamError};
 use spanlake_testkit::SimStream;
 
@@ -26,7 +26,7 @@ struct Notes {
     arrivals: Vec<Arrival>,
     late: Vec<(i64, Writer, NewRecord)>,
     /// Who stored the record of a sequence number.
-    writers: BTreeMap<u64, Writer>,
+    writers: BTreeMap<Sequence, Writer>,
 }
 
 /// The stream.
@@ -67,7 +67,7 @@ impl Stream {
 
     /// The retention of records ends up to a sequence number, read or not; returns the callers of ingest whose records
     /// were not, which are those behind `read`. It ends before a record of another role: nobody could say what is in it.
-    pub(crate) fn expire(&self, shard: &str, read: u64, up_to: u64) -> Vec<u64> {
+    pub(crate) fn expire(&self, shard: &str, read: Sequence, up_to: Sequence) -> Vec<u64> {
         let (mut callers, mut last) = (Vec::new(), read);
         let notes = self.notes();
         for record in self.inner.records(shard, read, usize::MAX).iter().take_while(|record| record.sequence <= up_to) {
@@ -152,9 +152,9 @@ impl EventStream for Stream {
         results
     }
 
-    async fn read(&self, shard: &str, after_sequence: u64, records_max: usize, bytes_max: usize) -> Result<Slice, StreamError> {
+    async fn read(&self, shard: &str, after: Sequence, records_max: usize, bytes_max: usize) -> Result<Slice, StreamError> {
         self.read_step("read").await?;
-        block_on(self.inner.read(shard, after_sequence, records_max, bytes_max))
+        block_on(self.inner.read(shard, after, records_max, bytes_max))
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Request;
-use spanlake_model::Bucket;
+use spanlake_model::{Bucket, Sequence};
 use spanlake_pipeline::archive::{ArchiveError, Archiver};
 use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::{GroupError, Grouper, peek_manifest};
@@ -76,7 +76,7 @@ pub(crate) struct World {
     attempts: BTreeMap<u64, usize>,
     under_way: BTreeMap<u64, Attempt>,
     answers: Rc<RefCell<Vec<(u64, u16, i64)>>>,
-    checkpoints: Rc<RefCell<BTreeMap<String, u64>>>,
+    checkpoints: Rc<RefCell<BTreeMap<String, Sequence>>>,
     /// Shards of which a round of heartbeats without a fault has heard.
     known_shards: Rc<RefCell<BTreeSet<String>>>,
     groupers: Rc<RefCell<BTreeMap<String, Vec<TheGrouper>>>>,
@@ -262,7 +262,7 @@ impl World {
         for shard in self.stream.inner.all_shards() {
             if self.known_shards.borrow().contains(&shard.id) {
                 let found = block_on(peek_manifest(&Quiet(&self.store), &shard.id));
-                let watermark = found.ok().flatten().map_or(0, |(manifest, _)| manifest.watermark);
+                let watermark = found.ok().flatten().map_or(Sequence::ZERO, |(manifest, _)| manifest.watermark);
                 self.stream.inner.trim(&shard.id, watermark);
                 if self.rng.chance(self.mix.expire_percent) {
                     self.expire(&shard.id, watermark);
@@ -427,7 +427,9 @@ impl World {
             return self.stream.inner.records(shard, checkpoint, most);
         }
         self.journal.happened("records are delivered again");
-        let from = checkpoint.saturating_sub(self.rng.below(200));
+        let back = self.rng.below(200);
+        let is_behind = checkpoint > SimStream::sequence(back);
+        let from = if is_behind { checkpoint.wrapping_sub(back.into()) } else { Sequence::ZERO };
         let mut records = self.stream.inner.records(shard, from, most);
         if records.last().is_some_and(|last| last.sequence <= checkpoint) && self.rng.chance(50) {
             records.reverse();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::Request;
 use spanlake_local::{Disk, DiskFile, DiskStore, Faults, Floor, LogOptions, ModelDisk, SegmentLog, SystemClock};
-use spanlake_model::{NANOS_PER_SECOND, TraceId};
+use spanlake_model::{NANOS_PER_SECOND, Sequence, TraceId};
 use spanlake_pipeline::archive::Archiver;
 use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::Grouper;
@@ -57,7 +57,7 @@ async fn life(disk: &ModelDisk, seconds: u64, serial: &mut u32) -> Option<()> {
     let rules = Arc::new(rules(SEED).unwrap());
     let store = Arc::new(DiskStore::open(disk.clone(), PathBuf::from("/data")).ok()?);
     let known = overview(store.as_ref()).await.ok()?;
-    let sequence = known.manifests.iter().map(|manifest| manifest.watermark).max().unwrap_or_default();
+    let sequence = known.manifests.iter().map(|manifest| manifest.watermark).max().and_then(Sequence::to_u64).unwrap_or_default();
     let arrival_nanos = known.manifests.iter().map(|manifest| manifest.clock).max().unwrap_or_default();
     let wall = WALL_NANOS + i64::try_from(seconds).unwrap() * NANOS_PER_SECOND;
     let mut options = LogOptions::new(1, Floor { sequence, arrival_nanos }, wall);

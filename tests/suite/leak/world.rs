@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use spanlake_model::{NANOS_PER_SECOND, Signal};
+use spanlake_model::{NANOS_PER_SECOND, Sequence, Signal};
 use spanlake_pipeline::archive::Archiver;
 use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::Grouper;
@@ -31,7 +31,7 @@ pub(super) struct World {
     pub(super) leaks: Vec<String>,
     ingest: Ingest<SimStream, SimClock>,
     rules: Arc<Rules>,
-    groupers: BTreeMap<String, (Grouper<SimStore, SimStream>, u64)>,
+    groupers: BTreeMap<String, (Grouper<SimStore, SimStream>, Sequence)>,
     archiver: Archiver<SimStore>,
     searched: BTreeMap<String, Bytes>,
     now: i64,
@@ -77,7 +77,7 @@ impl World {
     pub(super) fn record(&mut self, signal: Signal, body: impl Into<Bytes>) -> Bytes {
         assert_eq!(self.post(signal, body), 200);
         let shard = self.stream.all_shards().remove(0);
-        self.stream.records(&shard.id, 0, 1).remove(0).bytes
+        self.stream.records(&shard.id, Sequence::ZERO, 1).remove(0).bytes
     }
 
     /// Time goes on; everything on the stream is grouped, what is due is decided and archived, and all of it searched.
@@ -94,7 +94,7 @@ impl World {
             let (grouper, watermark) = self.groupers.entry(shard.id.clone()).or_insert_with(|| {
                 let compile = Arc::new(|text: &str| rules(text).map(Arc::new));
                 let (store, stream, settings) = (Arc::clone(store), Arc::clone(stream), GroupSettings::default());
-                (Grouper::new(store, stream, shard.clone(), settings, Arc::clone(default), compile), 0)
+                (Grouper::new(store, stream, shard.clone(), settings, Arc::clone(default), compile), Sequence::ZERO)
             });
             let records = stream.records(&shard.id, *watermark, usize::MAX);
             match block_on(grouper.handle(&records)) {

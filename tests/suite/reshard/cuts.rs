@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spanlake_model::{Signal, TraceId};
+use spanlake_model::{Sequence, Signal, TraceId};
 use spanlake_pipeline::ledger::Ledger;
 use spanlake_pipeline::ports::Shard;
 use spanlake_testkit::{Faults, Rng, SimStore, logs_request, trace_request};
@@ -82,7 +82,7 @@ fn read(scene: &mut Scene, rng: &mut Rng, whole: bool) -> Outcome {
     if !whole {
         for _ in 0..rng.below(25) {
             let id = &all[rng.index(all.len())].id;
-            let records = scene.stream.records(id, 0, 1 + rng.index(20));
+            let records = scene.stream.records(id, Sequence::ZERO, 1 + rng.index(20));
             assert!(block_on(scene.cold(id).handle(&records)).unwrap().close_error.is_none());
         }
     }

@@ -1,6 +1,6 @@
 //! Stale lists of shards: parts on a shard that does not own them.
 
-use spanlake_model::{Bucket, Signal, TraceId};
+use spanlake_model::{Bucket, Sequence, Signal, TraceId};
 use spanlake_pipeline::envelope::Envelope;
 use spanlake_testkit::trace_request;
 
@@ -25,7 +25,7 @@ fn split() -> (Scene, [TraceId; 2], Vec<u8>) {
 
 /// How many records with items lie on the open shard of this place.
 fn records(scene: &Scene, place: usize) -> usize {
-    let records = scene.stream.records(&scene.open()[place].id, 0, usize::MAX);
+    let records = scene.stream.records(&scene.open()[place].id, Sequence::ZERO, usize::MAX);
     records.iter().filter(|record| matches!(Envelope::decode(&record.bytes), Ok(Envelope::Items(_)))).count()
 }
 
@@ -150,10 +150,10 @@ fn a_record_that_cannot_be_read_costs_only_what_of_it_is_the_shards_own() {
     let (scene, [low, high], body) = split();
     scene.at_ms(2_000);
     scene.post(Signal::Traces, body);
-    let mut damaged = scene.stream.records(&scene.open()[0].id, 0, 1).remove(0).bytes.to_vec();
+    let mut damaged = scene.stream.records(&scene.open()[0].id, Sequence::ZERO, 1).remove(0).bytes.to_vec();
     let end = damaged.len() - 1;
     damaged.truncate(end);
-    scene.stream.trim(&scene.open()[0].id, u64::MAX);
+    scene.stream.trim(&scene.open()[0].id, Sequence::MAX);
     scene.stream.push(0, damaged);
     scene.tell(None);
     scene.send(&[fine(low, 5), error(low, 6), error(high, 6)]);
@@ -173,7 +173,7 @@ fn nothing_is_committed_before_every_misplaced_part_is_on_the_stream() {
     // The stream lists only a half of its buckets: an owner is unknown.
     scene.tell(Some(scene.open().into_iter().take(1).collect()));
     assert!(scene.try_group(&forwarder).is_err());
-    assert_eq!((scene.manifest(&forwarder).watermark, records(&scene, 1)), (0, 0));
+    assert_eq!((scene.manifest(&forwarder).watermark, records(&scene, 1)), (Sequence::ZERO, 0));
     scene.tell(None);
     scene.settle(20_000);
     assert_eq!((scene.kept(low), scene.kept(high)), (1, 1));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::Request;
-use spanlake_model::{Bucket, NANOS_PER_SECOND, Signal, SpanId, TraceId};
+use spanlake_model::{Bucket, NANOS_PER_SECOND, Sequence, Signal, SpanId, TraceId};
 use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::{GroupError, Grouper, Handled, all_manifests};
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
@@ -44,7 +44,7 @@ impl EventStream for Told {
         self.stream.append(records).await
     }
 
-    async fn read(&self, shard: &str, after: u64, records_max: usize, bytes_max: usize) -> Result<Slice, StreamError> {
+    async fn read(&self, shard: &str, after: Sequence, records_max: usize, bytes_max: usize) -> Result<Slice, StreamError> {
         self.stream.read(shard, after, records_max, bytes_max).await
     }
 }
@@ -123,7 +123,7 @@ impl Scene {
 
     /// Gives a cold grouper all records of its shard.
     pub(super) fn try_group(&self, id: &str) -> Result<Handled, GroupError> {
-        let records = self.stream.records(id, 0, usize::MAX);
+        let records = self.stream.records(id, Sequence::ZERO, usize::MAX);
         block_on(self.cold(id).handle(&records))
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
+use spanlake_model::Sequence;
 
 use super::entry::HEADER_BYTES;
 use super::folder;
@@ -16,7 +17,7 @@ pub struct Seen {
     /// Its shard, by number.
     pub shard: usize,
     /// Its sequence number.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// Its arrival stamp, Unix nanoseconds.
     pub arrival_nanos: i64,
     /// Its bytes. **No rule has masked them.**
@@ -26,7 +27,8 @@ pub struct Seen {
 }
 
 /// Shows every record from a sequence number on, of all shards, in order. A last write under way may be missing.
-pub fn look<D: Disk>(disk: &D, folder: &Path, from_sequence: u64, mut show: impl FnMut(Seen)) -> io::Result<()> {
+pub fn look<D: Disk>(disk: &D, folder: &Path, from: Sequence, mut show: impl FnMut(Seen)) -> io::Result<()> {
+    let from_sequence = super::position(from);
     let (marker, _) = folder::describe(disk, folder)?;
     let segments = folder::segments(disk, folder)?;
     let firsts = segments.iter().enumerate().filter(|(number, _)| {
@@ -51,7 +53,7 @@ pub fn look<D: Disk>(disk: &D, folder: &Path, from_sequence: u64, mut show: impl
             let record = file.read_at(found.offset + HEADER_BYTES as u64, header.record_bytes as usize)?;
             show(Seen {
                 shard: header.shard.into(),
-                sequence: header.sequence,
+                sequence: header.sequence.into(),
                 arrival_nanos: header.arrival_nanos,
                 bytes: record.into(),
                 is_whole,

@@ -44,7 +44,7 @@ fn append(log: &SegmentLog<ModelDisk>, shard: usize, bytes: &str) -> Result<(), 
 }
 
 fn texts(log: &SegmentLog<ModelDisk>, shard: usize) -> Vec<String> {
-    let records = log.read_blocking(shard, 0, usize::MAX, usize::MAX).unwrap();
+    let records = log.read_blocking(shard, 0.into(), usize::MAX, usize::MAX).unwrap();
     records.into_iter().map(|record| String::from_utf8(record.bytes.to_vec()).unwrap()).collect()
 }
 
@@ -67,11 +67,11 @@ fn records_come_back_by_shard_in_order() {
         assert_eq!(texts(log, 9), [""; 0]);
     };
     check(&log);
-    let first = log.read_blocking(0, 0, 1, usize::MAX).unwrap();
-    assert_eq!((first.len(), first[0].sequence), (1, 1));
+    let first = log.read_blocking(0, 0.into(), 1, usize::MAX).unwrap();
+    assert_eq!((first.len(), first[0].sequence), (1, 1.into()));
     assert_eq!(log.read_blocking(0, first[0].sequence, 9, 1).unwrap().len(), 2, "an empty record fits");
-    assert_eq!(log.read_blocking(2, 0, 9, 0).unwrap().len(), 1, "there is always progress");
-    assert_eq!(log.lag(0, 1), Lag { records: 2, bytes: 1, oldest_age_nanos: 0 });
+    assert_eq!(log.read_blocking(2, 0.into(), 9, 0).unwrap().len(), 1, "there is always progress");
+    assert_eq!(log.lag(0, 1.into()), Lag { records: 2, bytes: 1, oldest_age_nanos: 0 });
     drop(log);
     check(&open(&disk, options(3)));
 }
@@ -85,9 +85,9 @@ fn the_real_disk_keeps_records_over_a_restart() {
     assert_eq!(wait_for(log.append(vec![record])), [Ok(())]);
     drop(log);
     let log = SegmentLog::open(RealDisk, folder.path().join("stream"), options()).unwrap();
-    assert_eq!(log.read_blocking(1, 0, 9, 9).unwrap()[0].bytes, vec![7; RECORD_BYTES_MAX]);
+    assert_eq!(log.read_blocking(1, 0.into(), 9, 9).unwrap()[0].bytes, vec![7; RECORD_BYTES_MAX]);
     assert_eq!(log.report(), LogReport::default());
-    assert!(log.trim(&[0, 1]).unwrap() > 1 << 20);
+    assert!(log.trim(&[0.into(), 1.into()]).unwrap() > 1 << 20);
 }
 
 #[test]
@@ -131,10 +131,12 @@ fn work(disk: &ModelDisk, sizes: &[u8]) -> Sure {
             sure.texts.push((shard, text));
         }
         if size % 7 == 0 {
-            let consumed =
-                log.read_blocking(0, 0, 2, usize::MAX).ok().and_then(|records| records.last().map(|last| last.sequence));
+            let consumed = log
+                .read_blocking(0, 0.into(), 2, usize::MAX)
+                .ok()
+                .and_then(|records| records.last().and_then(|last| last.sequence.to_u64()));
             sure.trimmed = sure.trimmed.max(consumed.unwrap_or(0));
-            drop(log.trim(&[sure.trimmed, sure.trimmed]));
+            drop(log.trim(&[sure.trimmed.into(), sure.trimmed.into()]));
         }
     }
     sure
@@ -145,10 +147,10 @@ fn check_survivors(sure: &Sure, log: &SegmentLog<ModelDisk>) {
     let mut found = BTreeMap::new();
     let (mut sequence_max, mut arrival_max) = (sure.trimmed, 0);
     for shard in 0..2 {
-        let records = log.read_blocking(shard, 0, usize::MAX, usize::MAX).unwrap();
+        let records = log.read_blocking(shard, 0.into(), usize::MAX, usize::MAX).unwrap();
         assert!(records.is_sorted_by(|one, next| one.sequence < next.sequence && one.arrival_nanos <= next.arrival_nanos));
         for record in records {
-            sequence_max = sequence_max.max(record.sequence);
+            sequence_max = sequence_max.max(record.sequence.to_u64().unwrap());
             arrival_max = arrival_max.max(record.arrival_nanos);
             let text = String::from_utf8(record.bytes.to_vec()).unwrap();
             assert_eq!(found.insert(text, (shard, record.sequence)), None, "twice");
@@ -161,7 +163,7 @@ fn check_survivors(sure: &Sure, log: &SegmentLog<ModelDisk>) {
     }
     assert_eq!(log.report().damaged, 0);
     append(log, 1, "next").unwrap();
-    let next = log.read_blocking(1, sequence_max, 9, usize::MAX).unwrap();
+    let next = log.read_blocking(1, sequence_max.into(), 9, usize::MAX).unwrap();
     assert_eq!(next.len(), 1, "a new sequence number lies above all that were seen");
     assert!(next[0].arrival_nanos >= arrival_max);
 }
@@ -388,8 +390,8 @@ fn numbers_and_stamps_never_go_back() {
     let floor = Floor { sequence: 77, arrival_nanos: 9_000_000 };
     let log = open(&disk, LogOptions { floor, ..options(1) });
     append(&log, 0, "three").unwrap();
-    let records = log.read_blocking(0, 0, 9, 99).unwrap();
-    let stamps: Vec<_> = records.iter().map(|record| (record.sequence, record.arrival_nanos)).collect();
+    let records = log.read_blocking(0, 0.into(), 9, 99).unwrap();
+    let stamps: Vec<_> = records.iter().map(|record| (record.sequence.to_u64().unwrap(), record.arrival_nanos)).collect();
     assert_eq!(stamps, [(1, 2_001_000), (2, 2_001_000), (78, 9_000_000)]);
 }
 
@@ -402,18 +404,18 @@ fn consumed_segments_go_and_old_ones_do_not_linger() {
         append(&log, shard, &text.repeat(40)).unwrap();
     }
     assert_eq!(segment_files(&disk).len(), 3);
-    assert_eq!(log.trim(&[3, 0]).unwrap(), 0, "the other shard needs the first segment");
-    assert!(log.trim(&[4, 2]).unwrap() > 0);
+    assert_eq!(log.trim(&[3.into(), 0.into()]).unwrap(), 0, "the other shard needs the first segment");
+    assert!(log.trim(&[4.into(), 2.into()]).unwrap() > 0);
     assert_eq!(segment_files(&disk).len(), 1);
     assert_eq!((texts(&log, 0).len(), texts(&log, 1).len()), (0, 1));
-    assert_eq!(log.trim(&[4, 5]).unwrap(), 0, "still being written");
+    assert_eq!(log.trim(&[4.into(), 5.into()]).unwrap(), 0, "still being written");
     now_ms.store(60_000, Ordering::Relaxed);
-    assert!(log.trim(&[4, 5]).unwrap() > 0);
+    assert!(log.trim(&[4.into(), 5.into()]).unwrap() > 0);
     assert_eq!((segment_files(&disk).len(), log.bytes()), (0, 0));
     append(&log, 0, "next").unwrap();
-    assert_eq!(log.read_blocking(0, 0, 9, 9).unwrap()[0].sequence, 6);
-    assert_eq!(log.trim_all(&[5, 5]).unwrap(), 0, "not consumed");
-    assert!(log.trim_all(&[6, 5]).unwrap() > 0, "a stop waits for no age");
+    assert_eq!(log.read_blocking(0, 0.into(), 9, 9).unwrap()[0].sequence, 6.into());
+    assert_eq!(log.trim_all(&[5.into(), 5.into()]).unwrap(), 0, "not consumed");
+    assert!(log.trim_all(&[6.into(), 5.into()]).unwrap() > 0, "a stop waits for no age");
     assert_eq!((segment_files(&disk).len(), log.bytes()), (0, 0));
 }
 
@@ -436,7 +438,7 @@ fn a_record_that_is_no_record_does_not_cost_its_neighbours() {
     let record = |shard, bytes| NewRecord { bucket: of(&log, shard), bytes: Bytes::from(vec![0; bytes]) };
     let results = wait_for(log.append(vec![record(0, 1), record(1, (1 << 20) + 1), record(1, 5)]));
     assert!(matches!(&results[..], [Ok(()), Err(AppendError::Unavailable { .. }), Ok(())]));
-    assert_eq!((log.lag(0, 0).records, log.lag(1, 0).records), (1, 1));
+    assert_eq!((log.lag(0, 0.into()).records, log.lag(1, 0.into()).records), (1, 1));
 }
 
 #[test]
@@ -447,7 +449,7 @@ fn of_records_of_which_one_is_throttled_none_is_taken() {
     let throttled = Err(AppendError::Throttled { retry_after_ms: 500 });
     let results = wait_for(log.append(vec![record(1, 5), record(0, 1 << 20), record(1, 5)]));
     assert_eq!(results, [throttled.clone(), throttled.clone(), throttled]);
-    assert_eq!((log.lag(0, 0).records, log.lag(1, 0).records), (1, 1));
+    assert_eq!((log.lag(0, 0.into()).records, log.lag(1, 0.into()).records), (1, 1));
     // What was refused has used up nothing: both shards take all that is left to them.
     assert_eq!(wait_for(log.append(vec![record(0, 1 << 19), record(1, (1 << 20) - 1)])), [Ok(()), Ok(())]);
 }
@@ -456,16 +458,16 @@ fn of_records_of_which_one_is_throttled_none_is_taken() {
 fn a_reader_is_woken_by_a_record_of_its_shard() {
     let log = open(&ModelDisk::new(), options(2));
     let mut context = Context::from_waker(Waker::noop());
-    let mut first = Box::pin(log.wait(0, 0));
-    let mut other = Box::pin(log.wait(1, 0));
-    let mut none = Box::pin(log.wait(7, 0));
+    let mut first = Box::pin(log.wait(0, 0.into()));
+    let mut other = Box::pin(log.wait(1, 0.into()));
+    let mut none = Box::pin(log.wait(7, 0.into()));
     assert!(first.as_mut().poll(&mut context).is_pending());
     append(&log, 0, "x").unwrap();
     wait_for(first);
     assert!(other.as_mut().poll(&mut context).is_pending());
     assert!(none.as_mut().poll(&mut context).is_pending());
-    assert!(Box::pin(log.wait(0, 0)).as_mut().poll(&mut context).is_ready());
-    assert!(Box::pin(log.wait(0, 1)).as_mut().poll(&mut context).is_pending());
+    assert!(Box::pin(log.wait(0, 0.into())).as_mut().poll(&mut context).is_ready());
+    assert!(Box::pin(log.wait(0, 1.into())).as_mut().poll(&mut context).is_pending());
 }
 
 #[test]
@@ -479,9 +481,12 @@ fn a_look_shows_what_is_there_and_changes_nothing() {
     let last = segment_files(&disk).pop().unwrap();
     disk.open(&last).unwrap().append(b"torn").unwrap();
     let before = disk.changes();
-    let seen = |from| {
+    let seen = |from: u64| {
         let mut seen = Vec::new();
-        look(&disk, Path::new(FOLDER), from, |record| seen.push((record.shard, record.sequence, record.bytes[0]))).unwrap();
+        look(&disk, Path::new(FOLDER), from.into(), |record| {
+            seen.push((record.shard, record.sequence.to_u64().unwrap(), record.bytes[0]));
+        })
+        .unwrap();
         seen
     };
     assert_eq!(seen(0), [(0, 1, b'a'), (1, 2, b'b'), (0, 3, b'c'), (1, 4, b'd')]);
@@ -489,6 +494,6 @@ fn a_look_shows_what_is_there_and_changes_nothing() {
     assert_eq!(seen(4), [(1, 4, b'd')]);
     assert_eq!(seen(5), []);
     assert_eq!(disk.changes(), before);
-    log.trim(&[3, 2]).unwrap();
+    log.trim(&[3.into(), 2.into()]).unwrap();
     assert_eq!(seen(0), [(0, 3, b'c'), (1, 4, b'd')]);
 }

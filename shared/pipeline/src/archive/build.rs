@@ -14,6 +14,7 @@ use super::{ArchiveError, FileGroup, Plan};
 use crate::codec::Damaged;
 use crate::decided::{Decided, DecidedIndex};
 use crate::fetch::get_whole;
+use crate::figures::Figures;
 use crate::ports::ObjectStore;
 use crate::red::{RedCell, RedKey};
 use crate::sealed::{GroupHead, Sealed, SealedItem};
@@ -33,14 +34,16 @@ pub(super) struct Files {
     pub(super) poisoned: u64,
 }
 
-/// The files of group `number` of a plan.
+/// The files of group `number` of a plan; adds what services answered to `figures`.
 pub(super) async fn files<S: ObjectStore>(
     store: &S,
     plan: &Plan,
     number: usize,
     group: &FileGroup,
+    figures: &mut Figures,
 ) -> Result<Files, ArchiveError> {
     let inputs = read(store, group).await?;
+    inputs.sealed.iter().flat_map(|sealed| &sealed.red).for_each(|(key, cell)| figures.add(key, cell));
     let plan_number = plan.number.to_string();
     let pairs = [("spanlake.plan", plan_number.as_str())];
     let mut poisoned = 0;

@@ -77,9 +77,9 @@ pub enum GroupError {
         /// The parent's id.
         shard: String,
     },
-    /// A parent of which nothing is known.
-    #[error("nothing is known of shard {shard}, a parent: the stream does not list it, and its lineage was never saved")]
-    UnknownParent {
+    /// A shard, perhaps a parent, of which nothing is known.
+    #[error("nothing is known of shard {shard}: the stream does not list it, and its lineage was never saved")]
+    UnknownShard {
         /// The parent's id.
         shard: String,
     },
@@ -99,7 +99,7 @@ impl GroupError {
             | Self::ManifestLost { .. }
             | Self::Plan { .. }
             | Self::Rules { .. }
-            | Self::UnknownParent { .. } => ErrorKind::BadData,
+            | Self::UnknownShard { .. } => ErrorKind::BadData,
             Self::Contended { .. } | Self::Stream(_) | Self::Forward(_) | Self::Gap | Self::ParentOpen { .. } => {
                 ErrorKind::Unavailable
             }

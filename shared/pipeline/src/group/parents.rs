@@ -21,6 +21,21 @@ const READ_BYTES_MAX: usize = 2 << 20;
 /// What a future of `Grouper::ended` is: it calls itself for the parents.
 type Ended<'a> = Pin<Box<dyn Future<Output = Result<Manifest, GroupError>> + Send + 'a>>;
 
+/// What is known of a shard by its id alone: for who is given records of a shard, or is a child of it.
+///
+/// # Errors
+/// [`GroupError::UnknownShard`] if nobody knows it.
+pub async fn find_shard<S: ObjectStore, E: EventStream>(store: &S, stream: &E, id: &str) -> Result<Shard, GroupError> {
+    if let Some((manifest, _)) = peek_manifest(store, id).await? {
+        return Ok(Shard { id: id.to_owned(), range: manifest.buckets(), parents: manifest.parents });
+    }
+    if let Some(saved) = lineage::saved(store, id).await? {
+        return Ok(saved);
+    }
+    let listed = stream.list().await?.into_iter().find(|shard| shard.id == id);
+    listed.ok_or_else(|| GroupError::UnknownShard { shard: id.to_owned() })
+}
+
 impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
     /// The first manifest of the shard.
     pub(super) async fn begin(&self) -> Result<Manifest, GroupError> {
@@ -40,15 +55,7 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
 
     /// The grouper of a parent.
     async fn ancestor(&self, id: &str) -> Result<Self, GroupError> {
-        let store = self.store.as_ref();
-        let shard = if let Some((manifest, _)) = peek_manifest(store, id).await? {
-            Shard { id: id.to_owned(), range: manifest.buckets(), parents: manifest.parents }
-        } else if let Some(saved) = lineage::saved(store, id).await? {
-            saved
-        } else {
-            let listed = self.stream.list().await?.into_iter().find(|shard| shard.id == id);
-            listed.ok_or_else(|| GroupError::UnknownParent { shard: id.to_owned() })?
-        };
+        let shard = find_shard(self.store.as_ref(), self.stream.as_ref(), id).await?;
         let (store, stream) = (Arc::clone(&self.store), Arc::clone(&self.stream));
         let (settings, compile, book) = (self.settings.clone(), Arc::clone(&self.compile), self.book.clone());
         Ok(Self::with_book(store, stream, shard, settings, compile, book))

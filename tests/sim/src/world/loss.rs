@@ -5,16 +5,18 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use spanlake_model::Sequence;
 use spanlake_pipeline::keys;
 use spanlake_pipeline::ports::Shard;
 use spanlake_pipeline::repair::{Mode, repair};
+use spanlake_testkit::SimStream;
 
 use super::World;
 
 impl World {
     /// The retention of records ends though they were not read: what is on the stream for too long is lost.
-    pub(super) fn expire(&mut self, shard: &str, watermark: u64) {
-        let up_to = watermark + self.rng.below(60);
+    pub(super) fn expire(&mut self, shard: &str, watermark: Sequence) {
+        let up_to = watermark.max(SimStream::sequence(0)).wrapping_add(self.rng.below(60).into());
         for caller in self.stream.expire(shard, watermark, up_to) {
             if let Some(sent) = self.attempts.get(&caller).and_then(|request| self.sent.get_mut(*request)) {
                 // How long a part is remembered counts from its last copy that was read.

@@ -1,0 +1,171 @@
+//! The tasks of the archiver function: heartbeats, rules and the lake each minute, the sweep some times a day.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use spanlake_model::{NANOS_PER_SECOND, Signal};
+use spanlake_pipeline::archive::{ArchiveError, Archived, Archiver};
+use spanlake_pipeline::figures::ServiceFigures;
+use spanlake_pipeline::group::{CompileRules, GroupError, all_manifests};
+use spanlake_pipeline::ledger::Ledger;
+use spanlake_pipeline::lineage::{BeatError, Heartbeats};
+use spanlake_pipeline::manifest::Manifest;
+use spanlake_pipeline::ports::{Clock, ObjectStore};
+use spanlake_pipeline::rules::{Activation, RulesError};
+use spanlake_pipeline::sweep::{SweepError, sweep};
+use spanlake_policy::DEFAULT_CONFIG;
+use thiserror::Error;
+
+use crate::metrics::{Metrics, Unit, count};
+use crate::{KinesisStream, SystemClock};
+
+/// Raw bytes of items in one set of lake files.
+pub const FILE_BYTES: u64 = 64 << 20;
+
+/// An orphan is this much older than the stream's retention before it is swept.
+const ORPHAN_NANOS: i64 = 86_400 * NANOS_PER_SECOND;
+
+/// What the schedule asks for.
+#[derive(Debug, Deserialize)]
+pub struct Task {
+    task: Kind,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Archive,
+    Sweep,
+}
+
+/// Why a task was not done. The next run goes on.
+#[derive(Debug, Error)]
+pub enum TaskError {
+    /// The heartbeats were not all put.
+    #[error(transparent)]
+    Beat(#[from] BeatError),
+    /// It is not known which rules hold.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// Archiving stopped early.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The manifests cannot be read.
+    #[error(transparent)]
+    Manifests(#[from] GroupError),
+    /// Sweeping stopped early.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+}
+
+/// The archiver function.
+pub struct Tasks<S> {
+    store: Arc<S>,
+    activation: Activation<S>,
+    beats: Heartbeats<S, KinesisStream>,
+    archiver: Archiver<S>,
+    metrics: Metrics,
+    services: Vec<String>,
+    retention_nanos: i64,
+}
+
+impl<S: ObjectStore> Tasks<S> {
+    /// Tasks on a store and a stream that keeps records for `retention_nanos`; figures of `services` become metrics.
+    #[must_use]
+    pub fn new(
+        store: Arc<S>,
+        stream: Arc<KinesisStream>,
+        compile: Arc<CompileRules>,
+        metrics: Metrics,
+        services: Vec<String>,
+        retention_nanos: i64,
+    ) -> Self {
+        let activation = Activation::new(Arc::clone(&store), compile, DEFAULT_CONFIG);
+        let beats = Heartbeats::new(Arc::clone(&store), stream);
+        let archiver = Archiver::new(Arc::clone(&store), FILE_BYTES);
+        Self { store, activation, beats, archiver, metrics, services, retention_nanos }
+    }
+
+    /// Does what the schedule asks for.
+    ///
+    /// # Errors
+    /// [`TaskError`]; what was done stays done.
+    pub async fn run(&mut self, task: Task) -> Result<(), TaskError> {
+        match task.task {
+            Kind::Archive => self.archive().await,
+            Kind::Sweep => self.sweep().await,
+        }
+    }
+
+    /// Heartbeats first: the clocks of quiet shards must not wait for files. One that fails does not stop the other.
+    async fn archive(&mut self) -> Result<(), TaskError> {
+        let beaten = self.beat().await;
+        let archived = self.archiver.run().await;
+        let is_missing = archived.as_ref().is_err_and(|error| error.kind() == spanlake_model::ErrorKind::BadData);
+        self.metrics.write(SystemClock.now_nanos(), &[("MissingObjects", count(u64::from(is_missing)), Unit::Count)]);
+        self.count(archived.as_ref().unwrap_or(&Archived::default())).await?;
+        archived?;
+        beaten
+    }
+
+    async fn beat(&mut self) -> Result<(), TaskError> {
+        let active = self.activation.active().await?;
+        if let Some(reason) = &active.refused {
+            tracing::error!(reason, version = active.version, "the wanted rules cannot be used; the rules of this version hold");
+        }
+        let refused = count(u64::from(active.refused.is_some()));
+        self.metrics.write(SystemClock.now_nanos(), &[("RulesRefused", refused, Unit::Count)]);
+        if !self.beats.beat(&active.version).await? {
+            tracing::warn!("not every shard took its heartbeat; the next run tries again");
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<(), TaskError> {
+        let before = SystemClock.now_nanos().saturating_sub(self.retention_nanos).saturating_sub(ORPHAN_NANOS);
+        let swept = sweep(self.store.as_ref(), before).await?;
+        tracing::info!(objects = swept.objects, bytes = swept.bytes, "swept");
+        Ok(())
+    }
+
+    async fn count(&self, archived: &Archived) -> Result<(), TaskError> {
+        let manifests = all_manifests(self.store.as_ref()).await?;
+        let now = SystemClock.now_nanos();
+        let ledger = Ledger::of_shards(manifests.iter().map(|manifest| &manifest.ledger));
+        let accounts = || Signal::ALL.iter().map(|signal| ledger.account(*signal));
+        self.metrics.write(
+            now,
+            &[
+                ("Committed", count(accounts().map(|account| account.committed).sum()), Unit::Count),
+                ("Kept", count(accounts().map(|account| account.kept).sum()), Unit::Count),
+                ("SampledOut", count(accounts().map(|account| account.sampled_out).sum()), Unit::Count),
+                ("DroppedItems", count(accounts().map(spanlake_pipeline::ledger::Account::dropped_total).sum()), Unit::Count),
+                ("PendingItems", count(accounts().map(|account| account.pending).sum()), Unit::Count),
+                ("ArchiveLagSeconds", lag_seconds(&manifests, now), Unit::Seconds),
+                ("FilesWritten", count(archived.files), Unit::Count),
+                ("BytesWritten", count(archived.bytes), Unit::Bytes),
+            ],
+        );
+        for figures in archived.figures.iter().filter(|figures| self.services.contains(&figures.service)) {
+            self.metrics.write_service(figures.minute_nanos, &figures.service, &of_service(figures));
+        }
+        Ok(())
+    }
+}
+
+/// How long the oldest sealed output waits for its files.
+fn lag_seconds(manifests: &[Manifest], now: i64) -> f64 {
+    let oldest = manifests.iter().flat_map(|manifest| &manifest.sealed).map(|output| output.window_start).min();
+    count(oldest.map_or(0, |oldest| now.saturating_sub(oldest).max(0) / NANOS_PER_SECOND).unsigned_abs())
+}
+
+fn of_service(figures: &ServiceFigures) -> [(&'static str, f64, Unit); 6] {
+    [
+        ("Requests", count(figures.requests), Unit::Count),
+        ("Errors", count(figures.errors), Unit::Count),
+        ("ErrorPercent", figures.error_percent(), Unit::Percent),
+        ("P50Ms", figures.percentile_ms(0.50), Unit::Milliseconds),
+        ("P95Ms", figures.percentile_ms(0.95), Unit::Milliseconds),
+        ("P99Ms", figures.percentile_ms(0.99), Unit::Milliseconds),
+    ]
+}

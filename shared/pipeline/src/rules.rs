@@ -1,0 +1,182 @@
+//! Which rules hold, where they come from the store: whoever may write there puts a configuration under
+//! `rules/current.yaml`; whoever puts heartbeats on the shards checks it, keeps it under its version, and carries that version
+//! from then on. A configuration that cannot be used changes nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::group::CompileRules;
+use crate::keys;
+use crate::ports::{Conditional, ETag, ObjectStore, StoreError};
+
+/// The format's number; a reader of another number stops.
+const FORMAT: u32 = 1;
+
+/// How often a write that somebody else was faster with is tried again.
+const SWAP_TRIES: u32 = 8;
+
+/// The most bytes of a configuration.
+pub const RULES_BYTES_MAX: usize = 1 << 20;
+
+/// What is kept under `rules/active.json`.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    version: String,
+}
+
+/// The rules that hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Active {
+    /// Their version, for heartbeats.
+    pub version: String,
+    /// Why the wanted configuration is not in force, if it is not.
+    pub refused: Option<String>,
+}
+
+/// Why it is not known which rules hold, or a configuration could not be stored.
+#[derive(Debug, Error)]
+pub enum RulesError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The configuration cannot be used.
+    #[error("the configuration cannot be used: {0}")]
+    Refused(String),
+    /// The note about the rules that hold is of another version of the program.
+    #[error("{} was written by another version of the program", keys::RULES_ACTIVE)]
+    Format,
+    /// Somebody else was faster, again and again.
+    #[error("somebody else is changing the rules at the same time: look at them, and try again")]
+    Contended,
+}
+
+/// Checks what is wanted, and remembers what was found: nothing is compiled again while it stays the same.
+pub struct Activation<S> {
+    store: Arc<S>,
+    compile: Arc<CompileRules>,
+    default: &'static str,
+    last: Option<(Option<ETag>, Active)>,
+}
+
+impl<S: ObjectStore> Activation<S> {
+    /// `default` holds while nothing is wanted.
+    pub const fn new(store: Arc<S>, compile: Arc<CompileRules>, default: &'static str) -> Self {
+        Self { store, compile, default, last: None }
+    }
+
+    /// The rules that hold from now on.
+    ///
+    /// # Errors
+    /// [`RulesError`] if that cannot be told; what heartbeats carried before holds.
+    pub async fn active(&mut self) -> Result<Active, RulesError> {
+        let wanted = self.store.get(keys::RULES_CURRENT).await?;
+        let etag = wanted.as_ref().map(|object| object.etag.clone());
+        if let Some((_, active)) = self.last.as_ref().filter(|(seen, _)| *seen == etag) {
+            return Ok(active.clone());
+        }
+        let text = wanted.map_or_else(|| Ok(self.default.to_owned()), |object| text_of(&object.bytes));
+        let active = match text.and_then(|text| self.version_of(&text).map(|version| (text, version))) {
+            Ok((text, version)) => self.adopt(&text, version).await?,
+            Err(reason) => self.keep(reason).await?,
+        };
+        self.last = Some((etag, active.clone()));
+        Ok(active)
+    }
+
+    fn version_of(&self, text: &str) -> Result<String, String> {
+        (self.compile)(text).map(|rules| rules.version().to_owned())
+    }
+
+    /// Stores a usable configuration under its version, then says that it holds: a heartbeat's version can always be read.
+    async fn adopt(&self, text: &str, version: String) -> Result<Active, RulesError> {
+        let active = Active { version, refused: None };
+        for _ in 0..SWAP_TRIES {
+            let found = self.noted().await?;
+            if found.as_ref().is_some_and(|(noted, _)| *noted == active.version) {
+                return Ok(active);
+            }
+            self.store.put(&keys::rules(&active.version), Bytes::copy_from_slice(text.as_bytes())).await?;
+            let bytes = serde_json::to_vec(&Stored { format: FORMAT, version: active.version.clone() }).unwrap_or_default();
+            let written = match found {
+                Some((_, etag)) => self.store.swap(keys::RULES_ACTIVE, &etag, bytes.into()).await?,
+                None => self.store.put_new(keys::RULES_ACTIVE, bytes.into()).await?,
+            };
+            if let Conditional::Done(_) = written {
+                return Ok(active);
+            }
+        }
+        Err(RulesError::Contended)
+    }
+
+    /// What held before goes on; the default, if nothing did.
+    async fn keep(&self, reason: String) -> Result<Active, RulesError> {
+        let version = match self.noted().await? {
+            Some((version, _)) => version,
+            None => {
+                let version = self.version_of(self.default).map_err(RulesError::Refused)?;
+                self.adopt(self.default, version).await?.version
+            }
+        };
+        Ok(Active { version, refused: Some(reason) })
+    }
+
+    /// The version that holds, as noted.
+    async fn noted(&self) -> Result<Option<(String, ETag)>, RulesError> {
+        let Some(object) = self.store.get(keys::RULES_ACTIVE).await? else { return Ok(None) };
+        let stored: Stored = serde_json::from_slice(&object.bytes).map_err(|_| RulesError::Format)?;
+        if stored.format == FORMAT { Ok(Some((stored.version, object.etag))) } else { Err(RulesError::Format) }
+    }
+}
+
+fn text_of(bytes: &[u8]) -> Result<String, String> {
+    if bytes.len() > RULES_BYTES_MAX {
+        return Err(format!("it has more than {RULES_BYTES_MAX} bytes"));
+    }
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+/// The wanted configuration, and which write it is of; `None`: the built-in default.
+///
+/// # Errors
+/// [`RulesError`] if it cannot be read.
+pub async fn wanted<S: ObjectStore>(store: &S) -> Result<Option<(String, ETag)>, RulesError> {
+    let Some(object) = store.get(keys::RULES_CURRENT).await? else { return Ok(None) };
+    let text = text_of(&object.bytes).map_err(RulesError::Refused)?;
+    Ok(Some((text, object.etag)))
+}
+
+/// The version that heartbeats carry, if there ever was one.
+///
+/// # Errors
+/// [`RulesError`] if it cannot be read.
+pub async fn active_version<S: ObjectStore>(store: Arc<S>) -> Result<Option<String>, RulesError> {
+    let activation = Activation::new(store, Arc::new(|_: &str| Err(String::new())), "");
+    Ok(activation.noted().await?.map(|(version, _)| version))
+}
+
+/// Makes a configuration the wanted one, in the place of the one that was read as `before`.
+///
+/// # Errors
+/// [`RulesError::Refused`] if it cannot be used, [`RulesError::Contended`] if another one was written meanwhile: then nothing
+/// has changed.
+pub async fn push<S: ObjectStore>(
+    store: &S,
+    text: &str,
+    before: Option<&ETag>,
+    compile: &CompileRules,
+) -> Result<String, RulesError> {
+    let checked = text_of(text.as_bytes()).and_then(|text| compile(&text)).map_err(RulesError::Refused)?;
+    let bytes = Bytes::copy_from_slice(text.as_bytes());
+    let written = match before {
+        Some(etag) => store.swap(keys::RULES_CURRENT, etag, bytes).await?,
+        None => store.put_new(keys::RULES_CURRENT, bytes).await?,
+    };
+    match written {
+        Conditional::Done(_) => Ok(checked.version().to_owned()),
+        Conditional::Refused => Err(RulesError::Contended),
+    }
+}
