@@ -40,8 +40,43 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Give up objects that are lost or damaged, so that their shard goes on: what they held is counted as lost
     Repair(RepairArgs),
+    /// Show, compare and replace the rules of a deployment on AWS, without deploying anything
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
     /// List the records of the stream that could not be read, and fetch their bytes while they are there
     Quarantine(QuarantineArgs),
+}
+
+#[derive(Debug, Subcommand)]
+#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only a build with AWS reads what is given"))]
+pub(crate) enum RulesCommand {
+    /// Print the rules that are wanted, and say whether they are in force
+    Show(BucketArgs),
+    /// Print what pushing a file would change
+    Diff {
+        /// The configuration
+        file: PathBuf,
+        #[command(flatten)]
+        of: BucketArgs,
+    },
+    /// Check a file and make it the wanted rules; they hold within two minutes
+    Push {
+        /// The configuration, in the Collector's format
+        file: PathBuf,
+        #[command(flatten)]
+        of: BucketArgs,
+    },
+}
+
+/// Which deployment. Credentials, profile and region are those of the AWS command line.
+#[derive(Debug, Args)]
+pub(crate) struct BucketArgs {
+    /// The bucket of the deployment's state: the output `StateBucket` of its stack
+    #[arg(long, value_name = "NAME")]
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only a build with AWS reads what is given"))]
+    pub(crate) bucket: String,
 }
 
 #[derive(Debug, Args)]

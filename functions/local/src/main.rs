@@ -10,6 +10,8 @@ mod front;
 mod lake;
 mod quarantine;
 mod repair;
+#[cfg(feature = "aws")]
+mod rules;
 mod runtime;
 mod show;
 mod sql;
@@ -38,6 +40,12 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => Ok(verify::run(&args)),
         Command::Repair(args) => Ok(repair::run(&args)),
+        #[cfg(feature = "aws")]
+        Command::Rules { command } => rules::run(&command).map(|()| ExitCode::SUCCESS),
+        #[cfg(not(feature = "aws"))]
+        Command::Rules { .. } => {
+            Err(anyhow::anyhow!("this build knows no AWS: install it with `cargo install --path functions/local --features aws`"))
+        }
         Command::Quarantine(args) => quarantine::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -6,6 +6,8 @@
 mod list;
 mod put;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -126,21 +128,5 @@ impl EventStream for KinesisStream {
 
     async fn read(&self, shard: &str, after: Sequence, records_max: usize, bytes_max: usize) -> Result<Slice, StreamError> {
         self.read_behind(shard, after, records_max, bytes_max).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_is_doubted_only_when_an_answer_names_a_shard_that_is_not_on_it() {
-        let listed = |id: &str| list::ListedShard { id: id.to_owned(), hashes: (0, u128::MAX), parents: Vec::new() };
-        let mut map = Map::default();
-        map.note(vec![listed("a")]);
-        map.doubt("a");
-        assert!(map.listed.is_some());
-        map.doubt("b");
-        assert!(map.listed.is_none());
     }
 }

@@ -12,6 +12,7 @@ mod front;
 pub mod group;
 mod kinesis;
 mod metrics;
+mod recent;
 pub mod rules;
 mod s3;
 mod tokens;
@@ -20,6 +21,7 @@ pub use clock::SystemClock;
 pub use front::Front;
 pub use kinesis::{KinesisStream, StreamSettings};
 pub use metrics::Metrics;
+pub use recent::Recent;
 pub use s3::{Buckets, S3Store};
 pub use tokens::{TokenError, Tokens};
 
