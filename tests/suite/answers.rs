@@ -10,7 +10,7 @@ use spanlake_otlp::inflate::{Coding, Inflater};
 use spanlake_pipeline::envelope::Envelope;
 use spanlake_pipeline::ingest::{Ingest, IngestSettings};
 use spanlake_pipeline::ports::EventStream;
-use spanlake_testkit::{SimClock, SimStream, SpanSpec, trace_request};
+use spanlake_testkit::{SimClock, SimStream, SpanSpec, block_on, trace_request};
 
 const TOKEN: &str = "a-token-for-this-test";
 
@@ -50,16 +50,6 @@ impl Server {
         let shards = self.stream.shards().into_iter();
         let records = shards.flat_map(|shard| self.stream.records(&shard.id, Sequence::ZERO, 1_000));
         records.map(|record| if let Ok(Envelope::Items(items)) = Envelope::decode(&record.bytes) { items.count } else { 0 }).sum()
-    }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    loop {
-        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
     }
 }
 

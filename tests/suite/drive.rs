@@ -1,9 +1,7 @@
 //! Drives the real use cases over the memory twins of the ports, without faults: for the tests that compare what comes
 //! out with what went in. The simulation has a world of its own, with faults.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,6 +12,7 @@ use spanlake_pipeline::ingest::{Ingest, IngestSettings};
 use spanlake_pipeline::ports::{EventStream, Record, Shard};
 use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::Rules;
+pub(crate) use spanlake_testkit::block_on;
 use spanlake_testkit::{SimClock, SimStore, SimStream};
 
 /// When the stream begins: the start of a window.
@@ -82,15 +81,4 @@ pub(crate) fn grouper(
         default,
         Arc::new(|text: &str| rules(text).map(Arc::new)),
     )
-}
-
-/// Runs a future of the memory twins, which are ready whenever they are asked again.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-    }
 }

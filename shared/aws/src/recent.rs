@@ -137,32 +137,32 @@ impl<S: ObjectStore> ObjectStore for Recent<S> {
 
 #[cfg(test)]
 mod tests {
-    use spanlake_testkit::{Faults, SimStore, object_store_contract};
+    use spanlake_testkit::{Faults, SimStore, block_on, object_store_contract};
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_was_written_or_read_is_not_asked_for_again() {
+    #[test]
+    fn what_was_written_or_read_is_not_asked_for_again() {
         let store = Recent::new(SimStore::new(1, Faults::default()), 1_000);
-        store.put("staged/a", Bytes::from_static(b"0123456789")).await.unwrap();
-        store.inner.put("decisions/b", Bytes::from_static(b"abc")).await.unwrap();
-        assert_eq!(store.get_range("decisions/b", 1..9).await.unwrap().unwrap(), "bc");
+        block_on(store.put("staged/a", Bytes::from_static(b"0123456789"))).unwrap();
+        block_on(store.inner.put("decisions/b", Bytes::from_static(b"abc"))).unwrap();
+        assert_eq!(block_on(store.get_range("decisions/b", 1..9)).unwrap().unwrap(), "bc");
         for key in ["staged/a", "decisions/b"] {
             assert!(store.inner.lose(key));
         }
-        assert_eq!(store.get_range("staged/a", 2..4).await.unwrap().unwrap(), "23");
-        assert_eq!(store.get_range("staged/a", 8..u64::MAX).await.unwrap().unwrap(), "89");
-        assert_eq!(store.get("decisions/b").await.unwrap().unwrap().bytes, "abc");
-        assert!(store.get("seen/c").await.unwrap().is_none());
+        assert_eq!(block_on(store.get_range("staged/a", 2..4)).unwrap().unwrap(), "23");
+        assert_eq!(block_on(store.get_range("staged/a", 8..u64::MAX)).unwrap().unwrap(), "89");
+        assert_eq!(block_on(store.get("decisions/b")).unwrap().unwrap().bytes, "abc");
+        assert!(block_on(store.get("seen/c")).unwrap().is_none());
     }
 
-    #[tokio::test]
-    async fn what_is_held_has_an_end_and_the_longest_unused_goes_first() {
+    #[test]
+    fn what_is_held_has_an_end_and_the_longest_unused_goes_first() {
         let store = Recent::new(SimStore::new(1, Faults::default()), 100);
         for key in ["staged/a", "staged/b", "staged/c", "staged/d"] {
             store.put(key, Bytes::from(vec![0; 25])).await.unwrap();
         }
-        assert!(store.get("staged/a").await.unwrap().is_some());
+        assert!(block_on(store.get("staged/a")).unwrap().is_some());
         store.put("staged/e", Bytes::from(vec![0; 25])).await.unwrap();
         store.put("staged/large", Bytes::from(vec![0; 26])).await.unwrap();
         let held = store.held();
@@ -171,8 +171,8 @@ mod tests {
         assert_eq!((keys, held.bytes, held.uses.len()), (vec!["staged/a", "staged/c", "staged/d", "staged/e"], 100, 4));
     }
 
-    #[tokio::test]
-    async fn it_is_a_store_like_any_other() {
-        object_store_contract(&Recent::new(SimStore::new(1, Faults::default()), 1 << 20)).await;
+    #[test]
+    fn it_is_a_store_like_any_other() {
+        block_on(object_store_contract(&Recent::new(SimStore::new(1, Faults::default()), 1 << 20)));
     }
 }

@@ -14,6 +14,6 @@ mod stream;
 pub use contract::object_store_contract;
 pub use otlp::{SpanSpec, logs_request, trace_request};
 pub use rng::Rng;
-pub use scheduler::Scheduler;
+pub use scheduler::{Scheduler, block_on};
 pub use store::{Faults, SimStore, StepCounts};
 pub use stream::{SimClock, SimStream};

@@ -8,13 +8,13 @@ use spanlake_pipeline::inspect::{Overview, overview};
 use spanlake_pipeline::keys;
 use spanlake_pipeline::repair::LOST_OBJECT;
 use spanlake_pipeline::sweep::{expire, sweep};
+use spanlake_testkit::block_on;
 
 use crate::HEAP;
 use crate::evidence::{Account, Evidence, ensure};
 use crate::journal::Matrix;
 use crate::mix::Options;
 use crate::scan::first_leak;
-use crate::scheduler::block_on;
 use crate::store::Quiet;
 use crate::stream::seconds;
 use crate::world::World;

@@ -84,14 +84,3 @@ pub(crate) async fn yield_times(mut times: u64) {
     })
     .await;
 }
-
-/// Runs a future that waits for nobody.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-    }
-}

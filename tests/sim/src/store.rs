@@ -262,7 +262,7 @@ impl ObjectStore for Quiet<'_> {
 mod tests {
     use super::*;
     use crate::journal::Rates;
-    use crate::scheduler::block_on;
+    use spanlake_testkit::block_on;
 
     #[test]
     fn the_store_without_faults_keeps_the_contract_of_every_store() {

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spanlake_model::{NANOS_PER_SECOND, Sequence};
 use spanlake_pipeline::ports::{AppendError, Clock, EventStream, NewRecord, Shard, Slice, StreamError};
-use spanlake_testkit::SimStream;
+use spanlake_testkit::{SimStream, block_on};
 
 use crate::journal::{Call, Fault, Journal};
-use crate::scheduler::block_on;
 use crate::store::LATE_NANOS;
 
 /// How far stamps jump back, at most.

@@ -18,13 +18,13 @@ use spanlake_pipeline::lineage::Heartbeats;
 use spanlake_pipeline::ports::{Record, Shard};
 use spanlake_pipeline::sweep::{expire, sweep};
 use spanlake_policy::Rules;
-use spanlake_testkit::{Rng, SimStream};
+use spanlake_testkit::{Rng, SimStream, block_on};
 
 use crate::evidence::Policies;
 use crate::journal::{Journal, Rates};
 use crate::lake::Reader;
 use crate::mix::{self, Mix, Options};
-use crate::scheduler::{Scheduler, block_on};
+use crate::scheduler::Scheduler;
 use crate::store::{LATE_NANOS, Quiet, Store};
 use crate::stream::{Stream, Wall, seconds};
 use crate::traffic::{GIVE_UP_NANOS, HALF_READABLE_LOGS, Sent, Traffic, half_readable};

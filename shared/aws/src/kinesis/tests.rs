@@ -245,7 +245,10 @@ async fn records_have_the_streams_time_and_numbers() {
     let twin = Arc::new(twin);
     twin.push(0, "x".into());
     let read = stream.read(SHARD_0, Sequence::ZERO, 1, 1).await.unwrap().records.remove(0);
-    assert_eq!((read.arrival_nanos, read.sequence.to_string()), (1_790_000_000_123_000_000, twin.records(SHARD_0)[0].sequence.clone()));
+    assert_eq!(
+        (read.arrival_nanos, read.sequence.to_string()),
+        (1_790_000_000_123_000_000, twin.records(SHARD_0)[0].sequence.clone())
+    );
 }
 
 #[test]
