@@ -160,11 +160,11 @@ mod tests {
     fn what_is_held_has_an_end_and_the_longest_unused_goes_first() {
         let store = Recent::new(SimStore::new(1, Faults::default()), 100);
         for key in ["staged/a", "staged/b", "staged/c", "staged/d"] {
-            store.put(key, Bytes::from(vec![0; 25])).await.unwrap();
+            block_on(store.put(key, Bytes::from(vec![0; 25]))).unwrap();
         }
         assert!(block_on(store.get("staged/a")).unwrap().is_some());
-        store.put("staged/e", Bytes::from(vec![0; 25])).await.unwrap();
-        store.put("staged/large", Bytes::from(vec![0; 26])).await.unwrap();
+        block_on(store.put("staged/e", Bytes::from(vec![0; 25]))).unwrap();
+        block_on(store.put("staged/large", Bytes::from(vec![0; 26]))).unwrap();
         let held = store.held();
         let mut keys: Vec<&str> = held.objects.keys().map(String::as_str).collect();
         keys.sort_unstable();

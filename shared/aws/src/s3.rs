@@ -4,8 +4,6 @@
 //! are listed without versions: there are thousands of each, and nobody deletes one.
 
 mod list;
-#[cfg(test)]
-mod tests;
 
 use std::ops::Range;
 use std::time::Duration;
