@@ -4,6 +4,8 @@
 //! are listed without versions: there are thousands of each, and nobody deletes one.
 
 mod list;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! In-process stand-ins for services of AWS: endpoints on the loopback interface that speak enough of Kinesis Data Streams
-//! for the unmodified SDK client, with faults on demand.
+//! In-process stand-ins for two services of AWS: endpoints on the loopback interface that speak enough of Kinesis Data
+//! Streams and of S3 for the unmodified SDK clients, with faults on demand.
 //!
-//! For tests of adapters only. A fault is either told ([`KinesisTwin::fault_next`]) or drawn from
+//! For tests of adapters only. A fault is either told ([`KinesisTwin::fault_next`], [`S3Twin::fault_next`]) or drawn from
 //! a seed: the same seed and the same order of calls give the same faults. Nothing here waits for time to pass; clocks
 //! stand still until a test moves them.
 //!
@@ -11,8 +11,10 @@
 mod fault;
 mod kinesis;
 mod log;
+mod s3;
 mod wire;
 
 pub use kinesis::{
     EntryFault, HeldRecord, KinesisAction, KinesisCall, KinesisFault, KinesisFaults, KinesisTwin, SentEntry, TwinShard,
 };
+pub use s3::{HeldVersion, S3Action, S3Call, S3Fault, S3Faults, S3Twin};

@@ -2,7 +2,7 @@
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::types::{Record as KinesisRecord, ShardIteratorType};
-use spanlake_model::{NANOS_PER_SECOND, Sequence};
+use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, Sequence};
 use spanlake_pipeline::ports::{Record, Slice, StreamError};
 
 use super::KinesisStream;
@@ -80,7 +80,9 @@ fn has_code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, code: &str) -> b
 
 fn to_record(record: KinesisRecord) -> Option<Record> {
     let arrival = record.approximate_arrival_timestamp?;
-    let arrival_nanos = arrival.secs().saturating_mul(NANOS_PER_SECOND).saturating_add(i64::from(arrival.subsec_nanos()));
+    // The time travels as a fraction of seconds: what is finer than Kinesis' milliseconds is noise.
+    let ms = (i64::from(arrival.subsec_nanos()) + NANOS_PER_MS / 2) / NANOS_PER_MS;
+    let arrival_nanos = arrival.secs().saturating_mul(NANOS_PER_SECOND).saturating_add(ms * NANOS_PER_MS);
     Some(Record { sequence: record.sequence_number.parse().ok()?, arrival_nanos, bytes: record.data.into_inner().into() })
 }
 

@@ -180,6 +180,15 @@ async fn an_expired_token_and_a_stale_list_may_be_drawn() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_was_dropped_takes_no_more_calls() {
+    let (twin, client) = start(1).await;
+    put(&client, vec![entry(0, b"x")]).await.unwrap();
+    drop(twin);
+    let error = put(&client, vec![entry(0, b"x")]).await.unwrap_err();
+    assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
+}
+
+#[tokio::test]
 async fn throttling_has_its_own_variant_of_the_error() {
     let (result, _) = put_under(KinesisFault::Throttled).await;
     assert!(matches!(result.unwrap_err().into_service_error(), PutRecordsError::ProvisionedThroughputExceededException(_)));
