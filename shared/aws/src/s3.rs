@@ -154,10 +154,12 @@ impl ObjectStore for S3Store {
     async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
         let key = listed.key.as_str();
         check_key(key)?;
-        let version = Some(listed.version.clone()).filter(|version| !version.is_empty());
-        // Without a version the object would go whatever was written since: nobody asks for that.
-        let Some(version) = version else { return Ok(()) };
-        let call = self.client.delete_object().bucket(self.bucket(key)).key(key).version_id(version);
-        call.send().await.map(drop).map_err(|error| failed("deleting", key, &error))
+        // The oldest first: cut short, the newest is there still, and is listed again. Without a version the object would go
+        // whatever was written since: nobody asks for that.
+        for version in listed.version.rsplit(list::VERSIONS).filter(|version| !version.is_empty()) {
+            let call = self.client.delete_object().bucket(self.bucket(key)).key(key).version_id(version);
+            call.send().await.map_err(|error| failed("deleting", key, &error))?;
+        }
+        Ok(())
     }
 }

@@ -36,7 +36,7 @@ async fn it_is_a_store_as_the_contract_says() {
 }
 
 #[tokio::test]
-async fn it_is_one_under_faults_that_the_client_mends_too() {
+async fn it_is_one_over_many_pages() {
     let (twin, store) = start().await;
     twin.set_page_max(2);
     object_store_contract(&store).await;
@@ -62,6 +62,24 @@ async fn only_the_version_that_was_listed_is_deleted() {
     store.delete(&listed[0]).await.unwrap();
     assert_eq!(twin.versions("state", "staged/a").len(), 1);
     assert!(store.get("staged/a").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_object_goes_with_the_versions_behind_it_also_over_pages() {
+    let (twin, store) = start().await;
+    for _ in 0..5 {
+        store.put("staged/a", bytes("same")).await.unwrap();
+    }
+    store.put("staged/b", bytes("other")).await.unwrap();
+    for page in [1_000, 2] {
+        twin.set_page_max(page);
+        let first = store.list("staged/", None, 1).await.unwrap();
+        assert_eq!(first[0].version.split(' ').count(), 5);
+        assert_eq!(store.list("staged/", None, 10).await.unwrap().len(), 2);
+    }
+    let listed = store.list("staged/", None, 10).await.unwrap();
+    store.delete(&listed[0]).await.unwrap();
+    assert!(twin.versions("state", "staged/a").is_empty() && store.get("staged/b").await.unwrap().is_some());
 }
 
 #[tokio::test]
