@@ -14,4 +14,5 @@ mod power;
 mod repair;
 mod requests;
 mod reshard;
+mod template;
 mod weights;
