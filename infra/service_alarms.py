@@ -15,9 +15,11 @@ import sys
 TEMPLATE = pathlib.Path(__file__).resolve().parent / "template.yaml"
 SLOTS = 5
 
-# The Join changes nothing. Some engines take a bare Select in a condition only of a list that is written down.
+SERVICE = "!Select [{index}, !Split [',', !Join [',', [!Ref Services, '', '', '', '', '']]]]"
+# The Join around changes nothing. The local stand-in takes a Select in a condition only of a parameter that is a list; what it
+# does not know it takes for true, and makes the alarms of services that nobody named.
 CONDITION = """\
-  HasService{slot}: !Not [!Equals [!Join ['', [!Select [{index}, !Split [',', !Sub '${{Services}},,,,,']]]], '']]
+  HasService{slot}: !Not [!Equals [!Join ['', [{service}]], '']]
 """
 
 HEAD = """\
@@ -104,13 +106,13 @@ ALARMS = [
 
 
 def conditions():
-    return "".join(CONDITION.format(slot=slot, index=slot - 1) for slot in range(1, SLOTS + 1))
+    return "".join(CONDITION.format(slot=slot, service=SERVICE.format(index=slot - 1)) for slot in range(1, SLOTS + 1))
 
 
 def alarms():
     texts = []
     for slot in range(1, SLOTS + 1):
-        service = f"!Select [{slot - 1}, !Split [',', !Sub '${{Services}},,,,,']]"
+        service = SERVICE.format(index=slot - 1)
         for name, kebab, text, figure, periods, points, threshold in ALARMS:
             head = HEAD.format(slot=slot, name=name, kebab=kebab, service=service, text=text)
             texts.append(head + figure(service) + TAIL.format(periods=periods, points=points, threshold=threshold))
