@@ -43,6 +43,24 @@ def of_type(template, kind):
     return {name: resource for name, resource in template["Resources"].items() if resource["Type"] == kind}
 
 
+def catalog(template, bucket, **given):
+    """A template of the catalog's tables alone, with plain values: for readers that know less of CloudFormation, like Trino's."""
+    resolved = Resolved(template, **given)
+    names = {"<LakeBucket>": bucket, "<Database>": resolved.parameters["DatabaseName"]}
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {key: plain(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [plain(part) for part in value]
+        for name, text in names.items() if isinstance(value, str) else ():
+            value = value.replace(name, text)
+        return value
+
+    return {"Resources": {name: plain(resource) for name, resource in resolved.resources().items()
+                          if resource["Type"] == "AWS::Glue::Table"}}
+
+
 class Resolved:
     """A template under given parameters. A reference to a resource stays one, as the text `<Name>` or `<Name.Attribute>`."""
 
