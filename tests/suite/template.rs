@@ -1,4 +1,4 @@
-//! The CloudFormation template against the code: lifecycle rules for every prefix that is written, and tables that look where
+//! The template for AWS against the code: lifecycle rules for every prefix that is written, and tables that look where
 //! files are.
 
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! The saved queries as a page of documentation, as files for Athena and as resources of the CloudFormation template.
+//! The saved queries as a page of documentation, as files for Athena and as resources of the template for AWS.
 
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ fn resource(query: &SavedQuery) -> Result<String, SqlError> {
     let capitalized =
         |word: &str| word.get(..1).map(str::to_ascii_uppercase).unwrap_or_default() + word.get(1..).unwrap_or_default();
     let logical_id: String = query.name.split('-').map(capitalized).collect();
-    let statement: String = query.athena()?.lines().map(|line| format!("        {line}\n")).collect();
+    let statement = query.athena()?.replace('\n', "\n        ");
     let about = query.about.replace('\'', "''");
     Ok(format!(
         "  {logical_id}Query:
@@ -66,7 +66,8 @@ fn resource(query: &SavedQuery) -> Result<String, SqlError> {
       Database: !Ref Database
       WorkGroup: !Ref Workgroup
       QueryString: |
-{statement}",
+        {statement}
+",
         query.name
     ))
 }

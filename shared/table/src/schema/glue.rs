@@ -1,4 +1,4 @@
-//! The tables as resources of the CloudFormation template: entries of the Glue catalog, which Athena reads.
+//! The tables as resources of the template for AWS: entries of the Glue catalog, which Athena reads.
 
 use super::ddl::{athena_type, location, properties};
 use super::{Column, TABLES, Table};
@@ -18,9 +18,7 @@ fn logical_id(table: &Table) -> String {
 }
 
 fn resource(table: &Table) -> String {
-    let lines =
-        |indent: usize, lines: Vec<String>| -> String { lines.iter().map(|line| format!("{:indent$}{line}\n", "")).collect() };
-    let properties = properties(table).iter().map(|(key, value)| format!("{key}: {}", substituted(value))).collect();
+    let properties = properties(table).into_iter().map(|(key, value)| format!("{key}: {}", substituted(&value)));
     let column = |column: &Column| {
         let (kind, comment) = (quoted(&athena_type(&column.kind)), quoted(column.doc));
         format!("- {{Name: {}, Type: {kind}, Comment: {comment}}}", column.name)
@@ -39,7 +37,8 @@ fn resource(table: &Table) -> String {
         Parameters:
           EXTERNAL: 'TRUE'
           classification: parquet
-{properties}        PartitionKeys:
+          {properties}
+        PartitionKeys:
           - {{Name: dt, Type: string}}
           - {{Name: hour, Type: string}}
         StorageDescriptor:
@@ -51,13 +50,14 @@ fn resource(table: &Table) -> String {
             Parameters: {{serialization.format: '1'}}
           NumberOfBuckets: 0
           Columns:
-{columns}",
+            {columns}
+",
         logical_id = logical_id(table),
         name = table.name,
         description = quoted(table.doc),
-        properties = lines(10, properties),
+        properties = properties.collect::<Vec<_>>().join("\n          "),
         location = substituted(&location(table)),
-        columns = lines(12, table.columns().map(column).collect()),
+        columns = table.columns().map(column).collect::<Vec<_>>().join("\n            "),
     )
 }
 
