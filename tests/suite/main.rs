@@ -15,4 +15,5 @@ mod repair;
 mod requests;
 mod reshard;
 mod rules;
+mod template;
 mod weights;

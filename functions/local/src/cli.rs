@@ -73,7 +73,7 @@ pub(crate) enum RulesCommand {
 /// Which deployment. Credentials, profile and region are those of the AWS command line.
 #[derive(Debug, Args)]
 pub(crate) struct BucketArgs {
-    /// The bucket of the deployment's state: the output `StateBucket` of its stack
+    /// The bucket of the deployment's state: the output `StateBucketName` of its stack
     #[arg(long, value_name = "NAME")]
     #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only a build with AWS reads what is given"))]
     pub(crate) bucket: String,

@@ -1,5 +1,5 @@
 -- Generated from shared/table/src/schema. One row a log record.
--- LakeBucket is the bucket of the lake. LakeDays is how many days back rows are seen: one more than they are kept, so 31 for 30 days.
+-- LakeBucket is the bucket of the lake. LakeDays is how many days back rows are seen: at least as many as they are kept.
 CREATE EXTERNAL TABLE IF NOT EXISTS `logs` (
   `time` timestamp,
   `time_unix_nano` bigint,

@@ -1,5 +1,5 @@
 -- Generated from shared/table/src/schema. Requests, errors and durations per minute, from all spans, before sampling. Rows are additive: sum them.
--- LakeBucket is the bucket of the lake. LakeDays is how many days back rows are seen: one more than they are kept, so 31 for 30 days.
+-- LakeBucket is the bucket of the lake. LakeDays is how many days back rows are seen: at least as many as they are kept.
 CREATE EXTERNAL TABLE IF NOT EXISTS `red_1m` (
   `minute` timestamp,
   `service_name` string,

@@ -1,5 +1,5 @@
 -- Generated from shared/table/src/schema. One row a span of a kept trace.
--- LakeBucket is the bucket of the lake. LakeDays is how many days back rows are seen: one more than they are kept, so 31 for 30 days.
+-- LakeBucket is the bucket of the lake. LakeDays is how many days back rows are seen: at least as many as they are kept.
 CREATE EXTERNAL TABLE IF NOT EXISTS `spans` (
   `start_time` timestamp,
   `start_unix_nano` bigint,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::error::SqlError;
 
-pub use docs::{athena_file, docs_page};
+pub use docs::{athena_file, docs_page, named_queries};
 pub use queries::SAVED;
 
 /// How far back a query looks by default.

@@ -5,11 +5,13 @@
 
 mod arrow;
 mod ddl;
+mod glue;
 mod tables;
 
 pub use self::arrow::arrow_schema;
 pub(crate) use self::arrow::{element_field, map_entries_field, map_fields, struct_fields};
 pub use self::ddl::{ddl, docs_page};
+pub use self::glue::glue_tables;
 pub use self::tables::TABLES;
 
 /// The version of the schema that these tables describe; in the column `schema_version` and in every file's metadata.

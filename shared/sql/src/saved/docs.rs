@@ -1,4 +1,4 @@
-//! The saved queries as a page of documentation and as files for Athena.
+//! The saved queries as a page of documentation, as files for Athena and as resources of the template for AWS.
 
 use std::fmt::Write as _;
 
@@ -39,4 +39,35 @@ pub fn docs_page() -> Result<String, SqlError> {
 /// [`SqlError::Parameter`] only for a template that is not right.
 pub fn athena_file(query: &SavedQuery) -> Result<String, SqlError> {
     Ok(format!("-- {}. Generated from shared/sql/src/saved.\n{};\n", query.about, query.athena()?))
+}
+
+/// The section `queries` of the template: YAML at the depth of a resource. The template has a database `Database` and a
+/// workgroup `Workgroup`.
+///
+/// # Errors
+/// [`SqlError::Parameter`] only for a template that is not right.
+pub fn named_queries() -> Result<String, SqlError> {
+    let resources: Result<Vec<_>, _> = SAVED.iter().map(resource).collect();
+    Ok(resources?.join("\n"))
+}
+
+fn resource(query: &SavedQuery) -> Result<String, SqlError> {
+    let capitalized =
+        |word: &str| word.get(..1).map(str::to_ascii_uppercase).unwrap_or_default() + word.get(1..).unwrap_or_default();
+    let logical_id: String = query.name.split('-').map(capitalized).collect();
+    let statement = query.athena()?.replace('\n', "\n        ");
+    let about = query.about.replace('\'', "''");
+    Ok(format!(
+        "  {logical_id}Query:
+    Type: AWS::Athena::NamedQuery
+    Properties:
+      Name: {}
+      Description: '{about}'
+      Database: !Ref Database
+      WorkGroup: !Ref Workgroup
+      QueryString: |
+        {statement}
+",
+        query.name
+    ))
 }

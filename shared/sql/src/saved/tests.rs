@@ -29,6 +29,23 @@ fn the_page_and_the_athena_files_are_the_queries() {
     }
 }
 
+/// Where a section of a text begins and ends: behind the line that opens it, and before the one that closes it.
+fn section(text: &str, name: &str) -> std::ops::Range<usize> {
+    let opening = text.find(&format!("# generated: {name},")).unwrap();
+    let start = opening + text[opening..].find('\n').unwrap() + 1;
+    let closing = start + text[start..].find(&format!("# end of generated: {name}")).unwrap();
+    start..text[..closing].rfind('\n').unwrap() + 1
+}
+
+#[test]
+fn the_queries_of_the_template_are_the_saved_ones() {
+    let name = "infra/template.yaml";
+    let mut template = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)).unwrap();
+    let place = section(&template, "queries");
+    template.replace_range(place, &named_queries().unwrap());
+    golden(name, &template);
+}
+
 const TRACE_ROWS: &str = "1767267000000000010,shop,GET /pay,SERVER,ERROR,900.0,00000000000000bb,,true\n\
      1767267000000000011,cart,charge,CLIENT,ERROR,50.0,00000000000000cc,00000000000000bb,false\n\
      1767267000000000012,cart,SELECT orders,CLIENT,UNSET,5.0,00000000000000dd,00000000000000bb,false";

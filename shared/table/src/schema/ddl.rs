@@ -1,11 +1,11 @@
-//! The tables as Athena DDL and as a page of documentation.
+//! The tables as Athena DDL and as a page of documentation; what Athena is told of a table, whichever way.
 
 use std::fmt::Write as _;
 
 use super::{ColumnType, SCHEMA_VERSION, TABLES, Table};
 
 /// Names of types as Athena spells them.
-fn athena_type(kind: &ColumnType) -> String {
+pub(super) fn athena_type(kind: &ColumnType) -> String {
     match kind {
         ColumnType::Text => "string".to_owned(),
         ColumnType::Boolean => "boolean".to_owned(),
@@ -22,17 +22,19 @@ fn athena_type(kind: &ColumnType) -> String {
     }
 }
 
-/// The `CREATE EXTERNAL TABLE` statement for Athena, with `${LakeBucket}` in the place of the bucket's name, and `${LakeDays}`
-/// in the place of the number of days that it looks back: rows of older days are not seen, and each hour that is projected
-/// in vain costs requests.
+/// Where a table's files lie, with `${LakeBucket}` in the place of the bucket's name.
+pub(super) fn location(table: &Table) -> String {
+    format!("s3://${{LakeBucket}}/lake/v1/{}/", table.name)
+}
+
+/// The table's properties for Athena, the same for its DDL and for its entry in the catalog. `${LakeDays}` stands in the
+/// place of the number of days that it looks back: rows of older days are not seen, and each hour that is projected in vain
+/// costs requests.
 ///
-/// Every column name is quoted, so that no reserved word can break it. The location template and the digits of the hour
-/// are needed: without them a query silently finds no rows, or half of them.
-#[must_use]
-pub fn ddl(table: &Table) -> String {
-    let columns: Vec<_> = table.columns().map(|column| format!("  `{}` {}", column.name, athena_type(&column.kind))).collect();
-    let location = format!("s3://${{LakeBucket}}/lake/v1/{}/", table.name);
-    let properties = [
+/// The location template and the digits of the hour are needed: without them a query silently finds no rows, or half of
+/// them.
+pub(super) fn properties(table: &Table) -> Vec<(&'static str, String)> {
+    vec![
         ("parquet.compression", "ZSTD".to_owned()),
         ("projection.enabled", "true".to_owned()),
         ("projection.dt.type", "date".to_owned()),
@@ -43,16 +45,25 @@ pub fn ddl(table: &Table) -> String {
         ("projection.hour.type", "integer".to_owned()),
         ("projection.hour.range", "0,23".to_owned()),
         ("projection.hour.digits", "2".to_owned()),
-        ("storage.location.template", format!("{location}dt=${{dt}}/hour=${{hour}}/")),
-    ];
-    let properties: Vec<_> = properties.iter().map(|(key, value)| format!("  '{key}' = '{value}'")).collect();
+        ("storage.location.template", format!("{}dt=${{dt}}/hour=${{hour}}/", location(table))),
+    ]
+}
+
+/// The `CREATE EXTERNAL TABLE` statement for Athena, with the placeholders of [`location`] and [`properties`].
+///
+/// Every column name is quoted, so that no reserved word can break it.
+#[must_use]
+pub fn ddl(table: &Table) -> String {
+    let columns: Vec<_> = table.columns().map(|column| format!("  `{}` {}", column.name, athena_type(&column.kind))).collect();
+    let properties: Vec<_> = properties(table).iter().map(|(key, value)| format!("  '{key}' = '{value}'")).collect();
     format!(
         "-- Generated from shared/table/src/schema. {}\n-- LakeBucket is the bucket of the lake. LakeDays is how many days back \
-         rows are seen: one more than they are kept, so 31 for 30 days.\nCREATE EXTERNAL TABLE IF NOT EXISTS `{}` (\n{}\n)\n\
-         PARTITIONED BY (`dt` string, `hour` string)\nSTORED AS PARQUET\nLOCATION '{location}'\nTBLPROPERTIES (\n{}\n);\n",
+         rows are seen: at least as many as they are kept.\nCREATE EXTERNAL TABLE IF NOT EXISTS `{}` (\n{}\n)\n\
+         PARTITIONED BY (`dt` string, `hour` string)\nSTORED AS PARQUET\nLOCATION '{}'\nTBLPROPERTIES (\n{}\n);\n",
         table.doc,
         table.name,
         columns.join(",\n"),
+        location(table),
         properties.join(",\n")
     )
 }

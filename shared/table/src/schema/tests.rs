@@ -31,6 +31,33 @@ fn the_athena_tables_are_the_schema() {
     }
 }
 
+/// Where a section of a text begins and ends: behind the line that opens it, and before the one that closes it.
+fn section(text: &str, name: &str) -> std::ops::Range<usize> {
+    let opening = text.find(&format!("# generated: {name},")).unwrap();
+    let start = opening + text[opening..].find('\n').unwrap() + 1;
+    let closing = start + text[start..].find(&format!("# end of generated: {name}")).unwrap();
+    start..text[..closing].rfind('\n').unwrap() + 1
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a golden test compares with a file; the crate itself touches none")]
+fn the_tables_of_the_template_are_the_schema() {
+    let path = root().join("infra/template.yaml");
+    let mut template = fs::read_to_string(&path).unwrap();
+    let place = section(&template, "tables");
+    template.replace_range(place, &glue_tables());
+    golden(&path, &template);
+}
+
+#[test]
+fn the_catalog_takes_every_comment_and_type() {
+    for table in TABLES {
+        assert!(table.columns().all(|column| column.doc.len() <= 255), "{}", table.name);
+        // The longest type that the catalog takes; the whole table may have a megabyte.
+        assert!(table.columns().all(|column| ddl::athena_type(&column.kind).len() <= 131_072), "{}", table.name);
+    }
+}
+
 #[test]
 fn column_names_are_distinct_and_need_no_quoting() {
     for table in TABLES {
