@@ -60,13 +60,18 @@ SOURCE = """\
 
 def single(metric):
     def body(service):
-        return (f"      Namespace: Spanlake/Services\n      MetricName: {metric}\n" + DIMENSIONS.format(indent=" " * 6, service=service)
-                + "      Statistic: Maximum\n      Period: 60\n")
+        return (
+            f"      Namespace: Spanlake/Services\n      MetricName: {metric}\n"
+            + DIMENSIONS.format(indent=" " * 6, service=service)
+            + "      Statistic: Maximum\n      Period: 60\n"
+        )
+
     return body
 
 
 def expressions(label, steps, sources):
     """A chain of expressions, of which the last is the figure, over sums of five minutes."""
+
     def body(service):
         dimensions = DIMENSIONS.format(indent=" " * 14, service=service)
         lines = ["      Metrics:\n"]
@@ -76,6 +81,7 @@ def expressions(label, steps, sources):
             lines.append(f"        - Id: {name}\n{shown}          Expression: {expression}\n")
         lines += [SOURCE.format(id=name, metric=metric, dimensions=dimensions) for name, metric in sources]
         return "".join(lines)
+
     return body
 
 
@@ -86,22 +92,65 @@ RATE = expressions(
 )
 DROP = expressions(
     "percent fewer requests",
-    [("total", "FILL(requests, 0)"), ("before", "total - DIFF(total)"),
-     ("fallen", "!Sub 'IF(before >= ${ServiceRequestsMin}, 100 * (before - total) / before, 0)'")],
+    [
+        ("total", "FILL(requests, 0)"),
+        ("before", "total - DIFF(total)"),
+        ("fallen", "!Sub 'IF(before >= ${ServiceRequestsMin}, 100 * (before - total) / before, 0)'"),
+    ],
     [("requests", "Requests")],
 )
 # Name, how the alarm's name ends, what to do, the figure, periods, how many of them, parameter.
 ALARMS = [
-    ("ErrorsHigh", "errors-high", "Many requests of this service fail, counted before sampling. The saved queries `errors` and"
-     " `failing-dependency` say where; `slow-traces` and `trace` show one.", RATE, 1, 1, "ServiceErrorPercent"),
-    ("ErrorsLow", "errors-low", "Some requests of this service have failed for a quarter of an hour, counted before sampling. The"
-     " saved query `errors` says which.", RATE, 3, 3, "ServiceErrorPercentLow"),
-    ("P95", "p95", "Requests of this service are slow, counted before sampling. The saved queries `latency` and `slow-endpoints`"
-     " say which, `database-calls` what they wait for.", single("P95Ms"), 5, 3, "ServiceP95Ms"),
-    ("P99", "p99", "The slowest requests of this service are very slow, counted before sampling. The saved query `slow-traces`"
-     " shows some.", single("P99Ms"), 5, 3, "ServiceP99Ms"),
-    ("Drop", "drop", "This service suddenly gets fewer requests than five minutes before. See whether its callers still call"
-     " (`who-calls-whom`), and whether it still sends telemetry (`services`).", DROP, 1, 1, "ServiceDropPercent"),
+    (
+        "ErrorsHigh",
+        "errors-high",
+        "Many requests of this service fail, counted before sampling. The saved queries `errors` and"
+        " `failing-dependency` say where; `slow-traces` and `trace` show one.",
+        RATE,
+        1,
+        1,
+        "ServiceErrorPercent",
+    ),
+    (
+        "ErrorsLow",
+        "errors-low",
+        "Some requests of this service have failed for a quarter of an hour, counted before sampling. The"
+        " saved query `errors` says which.",
+        RATE,
+        3,
+        3,
+        "ServiceErrorPercentLow",
+    ),
+    (
+        "P95",
+        "p95",
+        "Requests of this service are slow, counted before sampling. The saved queries `latency` and `slow-endpoints`"
+        " say which, `database-calls` what they wait for.",
+        single("P95Ms"),
+        5,
+        3,
+        "ServiceP95Ms",
+    ),
+    (
+        "P99",
+        "p99",
+        "The slowest requests of this service are very slow, counted before sampling. The saved query `slow-traces`"
+        " shows some.",
+        single("P99Ms"),
+        5,
+        3,
+        "ServiceP99Ms",
+    ),
+    (
+        "Drop",
+        "drop",
+        "This service suddenly gets fewer requests than five minutes before. See whether its callers still call"
+        " (`who-calls-whom`), and whether it still sends telemetry (`services`).",
+        DROP,
+        1,
+        1,
+        "ServiceDropPercent",
+    ),
 ]
 
 

@@ -57,8 +57,11 @@ def catalog(template, bucket, **given):
             value = value.replace(name, text)
         return value
 
-    return {"Resources": {name: plain(resource) for name, resource in resolved.resources().items()
-                          if resource["Type"] == "AWS::Glue::Table"}}
+    return {
+        "Resources": {
+            name: plain(resource) for name, resource in resolved.resources().items() if resource["Type"] == "AWS::Glue::Table"
+        }
+    }
 
 
 class Resolved:
@@ -70,14 +73,20 @@ class Resolved:
         if unknown:
             raise KeyError(f"no such parameters: {sorted(unknown)}")
         self.parameters = {name: str(given.get(name, parameter["Default"])) for name, parameter in template["Parameters"].items()}
-        self._functions = {"Fn::Sub": self._sub, "Fn::Join": self._join, "Fn::Split": self._split, "Fn::Select": self._select,
-                           "Fn::FindInMap": self._find_in_map, "Fn::If": self._if}
+        self._functions = {
+            "Fn::Sub": self._sub,
+            "Fn::Join": self._join,
+            "Fn::Split": self._split,
+            "Fn::Select": self._select,
+            "Fn::FindInMap": self._find_in_map,
+            "Fn::If": self._if,
+        }
 
     def condition(self, name):
         return self._truth(self.template["Conditions"][name])
 
     def _truth(self, test):
-        (function, argument), = test.items()
+        ((function, argument),) = test.items()
         if function == "Condition":
             return self.condition(argument)
         if function == "Fn::Equals":
@@ -89,8 +98,11 @@ class Resolved:
 
     def resources(self):
         """Resources that are made, by logical id, with their properties resolved."""
-        made = {name: resource for name, resource in self.template["Resources"].items()
-                if "Condition" not in resource or self.condition(resource["Condition"])}
+        made = {
+            name: resource
+            for name, resource in self.template["Resources"].items()
+            if "Condition" not in resource or self.condition(resource["Condition"])
+        }
         return {name: {**resource, "Properties": self(resource.get("Properties", {}))} for name, resource in made.items()}
 
     def __call__(self, value):
@@ -99,7 +111,7 @@ class Resolved:
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
-            (function, argument), = value.items()
+            ((function, argument),) = value.items()
             if function == "Ref":
                 return ABSENT if argument == "AWS::NoValue" else self.parameters.get(argument, f"<{argument}>")
             if function == "Fn::GetAtt":

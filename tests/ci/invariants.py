@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 
 import standin
 from cfn import FUNCTION, ROOT, Resolved, of_type, translated
@@ -13,15 +12,6 @@ RETENTION_HOURS = 48
 PREFIXES = re.findall(r'pub const \w+: &str = "(\w+/)";', (ROOT / "shared/pipeline/src/keys.rs").read_text())
 NEVER_EXPIRE = ["lineage/", "manifest/", "plan/", "rules/"]
 BYTES_MAX, RESOURCES_MAX = 1_000_000, 500
-DESCRIPTION_MAX = 1_024
-
-DEPLOYMENT_METRICS = {
-    "Requests", "Refused4xx", "Throttled", "Unavailable", "Items", "RejectedItems",
-    "Records", "QuarantinedRecords", "CloseFailures", "ClockAheadSeconds", "DuplicateItems",
-    "Committed", "Kept", "SampledOut", "DroppedItems", "PendingItems", "ArchiveLagSeconds", "FilesWritten", "BytesWritten",
-    "MissingObjects", "RulesRefused",
-}
-SERVICE_METRICS = {"Requests", "Errors", "ErrorPercent", "P50Ms", "P95Ms", "P99Ms"}
 
 
 class Wrong(Exception):
@@ -48,6 +38,7 @@ def holds(is_so, what):
 
 # --- functions -----------------------------------------------------------------------------------------------------------
 
+
 def functions(template, **given):
     made = Resolved(template, **given).resources()
     return {name: made[f"{name}Function"]["Properties"] for name in FUNCTIONS}
@@ -69,10 +60,16 @@ def the_functions_are_the_three_with_their_sizes(template):
 @check
 def the_environment_is_what_the_functions_read(template):
     stream = {"SPANLAKE_STREAM": "<Stream>", "SPANLAKE_DEPLOYMENT": "<AWS::StackName>"}
-    buckets = {"SPANLAKE_STATE_BUCKET": "<StateBucket>", "SPANLAKE_LAKE_BUCKET": "<LakeBucket>",
-               "SPANLAKE_RETENTION_HOURS": str(RETENTION_HOURS)}
-    expected = [{**stream, "SPANLAKE_TOKENS": "<TokensSecret>"}, {**stream, **buckets},
-                {**stream, **buckets, "SPANLAKE_SERVICES": "shop,cart"}]
+    buckets = {
+        "SPANLAKE_STATE_BUCKET": "<StateBucket>",
+        "SPANLAKE_LAKE_BUCKET": "<LakeBucket>",
+        "SPANLAKE_RETENTION_HOURS": str(RETENTION_HOURS),
+    }
+    expected = [
+        {**stream, "SPANLAKE_TOKENS": "<TokensSecret>"},
+        {**stream, **buckets},
+        {**stream, **buckets, "SPANLAKE_SERVICES": "shop,cart"},
+    ]
     for name, variables in zip(FUNCTIONS, expected):
         equal(functions(template, Services="shop,cart")[name]["Environment"]["Variables"], variables, f"environment of {name}")
 
@@ -103,10 +100,18 @@ def the_url_is_public_with_both_permissions_once(template):
     made = translated(template)
     url = of_type(made, "AWS::Lambda::Url")
     equal([resource["Properties"]["AuthType"] for resource in url.values()], ["NONE"], "URLs")
-    found = sorted((permission["Properties"]["Action"], str(permission["Properties"].get("FunctionUrlAuthType")),
-                    str(permission["Properties"].get("InvokedViaFunctionUrl")), str(permission["Properties"]["Principal"]))
-                   for permission in of_type(made, "AWS::Lambda::Permission").values())
-    equal(found, [("lambda:InvokeFunction", "None", "True", "*"), ("lambda:InvokeFunctionUrl", "NONE", "None", "*")], "permissions")
+    found = sorted(
+        (
+            permission["Properties"]["Action"],
+            str(permission["Properties"].get("FunctionUrlAuthType")),
+            str(permission["Properties"].get("InvokedViaFunctionUrl")),
+            str(permission["Properties"]["Principal"]),
+        )
+        for permission in of_type(made, "AWS::Lambda::Permission").values()
+    )
+    equal(
+        found, [("lambda:InvokeFunction", "None", "True", "*"), ("lambda:InvokeFunctionUrl", "NONE", "None", "*")], "permissions"
+    )
 
 
 @check
@@ -115,7 +120,9 @@ def browsers_may_send_only_from_origins_that_are_named(template):
     cors = functions(template, CorsOrigins="https://a.example,https://b.example")["Ingest"]["FunctionUrlConfig"]["Cors"]
     equal(cors["AllowOrigins"], ["https://a.example", "https://b.example"], "origins")
     equal(cors["AllowMethods"], ["POST"], "methods")
-    holds({"authorization", "content-type", "content-encoding", "traceparent"} <= set(cors["AllowHeaders"]), "headers are missing")
+    holds(
+        {"authorization", "content-type", "content-encoding", "traceparent"} <= set(cors["AllowHeaders"]), "headers are missing"
+    )
     holds("AllowCredentials" not in cors, "cookies are of no use here")
 
 
@@ -126,12 +133,21 @@ def the_schedules_call_the_archiver_and_nobody_retries(template):
     for name, rate, task in (("Archive", "rate(1 minute)", "archive"), ("Sweep", "rate(6 hours)", "sweep")):
         schedule = made[f"{name}Schedule"]["Properties"]
         equal((schedule["ScheduleExpression"], schedule.get("State", "ENABLED")), (rate, "ENABLED"), f"{name}Schedule")
-        equal(schedule["Target"], {"Arn": "<ArchiverFunction.Arn>", "RoleArn": "<ScheduleRole.Arn>", "Input": f'{{"task":"{task}"}}',
-                                   "RetryPolicy": none}, f"target of {name}Schedule")
+        equal(
+            schedule["Target"],
+            {
+                "Arn": "<ArchiverFunction.Arn>",
+                "RoleArn": "<ScheduleRole.Arn>",
+                "Input": f'{{"task":"{task}"}}',
+                "RetryPolicy": none,
+            },
+            f"target of {name}Schedule",
+        )
     equal(made["ArchiverFunction"]["Properties"]["EventInvokeConfig"], none, "retries of Lambda itself")
 
 
 # --- the stream ----------------------------------------------------------------------------------------------------------
+
 
 @check
 def the_stream_is_provisioned_encrypted_and_keeps_two_days(template):
@@ -145,8 +161,13 @@ def the_stream_is_provisioned_encrypted_and_keeps_two_days(template):
 @check
 def one_call_reads_a_shard_in_order_and_gives_nothing_up(template):
     expected = {
-        "StartingPosition": "TRIM_HORIZON", "BatchSize": 10000, "MaximumBatchingWindowInSeconds": 5, "ParallelizationFactor": 1,
-        "BisectBatchOnFunctionError": False, "MaximumRetryAttempts": -1, "MaximumRecordAgeInSeconds": -1,
+        "StartingPosition": "TRIM_HORIZON",
+        "BatchSize": 10000,
+        "MaximumBatchingWindowInSeconds": 5,
+        "ParallelizationFactor": 1,
+        "BisectBatchOnFunctionError": False,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": -1,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
     }
     mappings = Resolved(translated(template) | {"Parameters": template["Parameters"]}).resources()
@@ -158,6 +179,7 @@ def one_call_reads_a_shard_in_order_and_gives_nothing_up(template):
 
 # --- roles ---------------------------------------------------------------------------------------------------------------
 
+
 def statements(template, role, **given):
     policies = Resolved(template, **given).resources()[f"{role}Role"]["Properties"]["Policies"]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
@@ -167,7 +189,9 @@ def grants(template, role, **given):
     """Pairs of action and resource."""
     pairs = set()
     for statement in statements(template, role, **given):
-        holds(set(statement) == {"Effect", "Action", "Resource"} and statement["Effect"] == "Allow", f"odd statement in {role}Role")
+        holds(
+            set(statement) == {"Effect", "Action", "Resource"} and statement["Effect"] == "Allow", f"odd statement in {role}Role"
+        )
         several = lambda value: value if isinstance(value, list) else [value]  # noqa: E731
         pairs |= {(action, place) for action in several(statement["Action"]) for place in several(statement["Resource"])}
     return pairs
@@ -197,11 +221,18 @@ def the_roles_grant_exactly_what_the_functions_do(template):
     listing = {("s3:ListBucket", "<StateBucket.Arn>")}
     expected = {
         "Ingest": on_stream("ListShards", "PutRecords") | {("secretsmanager:GetSecretValue", "<TokensSecret>")},
-        "Grouper": on_stream("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards", "PutRecords")
-        | objects("GetObject", "StateBucket", *PREFIXES) | objects("PutObject", "StateBucket", *grouper_writes) | listing,
-        "Archiver": on_stream("ListShards", "PutRecords") | objects("GetObject", "StateBucket", *PREFIXES)
+        "Grouper": on_stream(
+            "DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards", "PutRecords"
+        )
+        | objects("GetObject", "StateBucket", *PREFIXES)
+        | objects("PutObject", "StateBucket", *grouper_writes)
+        | listing,
+        "Archiver": on_stream("ListShards", "PutRecords")
+        | objects("GetObject", "StateBucket", *PREFIXES)
         | objects("PutObject", "StateBucket", "page/", "manifest/", "lineage/", "plan/", "rules/")
-        | objects("DeleteObjectVersion", "StateBucket", *swept) | listing | {("s3:ListBucketVersions", "<StateBucket.Arn>")}
+        | objects("DeleteObjectVersion", "StateBucket", *swept)
+        | listing
+        | {("s3:ListBucketVersions", "<StateBucket.Arn>")}
         | {(f"s3:{action}", "<LakeBucket.Arn>/lake/v1/*") for action in ("GetObject", "PutObject", "DeleteObject")}
         | {("s3:ListBucket", "<LakeBucket.Arn>")},
     }
@@ -220,10 +251,14 @@ def no_role_has_a_wildcard(template):
     for name in [*FUNCTIONS, "Schedule"]:
         for action, place in grants(template, name, StreamKeyArn="arn:k"):
             # Below a prefix of a bucket anything may lie; everywhere else a star is a mistake.
-            holds("*" not in action and "*" not in re.sub(r"^(<\w+Bucket\.Arn>/[a-z0-9/]+/)\*$", r"\1", place), f"{action} on {place}")
+            holds(
+                "*" not in action and "*" not in re.sub(r"^(<\w+Bucket\.Arn>/[a-z0-9/]+/)\*$", r"\1", place),
+                f"{action} on {place}",
+            )
 
 
 # --- buckets -------------------------------------------------------------------------------------------------------------
+
 
 @check
 def every_bucket_is_private_encrypted_and_over_tls(template):
@@ -236,11 +271,20 @@ def every_bucket_is_private_encrypted_and_over_tls(template):
         equal(bucket["OwnershipControls"]["Rules"], [{"ObjectOwnership": "BucketOwnerEnforced"}], f"ownership of {name}")
         encryption = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         equal(encryption, [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}], f"encryption of {name}")
-        tls = {"Sid": "OnlyTls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [f"<{name}.Arn>", f"<{name}.Arn>/*"],
-               "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+        tls = {
+            "Sid": "OnlyTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [f"<{name}.Arn>", f"<{name}.Arn>/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
         equal((policy["Bucket"], policy["PolicyDocument"]["Statement"]), (f"<{name}>", [tls]), f"policy of {name}")
-        holds({"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}.items() <= lifecycle(template, name)["unfinished-uploads"]
-              .items(), f"{name} keeps unfinished uploads")
+        holds(
+            {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}.items()
+            <= lifecycle(template, name)["unfinished-uploads"].items(),
+            f"{name} keeps unfinished uploads",
+        )
         keeps = (made[name]["DeletionPolicy"], made[name]["UpdateReplacePolicy"])
         equal(keeps, ("RetainExceptOnCreate", "Retain"), f"what deletes {name}")
 
@@ -257,7 +301,9 @@ def the_lake_gets_cold_and_goes_when_the_parameters_say(template):
         found = lifecycle(template, "LakeBucket", **given)
         equal({rule.get("Prefix") for rule in found.values()}, {None, "lake/v1/"}, "prefixes of the lake's rules")
         cold = found.get("cold")
-        holds(cold is None or cold["ObjectSizeGreaterThan"] == "4194304" and len(cold["Transitions"]) == 1, "files that are moved")
+        holds(
+            cold is None or cold["ObjectSizeGreaterThan"] == "4194304" and len(cold["Transitions"]) == 1, "files that are moved"
+        )
         return str(found["delete"]["ExpirationInDays"]), cold and tuple(cold["Transitions"][0].values())
 
     equal(rules(), ("30", ("GLACIER_IR", "7")), "the lake by default")
@@ -285,12 +331,16 @@ def the_state_expires_only_as_a_backstop(template):
 
 # --- SQL -----------------------------------------------------------------------------------------------------------------
 
+
 @check
 def every_table_of_the_code_is_in_the_catalog(template):
     paths = {path.stem: path.read_text() for path in (ROOT / "infra/athena/tables").glob("*.sql")}
     made = Resolved(template).resources()
-    tables = {resource["Properties"]["TableInput"]["Name"]: resource["Properties"] for resource in made.values()
-              if resource["Type"] == "AWS::Glue::Table"}
+    tables = {
+        resource["Properties"]["TableInput"]["Name"]: resource["Properties"]
+        for resource in made.values()
+        if resource["Type"] == "AWS::Glue::Table"
+    }
     equal(sorted(tables), sorted(paths), "tables")
     for name, properties in tables.items():
         table = properties["TableInput"]
@@ -304,22 +354,31 @@ def every_table_of_the_code_is_in_the_catalog(template):
         equal(table["Parameters"]["storage.location.template"], place + "dt=${dt}/hour=${hour}/", f"partitions of {name}")
         equal(table["Parameters"]["projection.hour.digits"], "2", f"digits of the hour of {name}")
         equal(table["StorageDescriptor"]["Location"], place, f"place of {name}")
-        equal(table["PartitionKeys"], [{"Name": "dt", "Type": "string"}, {"Name": "hour", "Type": "string"}], f"partitions of {name}")
+        equal(
+            table["PartitionKeys"],
+            [{"Name": "dt", "Type": "string"}, {"Name": "hour", "Type": "string"}],
+            f"partitions of {name}",
+        )
 
 
 @check
 def a_table_shows_as_many_days_as_are_kept(template):
     for given, days in (({}, "30"), ({"KeptDays": 90}, "90"), ({"Retention": "development"}, "1")):
         made = Resolved(template, **given).resources()
-        ranges = {resource["Properties"]["TableInput"]["Parameters"]["projection.dt.range"] for resource in made.values()
-                  if resource["Type"] == "AWS::Glue::Table"}
+        ranges = {
+            resource["Properties"]["TableInput"]["Parameters"]["projection.dt.range"]
+            for resource in made.values()
+            if resource["Type"] == "AWS::Glue::Table"
+        }
         equal(ranges, {f"NOW-{days}DAYS,NOW"}, f"days that tables show with {given}")
 
 
 @check
 def every_saved_query_of_the_code_is_there_and_reads_by_date(template):
     paths = {path.stem: path.read_text() for path in (ROOT / "infra/athena/queries").glob("*.sql")}
-    queries = {query["Properties"]["Name"]: query["Properties"] for query in of_type(template, "AWS::Athena::NamedQuery").values()}
+    queries = {
+        query["Properties"]["Name"]: query["Properties"] for query in of_type(template, "AWS::Athena::NamedQuery").values()
+    }
     equal(sorted(queries), sorted(paths), "saved queries")
     tables = "|".join(path.stem for path in (ROOT / "infra/athena/tables").glob("*.sql"))
     for name, query in queries.items():
@@ -342,129 +401,16 @@ def the_workgroup_holds_queries_to_its_settings(template):
     holds("ExpirationInDays" in lifecycle(template, "ResultsBucket")["results"], "results are kept for ever")
 
 
-# --- alarms and the dashboard --------------------------------------------------------------------------------------------
-
-def alarms(template, **given):
-    made = Resolved(template, **given).resources()
-    return {name: resource["Properties"] for name, resource in made.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
-
-
-@check
-def every_alarm_goes_to_the_topic_and_says_what_to_do(template):
-    every = alarms(template, Services="a,b,c,d,e")
-    names = Counter(alarm["AlarmName"] for alarm in every.values())
-    equal([name for name, times in names.items() if times > 1], [], "alarms of one name")
-    for name, alarm in every.items():
-        equal(alarm["AlarmActions"], ["<AlarmTopic>"], f"where {name} goes")
-        sentences = re.findall(r"[A-Z`].+?[.:](?=\s|$)", alarm["AlarmDescription"])
-        holds(len(sentences) >= 2 and len(alarm["AlarmDescription"]) <= DESCRIPTION_MAX, f"{name} does not say what to do")
-        holds(alarm["TreatMissingData"] == ("breaching" if name == "ArchiverStoppedAlarm" else "notBreaching"), f"{name} without data")
-        holds(alarm["DatapointsToAlarm"] <= alarm["EvaluationPeriods"], f"{name} can never alarm")
-    topic = Resolved(template, AlarmEmail="me@example.com").resources()
-    equal(topic["AlarmMail"]["Properties"], {"TopicArn": "<AlarmTopic>", "Protocol": "email", "Endpoint": "me@example.com"}, "mail")
-    holds("AlarmMail" not in Resolved(template).resources(), "mail without an address")
-
-
-@check
-def the_alarms_are_at_the_marks_that_were_promised(template):
-    every = alarms(template)
-    age = lambda part: ("IteratorAge", RETENTION_HOURS * 3_600_000 // part)  # noqa: E731
-    expected = {
-        "IteratorAgeQuarterAlarm": age(4), "IteratorAgeHalfAlarm": age(2), "Ingest5xxAlarm": ("Url5xxCount", 0),
-        "IngestThrottlesAlarm": ("Throttles", 0), "StreamThrottlesAlarm": ("Throttled", 0), "QuarantineAlarm": ("QuarantinedRecords", 0),
-        "DroppedItemsAlarm": ("DroppedItems", 0), "ArchiveLagAlarm": ("ArchiveLagSeconds", 900),
-        "ArchiveLagBackstopAlarm": ("ArchiveLagSeconds", 14 * 86_400 // 4), "MissingObjectsAlarm": ("MissingObjects", 0),
-        "SpendAlarm": ("Invocations", "0.25"), "FunctionErrorsAlarm": ("Errors", 0), "GrouperThrottlesAlarm": ("Throttles", 0),
-        "CloseFailuresAlarm": ("CloseFailures", 0), "ArchiverStoppedAlarm": ("Invocations", 1), "ClockAheadAlarm": ("ClockAheadSeconds", 300),
-        "RulesRefusedAlarm": ("RulesRefused", 0),
-    }
-    got = {name: (sources(alarm)[0]["MetricName"], alarm["Threshold"]) for name, alarm in every.items()}
-    equal(got, expected, "alarms")
-    fresh = next(metric for metric in every["DroppedItemsAlarm"]["Metrics"] if metric.get("ReturnData", True))
-    equal(fresh["Expression"], "DIFF(dropped)", "the figure of dropped items, which only grows")
-
-
-def sources(alarm):
-    """The metrics that an alarm reads."""
-    if "Metrics" not in alarm:
-        return [alarm]
-    return [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
-
-
-@check
-def named_services_have_five_alarms_each(template):
-    holds(not any(name.startswith("Service") for name in alarms(template)), "alarms for services that nobody named")
-    every = {name: alarm for name, alarm in alarms(template, Services="shop,cart").items() if name.startswith("Service")}
-    expected = {"ErrorsHigh": "5", "ErrorsLow": "1", "P95": "1000", "P99": "2000", "Drop": "50"}
-    for slot, service in ((1, "shop"), (2, "cart")):
-        got = {name: every.pop(f"Service{slot}{name}Alarm") for name in expected}
-        equal({name: alarm["Threshold"] for name, alarm in got.items()}, expected, f"alarms of service {slot}")
-        for alarm in got.values():
-            dimensions = [{"Name": "Deployment", "Value": "<AWS::StackName>"}, {"Name": "Service", "Value": service}]
-            equal([source["Dimensions"] for source in sources(alarm)], [dimensions] * len(sources(alarm)), "dimensions")
-    equal(sorted(every), [], "alarms for services that nobody named")
-    for count in range(7):
-        named = [name for name in alarms(template, Services=",".join("abcdef"[:count])) if name.startswith("Service")]
-        slots = sorted({int(name[len("Service")]) for name in named})
-        equal((len(named), slots), (5 * min(count, 5), list(range(1, min(count, 5) + 1))), f"alarms with {count} services")
-
-
-@check
-def alarms_and_dashboard_read_metrics_that_exist(template):
-    named = [source for alarm in alarms(template, Services="a,b,c,d,e").values() for source in sources(alarm)]
-    for source in named:
-        known = {"Spanlake": DEPLOYMENT_METRICS, "Spanlake/Services": SERVICE_METRICS}.get(source["Namespace"])
-        holds(known is None or source["MetricName"] in known, f"nobody writes {source['Namespace']} {source['MetricName']}")
-        dimensions = {"Spanlake": ["Deployment"], "Spanlake/Services": ["Deployment", "Service"], "AWS/Lambda": ["FunctionName"],
-                      "AWS/Kinesis": ["StreamName"]}[source["Namespace"]]
-        equal([dimension["Name"] for dimension in source["Dimensions"]], dimensions, f"dimensions of {source['MetricName']}")
-    board = json.loads(Resolved(template).resources()["Dashboard"]["Properties"]["DashboardBody"])
-    text = json.dumps(board)
-    own = set(re.findall(r'\["Spanlake", "(\w+)"', text))
-    services = set(re.findall(r'Spanlake/Services,[^\']*MetricName=\\"(\w+)\\"', text))
-    holds(own <= DEPLOYMENT_METRICS and services <= SERVICE_METRICS, f"the dashboard reads what nobody writes: {own | services}")
-    shown = {"Requests", "ErrorPercent", "P50Ms", "P95Ms", "P99Ms"}
-    equal(services & shown, shown, "figures by service")
-    needed = {"Committed", "Kept", "SampledOut", "DroppedItems", "PendingItems", "ArchiveLagSeconds", "FilesWritten", "BytesWritten"}
-    holds(needed <= own and "IteratorAge" in text and "usd" in text, "the dashboard lacks ledger, lag or cost")
-    ids = [metric[-1]["id"] for widget in board["widgets"] for metric in widget["properties"].get("metrics", [])
-           if isinstance(metric[-1], dict) and "id" in metric[-1]]
-    holds(all(re.fullmatch(r"[a-z]\w*", name) for name in ids), "an id of the dashboard is none")
-
-
-@check
-def the_spend_is_counted_at_the_price_of_the_processor(template):
-    for architecture, price in (("arm64", "0.0000133334"), ("x86_64", "0.0000166667")):
-        metrics = alarms(template, Architecture=architecture, Shards="4")["SpendAlarm"]["Metrics"]
-        expression = metrics[0]["Expression"]
-        holds(price in expression and "+ 4 * 0.015" in expression, f"prices for {architecture}")
-        ids = {metric["Id"] for metric in metrics[1:]}
-        equal(ids, set(re.findall(r"FILL\((\w+), 0\)", expression)), "figures of the spend")
-        # More than ten cannot be in one alarm.
-        holds(len(metrics) <= 10, "too many metrics in one alarm")
-        sizes = [function["MemorySize"] for function in functions(template).values()]
-        shares = re.findall(r"FILL\(\w+Ms, 0\)(?: \* ([\d.]+))?", expression)
-        equal([round(1024 * float(share or 1)) for share in shares], sizes, "memory in the price")
-    # The dashboard shows the same figure.
-    board = Resolved(template).resources()["Dashboard"]["Properties"]["DashboardBody"]
-    shown = re.search(r'"expression": "(\(FILL[^"]+)"', json.dumps(json.loads(board)))[1]
-    equal(shown, " ".join(alarms(template)["SpendAlarm"]["Metrics"][0]["Expression"].split()), "the dashboard's cost")
-
-
-@check
-def a_budget_is_only_made_when_it_is_asked_for(template):
-    asked = {"AlarmEmail": "me@example.com", "MonthlyBudget": 100}
-    for given in ({}, {"AlarmEmail": "me@example.com"}, {"MonthlyBudget": 100}):
-        holds("Budget" not in Resolved(template, **given).resources(), f"a budget with {given}")
-    budget = Resolved(template, **asked).resources()["Budget"]["Properties"]
-    equal(budget["Budget"]["BudgetLimit"], {"Amount": "100", "Unit": "USD"}, "budget")
-
-
 # --- the template as a whole ---------------------------------------------------------------------------------------------
+
 
 @check
 def every_parameter_has_a_default_and_a_description(template):
-    grouped = [name for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"] for name in group["Parameters"]]
+    grouped = [
+        name
+        for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        for name in group["Parameters"]
+    ]
     equal(sorted(grouped), sorted(template["Parameters"]), "parameters in groups")
     for name, parameter in template["Parameters"].items():
         holds("Default" in parameter and len(parameter.get("Description", "")) > 20, f"{name} has no default or description")
@@ -477,8 +423,14 @@ def every_parameter_has_a_default_and_a_description(template):
 def parameters_take_what_is_meant_and_nothing_else(template):
     cases = {
         "Services": (["", "shop", "shop,cart", "web shop,cart"], [",", "shop,", "shop, cart", ",shop"]),
-        "CorsOrigins": (["", "*", "https://a.example", "https://a.example,http://localhost:8080"], ["a.example", "https://a.example,", ","]),
-        "StreamKeyArn": (["", "arn:aws:kms:eu-west-1:123456789012:key/1-2"], ["alias/x", "arn:aws:kms:eu-west-1:123456789012:alias/x"]),
+        "CorsOrigins": (
+            ["", "*", "https://a.example", "https://a.example,http://localhost:8080"],
+            ["a.example", "https://a.example,", ","],
+        ),
+        "StreamKeyArn": (
+            ["", "arn:aws:kms:eu-west-1:123456789012:key/1-2"],
+            ["alias/x", "arn:aws:kms:eu-west-1:123456789012:alias/x"],
+        ),
         "DatabaseName": (["spanlake", "otel_2"], ["", "Spanlake", "a-b", "2a"]),
         "AlarmEmail": (["", "me@example.com"], ["me", "a b@c"]),
     }
@@ -494,8 +446,10 @@ def tokens_are_generated_and_nowhere_else(template):
     generated = secret["GenerateSecretString"]
     equal((generated["SecretStringTemplate"], generated["GenerateStringKey"]), ("{}", "first"), "keys of the secret")
     holds(generated["PasswordLength"] >= 32 and generated["ExcludePunctuation"], "the token is weak, or no header value")
-    holds("SecretString" not in secret and not any("NoEcho" in parameter for parameter in template["Parameters"].values()),
-          "a secret is in the template")
+    holds(
+        "SecretString" not in secret and not any("NoEcho" in parameter for parameter in template["Parameters"].values()),
+        "a secret is in the template",
+    )
 
 
 @check
@@ -508,8 +462,21 @@ def it_is_small_enough_for_cloudformation(template):
 
 @check
 def the_outputs_are_what_guides_and_tests_read(template):
-    expected = ["AlarmTopicArn", "ArchiverFunctionName", "DashboardUrl", "DatabaseName", "Endpoint", "GrouperFunctionName",
-                "IngestFunctionName", "LakeBucketName", "ResultsBucketName", "StateBucketName", "StreamName", "Tokens", "WorkgroupName"]
+    expected = [
+        "AlarmTopicArn",
+        "ArchiverFunctionName",
+        "DashboardUrl",
+        "DatabaseName",
+        "Endpoint",
+        "GrouperFunctionName",
+        "IngestFunctionName",
+        "LakeBucketName",
+        "ResultsBucketName",
+        "StateBucketName",
+        "StreamName",
+        "Tokens",
+        "WorkgroupName",
+    ]
     equal(sorted(template["Outputs"]), expected, "outputs")
     holds(all(output.get("Description") for output in template["Outputs"].values()), "an output has no description")
 
@@ -517,18 +484,26 @@ def the_outputs_are_what_guides_and_tests_read(template):
 @check
 def the_stand_in_gets_all_but_what_it_lacks(template):
     changed = standin.for_stand_in(template)
-    equal({key: part for key, part in changed.items() if key != "Resources"},
-          {key: part for key, part in template.items() if key != "Resources"}, "what is around the resources")
+    equal(
+        {key: part for key, part in changed.items() if key != "Resources"},
+        {key: part for key, part in template.items() if key != "Resources"},
+        "what is around the resources",
+    )
     removed = {name: resource for name, resource in template["Resources"].items() if name not in changed["Resources"]}
-    holds(all(changed["Resources"][name] == template["Resources"][name] for name in changed["Resources"]), "a resource is another")
+    holds(
+        all(changed["Resources"][name] == template["Resources"][name] for name in changed["Resources"]), "a resource is another"
+    )
     for name, resource in removed.items():
         kind = resource["Type"]
         is_lacking = kind == "AWS::Athena::NamedQuery" or kind == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
         holds(is_lacking, f"{name} is removed without need")
     # An entry that removes nothing is stale.
     for kind, applies, _ in standin.REMOVED:
-        holds(any(resource["Type"] == kind and applies(resource) for resource in removed.values()), f"nothing of {kind} is removed")
+        holds(
+            any(resource["Type"] == kind and applies(resource) for resource in removed.values()), f"nothing of {kind} is removed"
+        )
     for kind, name in standin.IGNORED:
-        holds(any(name in resource["Properties"] for resource in of_type(template, kind).values()), f"nothing of {kind} has {name}")
+        holds(
+            any(name in resource["Properties"] for resource in of_type(template, kind).values()), f"nothing of {kind} has {name}"
+        )
     holds(not any(f'"{name}"' in json.dumps(changed) for name in removed), "something that stays refers to what is removed")
-

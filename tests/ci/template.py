@@ -25,6 +25,7 @@ logging.disable(logging.WARNING)
 
 import cfn  # noqa: E402
 import invariants  # noqa: E402
+import invariants_alarms  # noqa: E402, F401: its checks join the list
 import service_alarms  # noqa: E402
 import template_faults  # noqa: E402
 import yaml  # noqa: E402
@@ -46,6 +47,7 @@ def run(*command):
 
 
 # --- linters: pairs of check and resource --------------------------------------------------------------------------------
+
 
 def by_cfn_lint(path):
     code, out, err = run(TOOLS / "cfn-lint", "--regions", "us-east-1", "eu-west-1", "--format", "json", "--template", path)
@@ -70,7 +72,10 @@ def by_checkov(path):
         raise Failure(f"checkov ended with {code}:\n{err[-2000:]}") from None
     if "results" not in answer or answer["summary"]["parsing_errors"] or not answer["summary"]["passed"]:
         raise Failure(f"checkov did not read {path}: {answer.get('summary', answer)}")
-    return {(check["check_id"], check["resource"].rpartition(".")[2]): check["check_name"] for check in answer["results"]["failed_checks"]}
+    return {
+        (check["check_id"], check["resource"].rpartition(".")[2]): check["check_name"]
+        for check in answer["results"]["failed_checks"]
+    }
 
 
 def exceptions():
@@ -93,11 +98,17 @@ def lint(paths):
             print(f"{linter.__name__[3:]} on the {form} template: {len(findings)} findings", flush=True)
             found.update({(form, *place): message for place, message in findings.items()})
     accepted = exceptions()
-    lines = [f"{form}: {check} at {resource}: {found[form, check, resource]}" for form, check, resource in sorted(set(found) - accepted)]
-    return lines + [f"{form}: {check} at {resource} is excepted and not found" for form, check, resource in sorted(accepted - set(found))]
+    lines = [
+        f"{form}: {check} at {resource}: {found[form, check, resource]}"
+        for form, check, resource in sorted(set(found) - accepted)
+    ]
+    return lines + [
+        f"{form}: {check} at {resource} is excepted and not found" for form, check, resource in sorted(accepted - set(found))
+    ]
 
 
 # --- what we ask for ourselves -------------------------------------------------------------------------------------------
+
 
 def holds(check, template):
     """Why it does not hold, or `None`."""
@@ -129,8 +140,11 @@ def check_faults(template):
     """Faults that are not found, and checks for which none is planted."""
     by_name = {check.__name__: check for check in invariants.CHECKS}
     faults = template_faults.FOUND_BY_INVARIANTS
-    lines = [f"fault {number} is not found by {name}" for number, (name, plant) in enumerate(faults, 1)
-             if holds(by_name[name], planted(template, plant)) is None]
+    lines = [
+        f"fault {number} is not found by {name}"
+        for number, (name, plant) in enumerate(faults, 1)
+        if holds(by_name[name], planted(template, plant)) is None
+    ]
     print(f"planted faults: {len(faults) - len(lines)} of {len(faults)} found")
     return lines + [f"no fault is planted for {name}" for name in sorted(set(by_name) - {name for name, _ in faults})]
 
@@ -139,8 +153,19 @@ def guard(program, template, work):
     """The rules that a template breaks."""
     path = work / "guarded.json"
     path.write_text(json.dumps(template))
-    code, out, err = run(program, "validate", "--rules", GUARD_RULES, "--data", path, "--output-format", "json", "--structured",
-                         "--show-summary", "none")
+    code, out, err = run(
+        program,
+        "validate",
+        "--rules",
+        GUARD_RULES,
+        "--data",
+        path,
+        "--output-format",
+        "json",
+        "--structured",
+        "--show-summary",
+        "none",
+    )
     if code not in (0, 19):
         raise Failure(f"cfn-guard ended with {code}:\n{err[-2000:]}")
     return {rule["Rule"]["name"] for report in json.loads(out) for rule in report["not_compliant"]}
@@ -150,10 +175,20 @@ def check_guard(program, translated, work):
     rules = [name for path in sorted(GUARD_RULES.glob("*.guard")) for name in template_faults.rules_of(path.read_text())]
     lines = [f"cfn-guard: {name}" for name in sorted(guard(program, translated, work))]
     faults = template_faults.FOUND_BY_GUARD
-    missed = [f"fault {number} is not found by the rule {name}" for number, (name, plant) in enumerate(faults, 1)
-              if name not in guard(program, planted(translated, plant), work)]
-    print(f"cfn-guard: {len(rules) - len(lines)} of {len(rules)} rules hold, {len(faults) - len(missed)} of {len(faults)} faults found")
-    return lines + missed + [f"no fault is planted for the rule {name}" for name in sorted(set(rules) - {name for name, _ in faults})]
+    missed = [
+        f"fault {number} is not found by the rule {name}"
+        for number, (name, plant) in enumerate(faults, 1)
+        if name not in guard(program, planted(translated, plant), work)
+    ]
+    print(
+        f"cfn-guard: {len(rules) - len(lines)} of {len(rules)} rules hold,"
+        f" {len(faults) - len(missed)} of {len(faults)} faults found"
+    )
+    return (
+        lines
+        + missed
+        + [f"no fault is planted for the rule {name}" for name in sorted(set(rules) - {name for name, _ in faults})]
+    )
 
 
 def check(program, work):
@@ -162,7 +197,11 @@ def check(program, work):
     written = cfn.TEMPLATE.read_text()
     template = cfn.raw(written)
     translated = cfn.translated(template)
-    lines = [] if service_alarms.written(written) == written else ["the alarms of named services are not what infra/service_alarms.py writes"]
+    lines = (
+        []
+        if service_alarms.written(written) == written
+        else ["the alarms of named services are not what infra/service_alarms.py writes"]
+    )
     lines += check_invariants(template) + check_faults(template)
     path = work / "translated.json"
     path.write_text(json.dumps(translated, indent=1))

@@ -14,12 +14,14 @@ def reached(template, path):
 
 def at(path, value):
     """A fault that sets what is at a path; `None` removes it."""
+
     def plant(template):
         place, last = reached(template, path)
         if value is None:
             del place[last]
         else:
             place[last] = value
+
     return plant
 
 
@@ -30,28 +32,39 @@ def of(resource, path, value):
 def statement(role, value):
     def plant(template):
         template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].append(value)
+
     return plant
 
 
 def second_permission(template):
-    template["Resources"]["Mine"] = {"Type": "AWS::Lambda::Permission", "Properties": {
-        "Action": "lambda:InvokeFunctionUrl", "FunctionName": {"Ref": "IngestFunction"}, "Principal": "*", "FunctionUrlAuthType": "NONE"}}
+    template["Resources"]["Mine"] = {
+        "Type": "AWS::Lambda::Permission",
+        "Properties": {
+            "Action": "lambda:InvokeFunctionUrl",
+            "FunctionName": {"Ref": "IngestFunction"},
+            "Principal": "*",
+            "FunctionUrlAuthType": "NONE",
+        },
+    }
 
 
 def no_rule(bucket, name):
     def plant(template):
         rules = template["Resources"][bucket]["Properties"]["LifecycleConfiguration"]
         rules["Rules"] = [rule for rule in rules["Rules"] if rule.get("Id") != name]
+
     return plant
 
 
 def text(resource, path, old, new):
     """A fault within a text."""
+
     def plant(template):
         place, last = reached(template, f"Resources/{resource}/Properties/{path}")
         if old not in place[last]:
             raise KeyError(f"{resource}/{path} has no {old}")
         place[last] = place[last].replace(old, new)
+
     return plant
 
 
@@ -82,7 +95,10 @@ FOUND_BY_INVARIANTS = [
     ("logs_are_json_quiet_and_kept_for_a_time", of("GrouperLogs", "RetentionInDays", None)),
     ("the_url_is_public_with_both_permissions_once", second_permission),
     ("the_url_is_public_with_both_permissions_once", of("IngestFunction", "FunctionUrlConfig/AuthType", "AWS_IAM")),
-    ("browsers_may_send_only_from_origins_that_are_named", of("IngestFunction", "FunctionUrlConfig/Cors", {"AllowOrigins": ["*"]})),
+    (
+        "browsers_may_send_only_from_origins_that_are_named",
+        of("IngestFunction", "FunctionUrlConfig/Cors", {"AllowOrigins": ["*"]}),
+    ),
     ("the_schedules_call_the_archiver_and_nobody_retries", of("ArchiverFunction", "EventInvokeConfig", None)),
     ("the_schedules_call_the_archiver_and_nobody_retries", of("SweepSchedule", "Target/Input", '{"task":"archive"}')),
     ("the_stream_is_provisioned_encrypted_and_keeps_two_days", of("Stream", "RetentionPeriodHours", 24)),
@@ -90,17 +106,39 @@ FOUND_BY_INVARIANTS = [
     ("one_call_reads_a_shard_in_order_and_gives_nothing_up", of_records("ParallelizationFactor", 2)),
     ("one_call_reads_a_shard_in_order_and_gives_nothing_up", of_records("TumblingWindowInSeconds", 60)),
     ("one_call_reads_a_shard_in_order_and_gives_nothing_up", of_records("MaximumRetryAttempts", 100)),
-    ("one_call_reads_a_shard_in_order_and_gives_nothing_up", of_records("DestinationConfig", {
-        "OnFailure": {"Type": "SQS", "Destination": "arn:aws:sqs:us-east-1:123456789012:failed"}})),
-    ("each_function_has_a_role_of_its_own_and_no_managed_policy", of("GrouperFunction", "Role", {"Fn::GetAtt": ["ArchiverRole", "Arn"]})),
+    (
+        "one_call_reads_a_shard_in_order_and_gives_nothing_up",
+        of_records(
+            "DestinationConfig", {"OnFailure": {"Type": "SQS", "Destination": "arn:aws:sqs:us-east-1:123456789012:failed"}}
+        ),
+    ),
+    (
+        "each_function_has_a_role_of_its_own_and_no_managed_policy",
+        of("GrouperFunction", "Role", {"Fn::GetAtt": ["ArchiverRole", "Arn"]}),
+    ),
     ("each_function_has_a_role_of_its_own_and_no_managed_policy", of("ArchiverFunction", "Role", None)),
-    ("the_roles_grant_exactly_what_the_functions_do", statement("GrouperRole", {
-        "Effect": "Allow", "Action": ["s3:DeleteObject"], "Resource": {"Fn::Sub": "${StateBucket.Arn}/staged/*"}})),
-    ("the_roles_grant_exactly_what_the_functions_do", statement("IngestRole", {
-        "Effect": "Allow", "Action": "s3:GetObject", "Resource": {"Fn::Sub": "${LakeBucket.Arn}/lake/v1/*"}})),
+    (
+        "the_roles_grant_exactly_what_the_functions_do",
+        statement(
+            "GrouperRole",
+            {"Effect": "Allow", "Action": ["s3:DeleteObject"], "Resource": {"Fn::Sub": "${StateBucket.Arn}/staged/*"}},
+        ),
+    ),
+    (
+        "the_roles_grant_exactly_what_the_functions_do",
+        statement(
+            "IngestRole", {"Effect": "Allow", "Action": "s3:GetObject", "Resource": {"Fn::Sub": "${LakeBucket.Arn}/lake/v1/*"}}
+        ),
+    ),
     ("no_role_has_a_wildcard", statement("IngestRole", {"Effect": "Allow", "Action": "kinesis:ListStreams", "Resource": "*"})),
-    ("no_role_has_a_wildcard", statement("IngestRole", {"Effect": "Allow", "Action": "kinesis:*", "Resource": {"Ref": "Stream"}})),
-    ("every_bucket_is_private_encrypted_and_over_tls", of("LakeBucket", "PublicAccessBlockConfiguration/BlockPublicPolicy", False)),
+    (
+        "no_role_has_a_wildcard",
+        statement("IngestRole", {"Effect": "Allow", "Action": "kinesis:*", "Resource": {"Ref": "Stream"}}),
+    ),
+    (
+        "every_bucket_is_private_encrypted_and_over_tls",
+        of("LakeBucket", "PublicAccessBlockConfiguration/BlockPublicPolicy", False),
+    ),
     ("every_bucket_is_private_encrypted_and_over_tls", of("ResultsBucketPolicy", "PolicyDocument/Statement/0/Effect", "Allow")),
     ("every_bucket_is_private_encrypted_and_over_tls", at("Resources/StateBucket/DeletionPolicy", "Delete")),
     ("the_lake_gets_cold_and_goes_when_the_parameters_say", of("LakeBucket", f"{RULES}/1/ExpirationInDays", {"Ref": "KeptDays"})),
@@ -115,18 +153,30 @@ FOUND_BY_INVARIANTS = [
     ("a_table_shows_as_many_days_as_are_kept", of_spans("Parameters/projection.dt.range", "NOW-30DAYS,NOW")),
     ("every_saved_query_of_the_code_is_there_and_reads_by_date", at("Resources/ErrorsQuery", None)),
     ("every_saved_query_of_the_code_is_there_and_reads_by_date", text("ErrorsQuery", "QueryString", "dt >= ", "'a' <= ")),
-    ("the_workgroup_holds_queries_to_its_settings", of("Workgroup", "WorkGroupConfiguration/EnforceWorkGroupConfiguration", False)),
+    (
+        "the_workgroup_holds_queries_to_its_settings",
+        of("Workgroup", "WorkGroupConfiguration/EnforceWorkGroupConfiguration", False),
+    ),
     ("every_alarm_goes_to_the_topic_and_says_what_to_do", of("SpendAlarm", "AlarmActions", [])),
-    ("every_alarm_goes_to_the_topic_and_says_what_to_do", of("QuarantineAlarm", "AlarmDescription", "Records are in quarantine.")),
+    (
+        "every_alarm_goes_to_the_topic_and_says_what_to_do",
+        of("QuarantineAlarm", "AlarmDescription", "Records are in quarantine."),
+    ),
     ("every_alarm_goes_to_the_topic_and_says_what_to_do", of("ArchiverStoppedAlarm", "TreatMissingData", "notBreaching")),
     ("the_alarms_are_at_the_marks_that_were_promised", of("IteratorAgeHalfAlarm", "Threshold", 43_200_000)),
-    ("the_alarms_are_at_the_marks_that_were_promised", text("DroppedItemsAlarm", "Metrics/0/Expression", "DIFF(dropped)", "dropped")),
+    (
+        "the_alarms_are_at_the_marks_that_were_promised",
+        text("DroppedItemsAlarm", "Metrics/0/Expression", "DIFF(dropped)", "dropped"),
+    ),
     ("named_services_have_five_alarms_each", at("Resources/Service2P99Alarm", None)),
     ("named_services_have_five_alarms_each", at("Resources/Service5DropAlarm/Condition", "HasService4")),
     ("alarms_and_dashboard_read_metrics_that_exist", of("ArchiveLagAlarm", "MetricName", "ArchiveLag")),
     ("alarms_and_dashboard_read_metrics_that_exist", text("Dashboard", "DashboardBody/Fn::Sub/0", '"PendingItems"', '"Pending"')),
     ("the_spend_is_counted_at_the_price_of_the_processor", of("GrouperFunction", "MemorySize", 3008)),
-    ("the_spend_is_counted_at_the_price_of_the_processor", text("Dashboard", "DashboardBody/Fn::Sub/0", "0.0000002", "0.0000004")),
+    (
+        "the_spend_is_counted_at_the_price_of_the_processor",
+        text("Dashboard", "DashboardBody/Fn::Sub/0", "0.0000002", "0.0000004"),
+    ),
     ("a_budget_is_only_made_when_it_is_asked_for", at("Resources/Budget/Condition", "HasEmail")),
     ("every_parameter_has_a_default_and_a_description", at("Parameters/AlarmEmail/Default", None)),
     ("every_parameter_has_a_default_and_a_description", at("Parameters/Mine", {"Type": "String", "Default": "x"})),
@@ -147,10 +197,14 @@ FOUND_BY_GUARD = [
     ("buckets_are_private_and_encrypted", no_rule("LakeBucket", "unfinished-uploads")),
     ("buckets_are_read_over_tls_only", of("LakeBucketPolicy", "PolicyDocument/Statement/0/Condition", None)),
     ("functions_are_bounded_and_say_where_they_log", of("ArchiverFunction", "ReservedConcurrentExecutions", None)),
-    ("roles_have_no_managed_policy_and_no_star", statement("IngestRole", {
-        "Effect": "Allow", "Action": ["kinesis:*"], "Resource": {"Fn::GetAtt": ["Stream", "Arn"]}})),
-    ("roles_have_no_managed_policy_and_no_star", statement("IngestRole", {
-        "Effect": "Allow", "Action": ["kinesis:ListStreams"], "Resource": "*"})),
+    (
+        "roles_have_no_managed_policy_and_no_star",
+        statement("IngestRole", {"Effect": "Allow", "Action": ["kinesis:*"], "Resource": {"Fn::GetAtt": ["Stream", "Arn"]}}),
+    ),
+    (
+        "roles_have_no_managed_policy_and_no_star",
+        statement("IngestRole", {"Effect": "Allow", "Action": ["kinesis:ListStreams"], "Resource": "*"}),
+    ),
     ("tables_are_projected_and_found", of_spans("Parameters/projection.hour.digits", None)),
     ("the_workgroup_is_enforced_with_a_cutoff", of("Workgroup", "WorkGroupConfiguration/BytesScannedCutoffPerQuery", None)),
     ("logs_do_not_stay_for_ever", of("IngestLogs", "RetentionInDays", None)),
