@@ -34,17 +34,6 @@ impl Front {
         Self { stream, ingest, tokens, metrics, written }
     }
 
-    /// Fetches tokens and shards at the same time, so that the first request need not.
-    pub async fn warm(&self) {
-        let (_, shards) = tokio::join!(self.renew(false), self.stream.freshen());
-        if let Err(error) = shards {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the shards cannot be listed; the next request tries again"
-            );
-        }
-    }
-
     /// Answers a request. Nothing goes on after the answer.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let response = self.handle(request).await;
@@ -58,31 +47,38 @@ impl Front {
             self.ingest.count_refusal(StatusCode::SERVICE_UNAVAILABLE);
             refuse(&parts, StatusCode::SERVICE_UNAVAILABLE, what)
         };
-        if !self.renew(false).await {
+        // At the same time: an environment's first request waits for both.
+        let (_, fresh) = tokio::join!(self.renew(false), self.stream.freshen());
+        // An empty list of tokens would admit everybody.
+        if !self.ingest.has_tokens() {
             return unavailable("the tokens that admit requests cannot be read, try again");
         }
-        let is_doubted = self.ingest.admit(&parts).is_err_and(|answer| answer.status() == StatusCode::UNAUTHORIZED);
-        if is_doubted {
-            self.renew(true).await;
+        let mut admitted = self.ingest.admit(&parts);
+        let is_unknown = admitted.as_ref().is_err_and(|answer| answer.status() == StatusCode::UNAUTHORIZED);
+        if is_unknown && self.renew(true).await {
+            admitted = self.ingest.admit(&parts);
         }
-        if let Err(answer) = self.ingest.admit(&parts) {
+        if let Err(answer) = admitted {
             return *answer;
         }
-        if let Err(error) = self.stream.freshen().await {
+        if let Err(error) = fresh {
             tracing::error!(error = &error as &dyn std::error::Error, "the shards cannot be listed");
             return unavailable("the stream is out of reach, try again");
         }
         self.ingest.handle(Request::from_parts(parts, body)).await
     }
 
-    /// Whether there are tokens. Without them nobody is admitted: an empty list would admit everybody.
+    /// Reads the tokens if it is time to; returns whether they were read.
     async fn renew(&self, is_doubted: bool) -> bool {
         match self.tokens.renewed(is_doubted).await {
-            Ok(Some(tokens)) => self.ingest.set_tokens(&tokens),
+            Ok(Some(tokens)) => {
+                self.ingest.set_tokens(&tokens);
+                return true;
+            }
             Ok(None) => {}
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the tokens cannot be read"),
         }
-        self.ingest.has_tokens()
+        false
     }
 
     /// Writes what was counted since it was last written, at the latest with the first trouble.

@@ -75,7 +75,7 @@ impl<S: ObjectStore> Groupers<S> {
             tracing::error!(shard = batch.shard, error, "a window could not be closed; the next batch tries again");
         }
         let manifest = grouper.manifest().await?;
-        self.count(&batch.records.len(), before, manifest, handled.close_error.is_some());
+        self.count(batch.records.len(), before, manifest, handled.close_error.is_some());
         self.warm.push((batch.shard.clone(), grouper));
         Ok(batch.response(handled.watermark))
     }
@@ -94,13 +94,13 @@ impl<S: ObjectStore> Groupers<S> {
         Ok(Grouper::new(store, stream, found, self.settings.clone(), rules, compile))
     }
 
-    fn count(&self, records: &usize, before: Figures, manifest: &Manifest, is_close_failed: bool) {
+    fn count(&self, records: usize, before: Figures, manifest: &Manifest, is_close_failed: bool) {
         let (now, after) = (SystemClock.now_nanos(), figures(manifest));
         let ahead = manifest.clock.saturating_sub(now).max(0) / NANOS_PER_SECOND;
         self.metrics.write(
             now,
             &[
-                ("Records", count(*records as u64), Unit::Count),
+                ("Records", count(records as u64), Unit::Count),
                 ("QuarantinedRecords", count(after.quarantined.saturating_sub(before.quarantined)), Unit::Count),
                 ("DuplicateItems", count(after.duplicates.saturating_sub(before.duplicates)), Unit::Count),
                 ("CloseFailures", count(u64::from(is_close_failed)), Unit::Count),

@@ -36,7 +36,7 @@ impl Default for StreamSettings {
             put_within: Duration::from_secs(7),
             call_within: Duration::from_secs(3),
             backoff: Duration::from_millis(50),
-            map_age_max: Duration::from_secs(60),
+            map_age_max: Duration::from_mins(1),
         }
     }
 }

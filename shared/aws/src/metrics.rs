@@ -47,9 +47,9 @@ impl Metrics {
         put(&document(NAMESPACE, now_nanos, &[("Deployment", &self.deployment)], metrics));
     }
 
-    /// Writes figures of a service, of a minute.
-    pub(crate) fn write_service(&self, minute_nanos: i64, service: &str, metrics: &[Metric<'_>]) {
-        put(&document(SERVICES, minute_nanos, &[("Deployment", &self.deployment), ("Service", service)], metrics));
+    /// Writes figures of a service.
+    pub(crate) fn write_service(&self, now_nanos: i64, service: &str, metrics: &[Metric<'_>]) {
+        put(&document(SERVICES, now_nanos, &[("Deployment", &self.deployment), ("Service", service)], metrics));
     }
 }
 

@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 
 /// How old what was read may become.
-const AGE_MAX: Duration = Duration::from_secs(300);
+const AGE_MAX: Duration = Duration::from_mins(5);
 
 /// How soon it is read again when a request comes with an unknown token: a new one may just have been added. Whoever guesses
 /// tokens makes one call in this time.

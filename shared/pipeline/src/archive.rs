@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::codec::Damaged;
 use crate::fetch::{FetchError, get_whole};
-use crate::figures::{Figures, ServiceFigures};
+use crate::figures::Figures;
 use crate::group::{GroupError, all_manifests, peek_manifest, stored};
 use crate::keys;
 use crate::manifest::Manifest;
@@ -109,8 +109,8 @@ pub struct Archived {
     pub bytes: u64,
     /// Rows left out because writing them panics: a fault of this program.
     pub poisoned: u64,
-    /// Requests of each service and minute in those files, before sampling. Of a plan that is carried out twice, twice.
-    pub figures: Vec<ServiceFigures>,
+    /// Requests of each service in those files, before sampling. Of a plan that is carried out twice, twice.
+    pub figures: Figures,
 }
 
 /// Turns sealed outputs into the lake's files.
@@ -201,9 +201,8 @@ impl<S: ObjectStore> Archiver<S> {
 
     async fn carry_out(&self, plan: &Plan, archived: &mut Archived) -> Result<(), ArchiveError> {
         plan.check_writer().map_err(|source| ArchiveError::Plan { key: keys::plan(plan.number), source })?;
-        let mut figures = Figures::default();
         for (number, group) in plan.groups.iter().enumerate() {
-            let built = build::files(self.store.as_ref(), plan, number, group, &mut figures).await?;
+            let built = build::files(self.store.as_ref(), plan, number, group, &mut archived.figures).await?;
             archived.poisoned += built.poisoned;
             for (key, bytes) in built.files {
                 archived.files += 1;
@@ -213,7 +212,6 @@ impl<S: ObjectStore> Archiver<S> {
         }
         self.store.put(&keys::plan_done(plan.number), Bytes::from_static(b"{}")).await?;
         archived.plans += 1;
-        archived.figures.extend(figures.into_list());
         Ok(())
     }
 

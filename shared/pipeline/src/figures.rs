@@ -1,4 +1,4 @@
-//! A service's requests of a minute, before sampling, over all shards of a plan: for metrics and alarms outside the lake.
+//! A service's requests before sampling, over all shards of an archive run: for metrics and alarms outside the lake.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,9 @@ use crate::red::{RedCell, RedKey};
 /// OTLP `SpanKind` of what serves: calls and messages that came in.
 const SERVING: [u8; 2] = [2, 5];
 
-/// Requests of a service that arrived in a minute: spans of kind SERVER and CONSUMER. What came with a later plan adds to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Requests of a service: spans of kind SERVER and CONSUMER.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceFigures {
-    /// The start of the minute, Unix nanoseconds.
-    pub minute_nanos: i64,
-    /// The service's name.
-    pub service: String,
     /// Its requests.
     pub requests: u64,
     /// Those that failed.
@@ -57,28 +53,25 @@ const fn as_f64(number: u64) -> f64 {
     number as f64
 }
 
-/// Sums rows of `red_1m` by minute and service.
-#[derive(Debug, Default)]
-pub(crate) struct Figures(BTreeMap<(i64, String), RedCell>);
+/// Sums of rows of `red_1m`, by service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures(BTreeMap<String, ServiceFigures>);
 
 impl Figures {
     pub(crate) fn add(&mut self, key: &RedKey, cell: &RedCell) {
         if SERVING.contains(&key.kind) {
-            self.0.entry((key.minute, key.service.clone())).or_default().merge(cell);
+            let figures = self.0.entry(key.service.clone()).or_default();
+            figures.requests += cell.requests;
+            figures.errors += cell.errors;
+            figures.buckets.iter_mut().zip(cell.buckets).for_each(|(sum, count)| *sum += count);
+            figures.duration_max_nanos = figures.duration_max_nanos.max(cell.duration_max);
         }
     }
 
-    /// In order of minutes and names.
-    pub(crate) fn into_list(self) -> Vec<ServiceFigures> {
-        let figures = self.0.into_iter().map(|((minute_nanos, service), cell)| ServiceFigures {
-            minute_nanos,
-            service,
-            requests: cell.requests,
-            errors: cell.errors,
-            buckets: cell.buckets,
-            duration_max_nanos: cell.duration_max,
-        });
-        figures.collect()
+    /// The figures of a service: zeros if it answered nothing.
+    #[must_use]
+    pub fn of(&self, service: &str) -> ServiceFigures {
+        self.0.get(service).cloned().unwrap_or_default()
     }
 }
 
@@ -99,9 +92,10 @@ mod tests {
         for (kind, operation) in [(2, "a"), (2, "b"), (5, "c"), (3, "d"), (1, "e")] {
             figures.add(&key(kind, operation), &cell);
         }
-        let list = figures.into_list();
-        assert_eq!((list.len(), list[0].requests, list[0].errors), (1, 12, 3));
-        assert!((list[0].error_percent() - 25.0).abs() < 1e-9);
+        let shop = figures.of("shop");
+        assert_eq!((figures.0.len(), shop.requests, shop.errors), (1, 12, 3));
+        assert!((shop.error_percent() - 25.0).abs() < 1e-9);
+        assert_eq!(figures.of("silent"), ServiceFigures::default());
     }
 
     #[test]
@@ -112,7 +106,7 @@ mod tests {
         cell.count(false, 700_000_000_000);
         let mut figures = Figures::default();
         figures.add(&key(2, "a"), &cell);
-        let one = figures.into_list().remove(0);
+        let one = figures.of("shop");
         assert!((1.0..=2.0).contains(&one.percentile_ms(0.5)), "{}", one.percentile_ms(0.5));
         assert!((500.0..=1_000.0).contains(&one.percentile_ms(0.99)), "{}", one.percentile_ms(0.99));
         assert!((one.percentile_ms(1.0) - 700_000.0).abs() < 1e-6);

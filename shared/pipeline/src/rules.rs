@@ -114,12 +114,11 @@ impl<S: ObjectStore> Activation<S> {
 
     /// What held before goes on; the default, if nothing did.
     async fn keep(&self, reason: String) -> Result<Active, RulesError> {
-        let version = match self.noted().await? {
-            Some((version, _)) => version,
-            None => {
-                let version = self.version_of(self.default).map_err(RulesError::Refused)?;
-                self.adopt(self.default, version).await?.version
-            }
+        let version = if let Some((version, _)) = self.noted().await? {
+            version
+        } else {
+            let version = self.version_of(self.default).map_err(RulesError::Refused)?;
+            self.adopt(self.default, version).await?.version
         };
         Ok(Active { version, refused: Some(reason) })
     }

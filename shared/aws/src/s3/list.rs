@@ -27,7 +27,10 @@ impl S3Store {
     pub(super) async fn list_keys(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<Listed>, StoreError> {
         let mut found: Vec<Listed> = Vec::new();
         let mut from = (after.unwrap_or_default().to_owned(), None);
-        while most > 0 {
+        if most == 0 {
+            return Ok(found);
+        }
+        loop {
             let wanted = most.saturating_sub(found.len()).clamp(1, PAGE_MAX);
             let page = if prefix.starts_with(keys::MANIFEST) {
                 self.newest_page(prefix, &from.0, wanted).await?

@@ -110,9 +110,9 @@ async fn what_fixes_its_own_name_is_tried_again() {
     let faults = [S3Fault::LostRequest, S3Fault::LostReply, S3Fault::SlowDown, S3Fault::InternalError];
     for fault in faults {
         let (twin, store) = start().await;
-        twin.fault_next(S3Action::PutObject, fault.clone());
+        twin.fault_next(S3Action::PutObject, fault);
         store.put("staged/a", bytes("a")).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        twin.fault_next(S3Action::GetObject, fault.clone());
+        twin.fault_next(S3Action::GetObject, fault);
         assert_eq!(store.get("staged/a").await.unwrap().unwrap().bytes, "a", "{fault:?}");
     }
 }
