@@ -32,24 +32,35 @@ pub(crate) enum Unit {
 /// Writes metrics of a deployment.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    deployment: String,
+    /// None: they go nowhere.
+    deployment: Option<String>,
 }
 
 impl Metrics {
     /// Metrics with this name of the deployment as their dimension.
     #[must_use]
     pub const fn new(deployment: String) -> Self {
-        Self { deployment }
+        Self { deployment: Some(deployment) }
+    }
+
+    /// Metrics that nobody reads.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { deployment: None }
     }
 
     /// Writes what a function counted.
     pub(crate) fn write(&self, now_nanos: i64, metrics: &[Metric<'_>]) {
-        put(&document(NAMESPACE, now_nanos, &[("Deployment", &self.deployment)], metrics));
+        if let Some(deployment) = &self.deployment {
+            put(&document(NAMESPACE, now_nanos, &[("Deployment", deployment)], metrics));
+        }
     }
 
     /// Writes figures of a service.
     pub(crate) fn write_service(&self, now_nanos: i64, service: &str, metrics: &[Metric<'_>]) {
-        put(&document(SERVICES, now_nanos, &[("Deployment", &self.deployment), ("Service", service)], metrics));
+        if let Some(deployment) = &self.deployment {
+            put(&document(SERVICES, now_nanos, &[("Deployment", deployment), ("Service", service)], metrics));
+        }
     }
 }
 
