@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Athena's engine reads the lake as Spanlake does: a real Trino gets the DDL and the saved queries that are meant for Athena.
 
-    tests/ci/athena.py PATH-OF-SPANLAKE DATA-FOLDER INSTALL-FOLDER
+    tests/ci/athena.py PATH-OF-SPANLAKE DATA-FOLDER INSTALL-FOLDER [TABLES]
 
-The DDL is given to Trino as a Glue table, partition projection included. Every row of every table and every answer of a saved
+The DDL is given to Trino as Glue tables, partition projection included; or TABLES, the template's own, as `tests/ci/cfn.py` prints
+them. Every row of every table and every answer of a saved
 query must be what Spanlake says of the same files. The first run installs Trino (268 MB) into INSTALL-FOLDER.
 Exit code 0: all equal. 1: some differ, each is named. 2: something could not be installed or run.
 Needs Java 17 to 25 and, for the installation, Maven; no Python packages.
@@ -103,12 +104,12 @@ def by_spanlake(binary, data, arguments):
     return [json.loads(line) for line in done.stdout.split("\n") if line.strip()]
 
 
-def by_trino(tools, data, asked, trace_id, work):
+def by_trino(tools, data, asked, trace_id, work, definitions):
     """What Trino answered to each statement, by name."""
     script = work / "asked.sql"
     parameters = {name: f"-- params: '{trace_id}'\n" if "?" in text else "" for name, text, _ in asked}
     script.write_text("".join(f"-- name: {name}\n{parameters[name]}{text};\n\n" for name, text, _ in asked))
-    ddl = [part for path in sorted((ATHENA / "tables").glob("*.sql")) for part in ("--ddl", path)]
+    ddl = [part for path in definitions for part in ("--ddl", path)]
     where = ["--lake", data, *VARIABLES, "--database", "spanlake"]
     command = [TOOL, "run", *where, *ddl, "--sql", script, "--format", "json"]
     done = run(command, RUN_LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tools)
@@ -200,7 +201,7 @@ def compare(name, text, is_saved, ours, answer):
 
 # --- the check -----------------------------------------------------------------------------------------------------------
 
-def check(binary, data, install_folder, work):
+def check(binary, data, install_folder, work, definitions):
     tools = {**os.environ, "TRINO_HOME": str(install_folder), "TMPDIR": str(work)}
     if run([TOOL, "install"], INSTALL_LIMIT_S, env=tools).returncode != 0:
         raise Failure("Trino could not be installed: it needs Java 17 to 25, Maven (mvn) and Maven's registry")
@@ -212,7 +213,7 @@ def check(binary, data, install_folder, work):
     pick = "SELECT min(l.trace_id) AS id FROM logs l JOIN spans s ON s.trace_id = l.trace_id WHERE s.is_error"
     trace_id = by_spanlake(binary, lake, [pick])[0]["id"]
     asked = statements(tables, trace_id)
-    answers = by_trino(tools, lake, asked, trace_id, work)
+    answers = by_trino(tools, lake, asked, trace_id, work, definitions)
     equal = [
         compare(name, text, arguments is not None, by_spanlake(binary, lake, arguments or [text]), answers[name])
         for name, text, arguments in asked
@@ -222,13 +223,14 @@ def check(binary, data, install_folder, work):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         print(__doc__, file=sys.stderr)
         return 2
-    binary, data, install_folder = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
+    binary, data, install_folder, *definitions = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
+    definitions = definitions or sorted((ATHENA / "tables").glob("*.sql"))
     try:
         with tempfile.TemporaryDirectory(prefix="spanlake-athena-") as work:
-            return 0 if check(binary, data, install_folder, pathlib.Path(work)) else 1
+            return 0 if check(binary, data, install_folder, pathlib.Path(work), definitions) else 1
     except (Failure, OSError, ValueError, subprocess.SubprocessError) as failure:
         print(f"could not be run: {failure}", file=sys.stderr)
         return 2

@@ -1,9 +1,16 @@
-"""Reads the CloudFormation template: as it is written, as the transform of SAM makes it, and as given parameters resolve it."""
+"""Reads the CloudFormation template: as it is written, as the transform of SAM makes it, and as given parameters resolve it.
+
+    tests/ci/cfn.py BUCKET
+
+prints the tables of the catalog alone, for a lake in that bucket.
+"""
 
 import copy
+import json
 import os
 import pathlib
 import re
+import sys
 from types import SimpleNamespace
 
 # The transform asks for a region and takes nothing else from the environment.
@@ -142,3 +149,7 @@ class Resolved:
 
     def _if(self, argument):
         return self(argument[1] if self.condition(argument[0]) else argument[2])
+
+
+if __name__ == "__main__":
+    print(json.dumps(catalog(raw(), sys.argv[1]), indent=1))

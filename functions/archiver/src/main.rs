@@ -17,8 +17,7 @@ async fn main() -> Result<(), Error> {
     let retention_nanos = group_settings()?.retention_nanos;
     let metrics = Metrics::new(deployment()?);
     let tasks = Mutex::new(Tasks::new(store, stream, compiler(), metrics, services(), retention_nanos));
-    let handle = async |event: LambdaEvent<Task>| {
-        Box::pin(tasks.lock().await.run(event.payload)).await.map_err(|error| Error::from(told(&error)))
-    };
+    let handle =
+        async |event: LambdaEvent<Task>| tasks.lock().await.run(event.payload).await.map_err(|error| Error::from(told(&error)));
     run(service_fn(handle)).await
 }

@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
     let groupers = Groupers::new(store, stream, group_settings()?, compiler(), Metrics::new(deployment()?))?;
     let groupers = &Mutex::new(groupers);
     let handle = async |event: LambdaEvent<KinesisEvent>| {
-        Box::pin(groupers.lock().await.handle(event.payload)).await.map_err(|error| Error::from(told(&error)))
+        groupers.lock().await.handle(event.payload).await.map_err(|error| Error::from(told(&error)))
     };
     run(service_fn(handle)).await
 }

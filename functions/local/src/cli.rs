@@ -50,7 +50,6 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only a build with AWS reads what is given"))]
 pub(crate) enum RulesCommand {
     /// Print the rules that are wanted, and say whether they are in force
     Show(BucketArgs),
@@ -75,7 +74,6 @@ pub(crate) enum RulesCommand {
 pub(crate) struct BucketArgs {
     /// The bucket of the deployment's state: the output `StateBucketName` of its stack
     #[arg(long, value_name = "NAME")]
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only a build with AWS reads what is given"))]
     pub(crate) bucket: String,
 }
 

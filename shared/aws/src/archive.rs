@@ -92,8 +92,9 @@ impl<S: ObjectStore> Tasks<S> {
     /// [`TaskError`]; what was done stays done.
     pub async fn run(&mut self, task: Task) -> Result<(), TaskError> {
         match task.task {
-            Kind::Archive => self.archive().await,
-            Kind::Sweep => self.sweep().await,
+            // Boxed: they are too large to be part of who calls them.
+            Kind::Archive => Box::pin(self.archive()).await,
+            Kind::Sweep => Box::pin(self.sweep()).await,
         }
     }
 

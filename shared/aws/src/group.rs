@@ -10,7 +10,7 @@ use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::{DEFAULT_CONFIG, Rules};
 use thiserror::Error;
 
-use crate::event::{BatchResponse, EventError, KinesisEvent};
+use crate::event::{BatchResponse, EventBatch, EventError, KinesisEvent};
 use crate::metrics::{Metrics, Unit, count};
 use crate::{KinesisStream, SystemClock};
 
@@ -64,7 +64,14 @@ impl<S: ObjectStore> Groupers<S> {
     /// # Errors
     /// [`BatchError`]: Lambda gives the batch again, for as long as the stream keeps it.
     pub async fn handle(&mut self, event: KinesisEvent) -> Result<BatchResponse, BatchError> {
-        let Some(batch) = event.batch()? else { return Ok(BatchResponse::default()) };
+        match event.batch()? {
+            // Boxed: it is too large to be part of who calls it.
+            Some(batch) => Box::pin(self.take(batch)).await,
+            None => Ok(BatchResponse::default()),
+        }
+    }
+
+    async fn take(&mut self, batch: EventBatch) -> Result<BatchResponse, BatchError> {
         // Copies for other shards, if there are any, go by a list that is young enough.
         self.stream.freshen().await?;
         let mut grouper = self.grouper(&batch.shard).await?;

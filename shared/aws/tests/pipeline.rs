@@ -1,6 +1,6 @@
 //! The use cases on the adapters, the real SDK clients and endpoints with faults: what ingest answers 200 is counted once, while
 //! shards are split and merged, lists of them are old, answers are lost and writes race.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
