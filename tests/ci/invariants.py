@@ -10,6 +10,7 @@ from cfn import FUNCTION, ROOT, Resolved, of_type, translated
 FUNCTIONS = ["Ingest", "Grouper", "Archiver"]
 BUCKETS = ["StateBucket", "LakeBucket", "ResultsBucket"]
 RETENTION_HOURS = 48
+GUIDES = ROOT / "docs/guides"
 PREFIXES = re.findall(r'pub const \w+: &str = "(\w+/)";', (ROOT / "shared/pipeline/src/keys.rs").read_text())
 NEVER_EXPIRE = ["lineage/", "manifest/", "plan/", "rules/"]
 BYTES_MAX, RESOURCES_MAX = 1_000_000, 500
@@ -366,6 +367,15 @@ def every_alarm_goes_to_the_topic_and_says_what_to_do(template):
 
 
 @check
+def every_alarm_has_a_section_of_the_runbook(template):
+    headings = re.findall(r"^### `([\w-]+)`$", (GUIDES / "aws-alarms.md").read_text(), re.M)
+    equal([name for name, times in Counter(headings).items() if times > 1], [], "alarms with two sections")
+    # Of a named service, the service is part of the name.
+    ends = {re.sub(r"^<AWS::StackName>-(a-)?", "", alarm["AlarmName"]) for alarm in alarms(template, Services="a,a,a,a,a").values()}
+    equal(sorted(headings), sorted(ends), "sections of docs/guides/aws-alarms.md")
+
+
+@check
 def the_alarms_are_at_the_marks_that_were_promised(template):
     every = alarms(template)
     age = lambda part: ("IteratorAge", RETENTION_HOURS * 3_600_000 // part)  # noqa: E731
@@ -512,6 +522,14 @@ def the_outputs_are_what_guides_and_tests_read(template):
                 "IngestFunctionName", "LakeBucketName", "ResultsBucketName", "StateBucketName", "StreamName", "Tokens", "WorkgroupName"]
     equal(sorted(template["Outputs"]), expected, "outputs")
     holds(all(output.get("Description") for output in template["Outputs"].values()), "an output has no description")
+
+
+@check
+def the_guides_name_outputs_and_parameters_that_exist(template):
+    text = "".join(path.read_text() for path in sorted(GUIDES.glob("aws*.md")))
+    for kind, pattern in (("Outputs", r"\bout ([A-Z]\w+)"), ("Parameters", r"\b([A-Z][a-z]\w+)=[\w@.:/]+")):
+        named = set(re.findall(pattern, text))
+        holds(named and named <= set(template[kind]), f"{kind} that are none: {sorted(named - set(template[kind]))}")
 
 
 @check
