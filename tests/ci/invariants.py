@@ -9,6 +9,7 @@ from cfn import FUNCTION, ROOT, Resolved, of_type, translated
 FUNCTIONS = ["Ingest", "Grouper", "Archiver"]
 BUCKETS = ["StateBucket", "LakeBucket", "ResultsBucket"]
 RETENTION_HOURS = 48
+GUIDES = ROOT / "docs/guides"
 PREFIXES = re.findall(r'pub const \w+: &str = "(\w+/)";', (ROOT / "shared/pipeline/src/keys.rs").read_text())
 NEVER_EXPIRE = ["lineage/", "manifest/", "plan/", "rules/"]
 BYTES_MAX, RESOURCES_MAX = 1_000_000, 500
@@ -479,6 +480,14 @@ def the_outputs_are_what_guides_and_tests_read(template):
     ]
     equal(sorted(template["Outputs"]), expected, "outputs")
     holds(all(output.get("Description") for output in template["Outputs"].values()), "an output has no description")
+
+
+@check
+def the_guides_name_outputs_and_parameters_that_exist(template):
+    text = "".join(path.read_text() for path in sorted(GUIDES.glob("aws*.md")))
+    for kind, pattern in (("Outputs", r"\bout ([A-Z]\w+)"), ("Parameters", r"\b([A-Z][a-z]\w+)=[\w@.:/]+")):
+        named = set(re.findall(pattern, text))
+        holds(named and named <= set(template[kind]), f"{kind} that are none: {sorted(named - set(template[kind]))}")
 
 
 @check

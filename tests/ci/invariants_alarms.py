@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from cfn import Resolved
-from invariants import RETENTION_HOURS, check, equal, functions, holds
+from invariants import GUIDES, RETENTION_HOURS, check, equal, functions, holds
 
 DESCRIPTION_MAX = 1_024
 
@@ -61,6 +61,15 @@ def every_alarm_goes_to_the_topic_and_says_what_to_do(template):
         topic["AlarmMail"]["Properties"], {"TopicArn": "<AlarmTopic>", "Protocol": "email", "Endpoint": "me@example.com"}, "mail"
     )
     holds("AlarmMail" not in Resolved(template).resources(), "mail without an address")
+
+
+@check
+def every_alarm_has_a_section_of_the_runbook(template):
+    headings = re.findall(r"^### `([\w-]+)`$", (GUIDES / "aws-alarms.md").read_text(), re.M)
+    equal([name for name, times in Counter(headings).items() if times > 1], [], "alarms with two sections")
+    # Of a named service, the service is part of the name.
+    ends = {re.sub(r"^<AWS::StackName>-(a-)?", "", alarm["AlarmName"]) for alarm in alarms(template, Services="a,a,a,a,a").values()}
+    equal(sorted(headings), sorted(ends), "sections of docs/guides/aws-alarms.md")
 
 
 @check
@@ -162,7 +171,7 @@ def the_spend_is_counted_at_the_price_of_the_processor(template):
     for architecture, price in (("arm64", "0.0000133334"), ("x86_64", "0.0000166667")):
         metrics = alarms(template, Architecture=architecture, Shards="4")["SpendAlarm"]["Metrics"]
         expression = metrics[0]["Expression"]
-        holds(price in expression and "+ 4 * 0.015" in expression, f"prices for {architecture}")
+        holds(price in expression and "+ 4 * 0.035" in expression, f"prices for {architecture}")
         ids = {metric["Id"] for metric in metrics[1:]}
         equal(ids, set(re.findall(r"FILL\((\w+), 0\)", expression)), "figures of the spend")
         # More than ten cannot be in one alarm.

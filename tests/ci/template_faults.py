@@ -163,6 +163,8 @@ FOUND_BY_INVARIANTS = [
         of("QuarantineAlarm", "AlarmDescription", "Records are in quarantine."),
     ),
     ("every_alarm_goes_to_the_topic_and_says_what_to_do", of("ArchiverStoppedAlarm", "TreatMissingData", "notBreaching")),
+    ("every_alarm_has_a_section_of_the_runbook", of("QuarantineAlarm", "AlarmName", {"Fn::Sub": "${AWS::StackName}-poison"})),
+    ("every_alarm_has_a_section_of_the_runbook", at("Resources/SpendAlarm", None)),
     ("the_alarms_are_at_the_marks_that_were_promised", of("IteratorAgeHalfAlarm", "Threshold", 43_200_000)),
     (
         "the_alarms_are_at_the_marks_that_were_promised",
@@ -184,6 +186,8 @@ FOUND_BY_INVARIANTS = [
     ("tokens_are_generated_and_nowhere_else", of("TokensSecret", "GenerateSecretString/PasswordLength", 8)),
     ("it_is_small_enough_for_cloudformation", many),
     ("the_outputs_are_what_guides_and_tests_read", at("Outputs/Endpoint", None)),
+    ("the_guides_name_outputs_and_parameters_that_exist", at("Parameters/SpendPerHour", None)),
+    ("the_guides_name_outputs_and_parameters_that_exist", at("Outputs/Tokens", None)),
     ("the_stand_in_gets_all_but_what_it_lacks", at("Outputs/Mine", {"Description": "x", "Value": {"Ref": "ErrorsQuery"}})),
     ("the_stand_in_gets_all_but_what_it_lacks", of("AlarmTopic", "DisplayName", {"Ref": "ErrorsQuery"})),
 ]

@@ -1,13 +1,14 @@
 //! The tasks of the archiver function: heartbeats, rules and the lake each minute, the sweep some times a day.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use spanlake_model::{NANOS_PER_SECOND, Signal};
 use spanlake_pipeline::archive::{ArchiveError, Archived, Archiver};
 use spanlake_pipeline::figures::ServiceFigures;
 use spanlake_pipeline::group::{CompileRules, GroupError, all_manifests};
-use spanlake_pipeline::ledger::Ledger;
+use spanlake_pipeline::ledger::{Account, Ledger};
 use spanlake_pipeline::lineage::{BeatError, Heartbeats};
 use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::{Clock, ObjectStore};
@@ -21,6 +22,9 @@ use crate::{KinesisStream, SystemClock};
 
 /// Raw bytes of items in one set of lake files.
 pub const FILE_BYTES: u64 = 64 << 20;
+
+/// For how long one run begins further plans: the schedule calls again after a minute, and a run has fifteen.
+const FILE_WITHIN: Duration = Duration::from_mins(5);
 
 /// An orphan is this much older than the stream's retention before it is swept.
 const ORPHAN_NANOS: i64 = 86_400 * NANOS_PER_SECOND;
@@ -44,6 +48,9 @@ pub enum TaskError {
     /// The heartbeats were not all put.
     #[error(transparent)]
     Beat(#[from] BeatError),
+    /// A shard's clock stands still until the next run, unless requests move it.
+    #[error("not every shard took its heartbeat; the next run tries again")]
+    Missed,
     /// It is not known which rules hold.
     #[error(transparent)]
     Rules(#[from] RulesError),
@@ -101,7 +108,7 @@ impl<S: ObjectStore> Tasks<S> {
     /// Heartbeats first: the clocks of quiet shards must not wait for files. One that fails does not stop the other.
     async fn archive(&mut self) -> Result<(), TaskError> {
         let beaten = self.beat().await;
-        let archived = self.archiver.run().await;
+        let archived = self.file_all().await;
         let is_missing = archived.as_ref().is_err_and(|error| error.kind() == spanlake_model::ErrorKind::BadData);
         self.metrics.write(SystemClock.now_nanos(), &[("MissingObjects", count(u64::from(is_missing)), Unit::Count)]);
         // The ledger and the lag are told all the same.
@@ -113,6 +120,19 @@ impl<S: ObjectStore> Tasks<S> {
         failed.map_or(beaten, |error| Err(error.into()))
     }
 
+    /// Plans one after the other, until nothing is left or it is time to let the next run go on.
+    async fn file_all(&mut self) -> Result<Archived, ArchiveError> {
+        let begun = Instant::now();
+        let mut all = self.archiver.run().await?;
+        let mut last = all.plans;
+        while last > 0 && begun.elapsed() < FILE_WITHIN {
+            let more = self.archiver.run().await?;
+            last = more.plans;
+            all.merge(&more);
+        }
+        Ok(all)
+    }
+
     async fn beat(&mut self) -> Result<(), TaskError> {
         let active = self.activation.active().await?;
         if let Some(reason) = &active.refused {
@@ -120,10 +140,7 @@ impl<S: ObjectStore> Tasks<S> {
         }
         let refused = count(u64::from(active.refused.is_some()));
         self.metrics.write(SystemClock.now_nanos(), &[("RulesRefused", refused, Unit::Count)]);
-        if !self.beats.beat(&active.version).await? {
-            tracing::warn!("not every shard took its heartbeat; the next run tries again");
-        }
-        Ok(())
+        if self.beats.beat(&active.version).await? { Ok(()) } else { Err(TaskError::Missed) }
     }
 
     async fn sweep(&self) -> Result<(), TaskError> {
@@ -144,7 +161,7 @@ impl<S: ObjectStore> Tasks<S> {
                 ("Committed", count(accounts().map(|account| account.committed).sum()), Unit::Count),
                 ("Kept", count(accounts().map(|account| account.kept).sum()), Unit::Count),
                 ("SampledOut", count(accounts().map(|account| account.sampled_out).sum()), Unit::Count),
-                ("DroppedItems", count(accounts().map(spanlake_pipeline::ledger::Account::dropped_total).sum()), Unit::Count),
+                ("DroppedItems", count(accounts().map(Account::dropped_unasked).sum()), Unit::Count),
                 ("PendingItems", count(accounts().map(|account| account.pending).sum()), Unit::Count),
                 ("ArchiveLagSeconds", lag_seconds(&manifests, now), Unit::Seconds),
                 ("FilesWritten", count(archived.files), Unit::Count),

@@ -7,6 +7,7 @@
 mod build;
 mod plan;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -113,6 +114,17 @@ pub struct Archived {
     pub figures: Figures,
 }
 
+impl Archived {
+    /// Adds what another run did.
+    pub fn merge(&mut self, more: &Self) {
+        self.plans += more.plans;
+        self.files += more.files;
+        self.bytes += more.bytes;
+        self.poisoned += more.poisoned;
+        self.figures.merge(&more.figures);
+    }
+}
+
 /// Turns sealed outputs into the lake's files.
 pub struct Archiver<S> {
     store: Arc<S>,
@@ -170,22 +182,24 @@ impl<S: ObjectStore> Archiver<S> {
         Ok(archived)
     }
 
-    /// Numbers of all plans that are not known to be done, and of the newest one, ascending.
+    /// Numbers of all plans without a done mark, and of the newest one, ascending.
     async fn undone(&self) -> Result<Vec<u64>, ArchiveError> {
-        let (mut numbers, mut last_done) = (Vec::new(), 0);
+        let (mut numbers, mut done) = (Vec::new(), BTreeSet::new());
         let mut after = keys::plan(self.done_to);
         loop {
             let page = self.store.list(keys::PLAN, Some(&after), LIST_MOST).await?;
             numbers.extend(page.iter().filter_map(|listed| plan::number_of(&listed.key, keys::PLAN_MADE)));
-            last_done = page.iter().filter_map(|listed| plan::number_of(&listed.key, keys::PLAN_DONE)).fold(last_done, u64::max);
+            done.extend(page.iter().filter_map(|listed| plan::number_of(&listed.key, keys::PLAN_DONE)));
             match page.last() {
                 Some(last) if page.len() == LIST_MOST => after.clone_from(&last.key),
                 _ => break,
             }
         }
-        if last_done > numbers.last().copied().unwrap_or(self.done_to) {
-            return Err(ArchiveError::PlanLost { number: last_done });
+        let newest = numbers.last().copied().unwrap_or(self.done_to);
+        if let Some(number) = done.last().copied().filter(|last| *last > newest) {
+            return Err(ArchiveError::PlanLost { number });
         }
+        numbers.retain(|number| !done.contains(number) || *number == newest);
         Ok(numbers)
     }
 

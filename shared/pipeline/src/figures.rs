@@ -23,6 +23,13 @@ pub struct ServiceFigures {
 }
 
 impl ServiceFigures {
+    fn merge(&mut self, more: &Self) {
+        self.requests += more.requests;
+        self.errors += more.errors;
+        self.buckets.iter_mut().zip(more.buckets).for_each(|(sum, count)| *sum += count);
+        self.duration_max_nanos = self.duration_max_nanos.max(more.duration_max_nanos);
+    }
+
     /// The share of failed requests, 0 to 100.
     #[must_use]
     pub fn error_percent(&self) -> f64 {
@@ -60,11 +67,16 @@ pub struct Figures(BTreeMap<String, ServiceFigures>);
 impl Figures {
     pub(crate) fn add(&mut self, key: &RedKey, cell: &RedCell) {
         if SERVING.contains(&key.kind) {
-            let figures = self.0.entry(key.service.clone()).or_default();
-            figures.requests += cell.requests;
-            figures.errors += cell.errors;
-            figures.buckets.iter_mut().zip(cell.buckets).for_each(|(sum, count)| *sum += count);
-            figures.duration_max_nanos = figures.duration_max_nanos.max(cell.duration_max);
+            let RedCell { requests, errors, buckets, duration_max: duration_max_nanos, .. } = *cell;
+            let figures = ServiceFigures { requests, errors, buckets, duration_max_nanos };
+            self.0.entry(key.service.clone()).or_default().merge(&figures);
+        }
+    }
+
+    /// Adds what another run filed.
+    pub(crate) fn merge(&mut self, more: &Self) {
+        for (service, figures) in &more.0 {
+            self.0.entry(service.clone()).or_default().merge(figures);
         }
     }
 

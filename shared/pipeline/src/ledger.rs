@@ -11,6 +11,9 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// How the reasons begin for which a `drop` policy drops.
+pub const BY_POLICY: &str = "policy ";
+
 /// One signal's account, in the ledger's unit (spans, log records, data points).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -41,6 +44,13 @@ impl Account {
     #[must_use]
     pub fn dropped_total(&self) -> u64 {
         self.dropped.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// What was dropped although no rule asked for it.
+    #[must_use]
+    pub fn dropped_unasked(&self) -> u64 {
+        let unasked = self.dropped.iter().filter(|(reason, _)| !reason.starts_with(BY_POLICY));
+        unasked.fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// Whether every committed item is accounted for exactly once.

@@ -93,6 +93,9 @@ impl KinesisStream {
             // Anywhere up to the wait: many environments are throttled at the same time.
             let pause = wait.mul_f64(fastrand::f64());
             if failed.is_empty() || Instant::now() + pause >= deadline {
+                if let Some((.., error)) = failed.first() {
+                    tracing::warn!(records = failed.len(), %error, "records were not taken in time; the client is told to come again");
+                }
                 return failed.into_iter().map(|(place, _, error)| (place, error)).collect();
             }
             sleep(pause).await;

@@ -74,15 +74,19 @@ pub enum PlanDamaged {
     },
 }
 
+/// File groups of a plan at most: it is carried out whole or begun anew, so it must fit well into one run.
+pub(super) const GROUPS_MAX: usize = 16;
+
 impl Plan {
-    /// The plan behind `last`, or `None` if nothing was sealed since.
+    /// The plan behind `last`, or `None` if nothing was sealed since. What is more than fits into one plan is for the next.
     #[must_use]
     pub fn next(last: Option<&Self>, manifests: &[Manifest], file_bytes: u64) -> Option<Self> {
         let mut positions = last.map(|plan| plan.positions.clone()).unwrap_or_default();
         let mut groups: Vec<(u64, FileGroup)> = Vec::new();
         for manifest in manifests {
             let planned = positions.entry(manifest.shard.clone()).or_default();
-            for output in manifest.sealed.iter().filter(|output| output.number > *planned) {
+            let before = *planned;
+            for output in manifest.sealed.iter().filter(|output| output.number > before) {
                 let hour = output.window_start.div_euclid(HOUR_NANOS).saturating_mul(HOUR_NANOS);
                 let input = Input {
                     shard: manifest.shard.clone(),
@@ -96,11 +100,13 @@ impl Plan {
                 if let Some((bytes, group)) = groups.iter_mut().find(fits) {
                     *bytes = with(*bytes);
                     group.inputs.push(input);
-                } else {
+                } else if groups.len() < GROUPS_MAX {
                     groups.push((output.raw_bytes, FileGroup { hour, inputs: vec![input] }));
+                } else {
+                    break;
                 }
+                *planned = (*planned).max(output.number);
             }
-            *planned = (*planned).max(manifest.sealed.iter().map(|output| output.number).max().unwrap_or_default());
         }
         if groups.is_empty() {
             return None;
@@ -207,6 +213,18 @@ mod tests {
         let second = Plan::next(Some(&first), &[manifest("a", &[(2, 5, 0), (3, 1, 0)])], 8).unwrap();
         assert_eq!(second.groups[0].inputs[0].key, "sealed/a-3");
         assert_eq!((second.number, second.positions["a"], second.positions["b"]), (2, 3, 1));
+    }
+
+    #[test]
+    fn what_is_too_much_for_a_plan_is_for_the_next_and_nothing_is_left_out() {
+        let most = GROUPS_MAX as u64;
+        let outputs = |shard, count: u64| manifest(shard, &(1..=count).map(|number| (number, 9, 0)).collect::<Vec<_>>());
+        let shards = [outputs("a", most - 2), outputs("b", 5), outputs("c", 1)];
+        let first = Plan::next(None, &shards, 8).unwrap();
+        assert_eq!((first.groups.len(), first.positions["a"], first.positions["b"]), (GROUPS_MAX, most - 2, 2));
+        let second = Plan::next(Some(&first), &shards, 8).unwrap();
+        assert_eq!((second.groups.len(), second.positions["b"], second.positions["c"]), (4, 5, 1));
+        assert_eq!(Plan::next(Some(&second), &shards, 8), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use spanlake_policy::{Decision, Rules, SpanFacts, TraceFacts, Verdict as Vote};
 use super::edges::count_edges;
 use super::{CloseError, Closer, Member};
 use crate::decided::{Decided, Reason, Verdict};
+use crate::ledger::BY_POLICY;
 use crate::ports::ObjectStore;
 use crate::sealed::GroupHead;
 use crate::stage::{STATUS_ERROR, wait_nanos};
@@ -232,7 +233,7 @@ impl<S: ObjectStore> Closer<'_, S> {
 
 /// The ledger's reason for what a `drop` policy vetoed.
 fn drop_reason(policy: &str) -> String {
-    format!("policy {policy}")
+    format!("{BY_POLICY}{policy}")
 }
 
 fn facts_of(row: &Row, bits: u64) -> SpanFacts {
