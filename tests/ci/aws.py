@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The template and the real functions, end to end, on a stand-in for AWS.
 
-    tests/ci/aws.py PATH-OF-SPANLAKE FOLDER-OF-ZIPS --tools FOLDER [--only NAME,NAME]
+    tests/ci/aws.py PATH-OF-SPANLAKE FOLDER-OF-ZIPS --loadgen PATH --tools FOLDER [--only NAME,NAME]
 
 The stack is deployed from infra/template.yaml with the zips that would be deployed on AWS (for this machine's processor), and
 asked as AWS is asked: requests through the function URL, rules by `spanlake rules`, answers by Athena's API. Needs the packages
@@ -27,6 +27,7 @@ import threading
 import time
 import urllib.parse
 
+import cfn
 import deployed
 import served
 from faulty import FaultyStream
@@ -36,6 +37,8 @@ CLIENTS = ["python", "node-http", "node-proto", "rust", "go"]
 # Between two calls of the archiver: its schedule's minute would make everything wait.
 ARCHIVE_SECONDS = 2
 SETTLED_SECONDS_MAX = 150
+# A shard takes some 10,000 a second; the stand-in fewer.
+LOAD_SPANS = 200_000
 SIGNALS = ["traces", "logs", "metrics"]
 KEEP = """processors:
   tail_sampling:
@@ -89,8 +92,8 @@ class Archiver(threading.Thread):
 
 
 class Checks:
-    def __init__(self, cloud, spanlake, tools):
-        self.cloud, self.spanlake, self.tools = cloud, spanlake, tools
+    def __init__(self, cloud, spanlake, loadgen, tools):
+        self.cloud, self.spanlake, self.loadgen, self.tools = cloud, spanlake, loadgen, tools
         self.s3 = cloud.client("s3")
         self.random = random.Random(1)
         self.sent = collections.Counter()
@@ -292,15 +295,24 @@ class Checks:
     def kill(self, function):
         """Kills every process of a function; gives how many there were."""
         killed = 0
+        for process in self.processes(function):
+            try:
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+            except ProcessLookupError:
+                continue
+        return killed
+
+    @staticmethod
+    def processes(function):
+        """The folders in /proc of a function's processes."""
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 environment = dict(part.split("=", 1) for part in (process / "environ").read_text().split("\0") if "=" in part)
                 if environment.get("AWS_LAMBDA_FUNCTION_NAME") == function and (process / "exe").resolve().name == "bootstrap":
-                    os.kill(int(process.name), signal.SIGKILL)
-                    killed += 1
+                    yield process
             except (OSError, UnicodeDecodeError):
                 continue
-        return killed
 
     def a_stream_that_throttles_and_loses_answers_loses_nothing(self):
         faulty = FaultyStream(self.cloud.endpoint, seed=3)
@@ -324,6 +336,19 @@ class Checks:
         client.update_function_configuration(FunctionName=function, Environment={"Variables": kept})
         # An environment that is running keeps what it was started with.
         self.kill(function)
+
+    def a_second_token_is_taken_without_a_deployment(self):
+        secrets, second = self.cloud.client("secretsmanager"), "second-" + self.random.randbytes(16).hex()
+        tokens = {"first": self.cloud.token, "second": second}
+        secrets.put_secret_value(SecretId=self.cloud.outputs["Tokens"], SecretString=json.dumps(tokens))
+        body, _ = self.trace("tokens")
+        until = time.monotonic() + 60
+        while (status := self.cloud.post("/v1/traces", body, token=second)[0]) == 401 and time.monotonic() < until:
+            time.sleep(1)
+        expect(status, 200, "the second token")
+        self.sent["traces"] += 3
+        expect(self.cloud.post("/v1/traces", body)[0], 200, "the first one, still")
+        self.exact("tokens")
 
     def pushed_rules_change_decisions_and_broken_ones_change_nothing(self):
         version = self.hold(KEEP_CHECKOUTS)
@@ -349,6 +374,33 @@ class Checks:
         self.s3.put_object(Bucket=self.cloud.outputs["StateBucketName"], Key="rules/current.yaml", Body=KEEP_CHECKOUTS.encode())
         self.hold(KEEP)
 
+    def the_functions_stay_within_their_memory_under_load(self):
+        limits = {name: cfn.raw()["Resources"][f"{name}Function"]["Properties"]["MemorySize"] for name in ("Ingest", "Grouper", "Archiver")}
+        peaks = collections.Counter()
+        watching = threading.Event()
+
+        def watch():
+            while not watching.wait(0.2):
+                for name in limits:
+                    for process in self.processes(self.cloud.outputs[f"{name}FunctionName"]):
+                        peaks[name] = max(peaks[name], peak_mib(process))
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        command = [self.loadgen, "--fat", "--spans", LOAD_SPANS, "--start", "now", "--url", self.cloud.url + "/v1/traces",
+                   "--header", f"authorization=Bearer {self.cloud.token}", "--json", "-"]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=600)
+        if done.returncode != 0:
+            raise Wrong(f"loadgen ended with {done.returncode}: {done.stderr[-1000:]}")
+        sent = json.loads(done.stdout.splitlines()[-1])["sent"]
+        self.sent["traces"] += sent["spans"]
+        self.exact("load")
+        watching.set()
+        watcher.join()
+        for name, limit in limits.items():
+            print(f"    {name.lower()}: at most {peaks[name]:.0f} MiB of {limit} at {sent['spans_per_s']:.0f} spans/s")
+            expect(0 < peaks[name] < limit, True, f"memory of {name.lower()}")
+
     def nothing_waits_and_nothing_was_dropped(self):
         ledger = self.exact("the end")
         for name in SIGNALS:
@@ -359,6 +411,14 @@ class Checks:
         print("    " + ", ".join(f"{name}: {ledger[name]['committed']} committed, {ledger[name]['kept']} kept" for name in SIGNALS))
 
 
+def peak_mib(process):
+    try:
+        lines = (process / "status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
 ORDER = [
     Checks.every_request_gets_the_answer_it_should,
     Checks.the_published_exporters_reach_the_lake_value_by_value,
@@ -367,7 +427,9 @@ ORDER = [
     Checks.a_record_that_is_none_stops_nobody,
     Checks.a_grouper_that_is_killed_in_a_batch_loses_nothing,
     Checks.a_stream_that_throttles_and_loses_answers_loses_nothing,
+    Checks.a_second_token_is_taken_without_a_deployment,
     Checks.pushed_rules_change_decisions_and_broken_ones_change_nothing,
+    Checks.the_functions_stay_within_their_memory_under_load,
     Checks.nothing_waits_and_nothing_was_dropped,
 ]
 
@@ -376,6 +438,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("spanlake", type=pathlib.Path, help="the program, built with --features aws")
     parser.add_argument("zips", type=pathlib.Path, help="the folder with ingest.zip, grouper.zip and archiver.zip")
+    parser.add_argument("--loadgen", type=pathlib.Path, required=True, help="the load generator, tests/bench/loadgen")
     parser.add_argument("--tools", type=pathlib.Path, required=True, help="where the exporters' packages are kept")
     parser.add_argument("--only", default="", help="checks, by parts of their names, separated by commas")
     options = parser.parse_args()
@@ -390,7 +453,7 @@ def main():
         try:
             print(f"deployed after {time.monotonic() - begun:.1f} s", flush=True)
             archiver.start()
-            checks = Checks(cloud, options.spanlake.resolve(), options.tools.resolve())
+            checks = Checks(cloud, options.spanlake.resolve(), options.loadgen.resolve(), options.tools.resolve())
             checks.hold(KEEP)
             for check in ORDER:
                 if only and not any(part in check.__name__ for part in only):
