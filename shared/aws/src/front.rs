@@ -1,5 +1,8 @@
 //! A request of the function's URL: tokens and shards that are young enough, then the use case, then what it counted.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 

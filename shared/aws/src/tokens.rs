@@ -45,6 +45,7 @@ pub enum TokenError {
 pub struct Tokens {
     client: Client,
     secret: String,
+    doubt_age_max: Duration,
     read: Mutex<Option<SystemTime>>,
 }
 
@@ -52,7 +53,13 @@ impl Tokens {
     /// The secret of this name or ARN.
     #[must_use]
     pub fn new(client: Client, secret: String) -> Self {
-        Self { client, secret, read: Mutex::new(None) }
+        Self { client, secret, doubt_age_max: DOUBT_AGE_MAX, read: Mutex::new(None) }
+    }
+
+    /// Read again with each unknown token.
+    #[cfg(test)]
+    pub(crate) fn always_doubted(self) -> Self {
+        Self { doubt_age_max: Duration::ZERO, ..self }
     }
 
     /// The tokens, if they were not read for a while; `is_doubted` says that a request came with another one. `None`: what was
@@ -63,7 +70,7 @@ impl Tokens {
     pub async fn renewed(&self, is_doubted: bool) -> Result<Option<Vec<String>>, TokenError> {
         let mut read = self.read.lock().await;
         let now = SystemTime::now();
-        let age_max = if is_doubted { DOUBT_AGE_MAX } else { AGE_MAX };
+        let age_max = if is_doubted { self.doubt_age_max } else { AGE_MAX };
         if read.and_then(|read| now.duration_since(read).ok()).is_some_and(|age| age < age_max) {
             return Ok(None);
         }

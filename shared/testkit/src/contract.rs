@@ -1,4 +1,4 @@
-//! What every object store must do: run by each adapter's own tests, on an empty store. What the simulator's store lets
+//! What every object store and every stream must do: run by each adapter's own tests, on an empty one. What the simulator's lets
 //! through and an adapter does not, or the other way round, is a hole in every simulation.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a contract fails as tests do")]
 
@@ -6,7 +6,8 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 
 use bytes::Bytes;
-use spanlake_pipeline::ports::{Conditional, ETag, Listed, ObjectStore, StoreError};
+use spanlake_model::{BUCKETS, Bucket, Sequence};
+use spanlake_pipeline::ports::{Conditional, ETag, EventStream, Listed, NewRecord, ObjectStore, Record, Shard, StoreError};
 
 async fn text<S: ObjectStore>(store: &S, key: &str) -> Option<String> {
     let object = store.get(key).await.unwrap()?;
@@ -217,4 +218,53 @@ async fn names_that_are_no_keys_are_refused<S: ObjectStore>(store: &S) {
         assert!(store.get(key).await.is_err(), "{key:?}");
         assert!(store.delete(&listed(key)).await.is_err(), "{key:?}");
     }
+}
+
+/// Runs the contract of a stream on one that nobody else writes to, and that takes what it is given.
+///
+/// # Panics
+/// If the stream breaks it.
+pub async fn event_stream_contract<E: EventStream>(stream: &E) {
+    let shards = stream.shards();
+    shards_own_every_bucket_once(&shards);
+    let listed = stream.list().await.unwrap();
+    assert!(shards.iter().all(|shard| listed.contains(shard)) && listed.is_sorted_by(|one, next| one.id < next.id));
+    let texts = |shard: usize| (0..7).map(move |number| format!("{shard}.{number}"));
+    for number in 0..7 {
+        let records = shards.iter().enumerate().map(|(shard, of)| {
+            // Neither end of a shard's range is its neighbour's.
+            let bucket = if number % 2 == 0 { of.range.first } else { of.range.last };
+            NewRecord { bucket: Bucket::new(bucket).unwrap(), bytes: format!("{shard}.{number}").into() }
+        });
+        let results = stream.append(records.collect()).await;
+        assert_eq!(results, vec![Ok(()); shards.len()]);
+    }
+    for (number, shard) in shards.iter().enumerate() {
+        let all = read(stream, &shard.id, Sequence::ZERO, usize::MAX, usize::MAX).await;
+        let found: Vec<String> = all.iter().map(|record| String::from_utf8(record.bytes.to_vec()).unwrap()).collect();
+        assert_eq!(found, texts(number).collect::<Vec<_>>(), "in order, each once, on the shard that owns its bucket");
+        assert!(all.is_sorted_by(|one, next| one.sequence < next.sequence) && all[0].sequence > Sequence::ZERO);
+        for (at, record) in all.iter().enumerate() {
+            let behind = read(stream, &shard.id, record.sequence, usize::MAX, usize::MAX).await;
+            assert_eq!(behind.len(), all.len() - at - 1, "behind a sequence number");
+        }
+        let few = read(stream, &shard.id, Sequence::ZERO, 3, usize::MAX).await;
+        assert_eq!(few.len(), 3, "no more than asked for");
+    }
+}
+
+fn shards_own_every_bucket_once(shards: &[Shard]) {
+    let mut next = 0;
+    for shard in shards {
+        assert_eq!(shard.range.first, next, "{}", shard.id);
+        next = shard.range.last + 1;
+    }
+    assert_eq!(next, BUCKETS);
+}
+
+/// Reads an open shard, which has no end.
+async fn read<E: EventStream>(stream: &E, shard: &str, after: Sequence, records: usize, bytes: usize) -> Vec<Record> {
+    let slice = stream.read(shard, after, records, bytes).await.unwrap();
+    assert!(!slice.is_end, "{shard} is open");
+    slice.records
 }

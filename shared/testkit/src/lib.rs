@@ -11,7 +11,7 @@ mod scheduler;
 mod store;
 mod stream;
 
-pub use contract::object_store_contract;
+pub use contract::{event_stream_contract, object_store_contract};
 pub use otlp::{SpanSpec, logs_request, trace_request};
 pub use rng::Rng;
 pub use scheduler::{Scheduler, block_on};

@@ -258,3 +258,16 @@ impl EventStream for SimStream {
         Ok(Slice { records, is_end })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{block_on, event_stream_contract};
+
+    #[test]
+    fn it_is_a_stream_as_the_contract_says() {
+        for shards in [1, 3] {
+            block_on(event_stream_contract(&SimStream::new(1, shards, 0)));
+        }
+    }
+}

@@ -60,6 +60,13 @@ fn lists(twin: &KinesisTwin) -> usize {
 }
 
 #[tokio::test]
+async fn it_is_a_stream_as_the_contract_says() {
+    for shards in [1, 3] {
+        spanlake_testkit::event_stream_contract(&start(shards, SETTINGS).await.1).await;
+    }
+}
+
+#[tokio::test]
 async fn all_records_of_a_request_go_in_one_call_to_the_shards_that_own_them() {
     let (twin, stream) = start(2, SETTINGS).await;
     for _ in 0..5 {

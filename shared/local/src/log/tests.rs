@@ -1,3 +1,4 @@
+mod contract;
 mod queue;
 
 use std::collections::BTreeMap;

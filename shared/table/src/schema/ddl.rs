@@ -49,7 +49,7 @@ pub(super) fn properties(table: &Table) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The `CREATE EXTERNAL TABLE` statement for Athena, with the placeholders of [`location`] and [`properties`].
+/// The `CREATE EXTERNAL TABLE` statement for Athena, with the placeholders of the bucket and the days.
 ///
 /// Every column name is quoted, so that no reserved word can break it.
 #[must_use]
