@@ -55,7 +55,7 @@ def unread(data):
     mark, found, watermarks = marker(data), [], {}
     for path in (data / "manifest").glob("*.json"):
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        watermarks[int(manifest["shard"].rsplit("-", 1)[1])] = manifest["watermark"]
+        watermarks[int(manifest["shard"].rsplit("-", 1)[1])] = int(manifest["watermark"])
     for path in sorted((data / "stream").glob("*.log")):
         content, place = path.read_bytes(), 0
         while content[place:place + 8] == mark:
