@@ -41,9 +41,7 @@ class Aws:
 
             def do_GET(self):
                 aws.called.put((time.monotonic(), self.path, b""))
-                event = aws.work.get()
-                if event is not None:
-                    self.answer(json.dumps(event).encode())
+                self.answer(json.dumps(aws.work.get()).encode())
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -73,6 +71,8 @@ class Aws:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        # A program that is killed leaves its connections.
+        self.server.handle_error = lambda *_: None
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -95,6 +95,8 @@ class Aws:
             "AWS_LAMBDA_LOG_STREAM_NAME": "x", "SPANLAKE_STREAM": "spans", "SPANLAKE_TOKENS": "tokens", "SPANLAKE_DEPLOYMENT": "test",
             "SPANLAKE_STATE_BUCKET": "state", "SPANLAKE_LAKE_BUCKET": "lake", "SPANLAKE_RETENTION_HOURS": "48",
         }
+        # Its own: what waits for a program that was killed waits for ever.
+        self.work = queue.Queue()
         begun = time.monotonic()
         return begun, subprocess.Popen([program], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
@@ -110,7 +112,6 @@ class Aws:
 
     def end(self, process):
         peak = next(line for line in (pathlib.Path("/proc") / str(process.pid) / "status").read_text().splitlines() if "VmHWM" in line)
-        self.work.put(None)
         process.kill()
         process.wait()
         while not self.called.empty():
