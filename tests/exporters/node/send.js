@@ -21,7 +21,7 @@ const resource = resourceFromAttributes({
   'service.name': SERVICE, 'service.version': '1.2.3', 'deployment.environment.name': 'test',
 });
 const sent = { service: SERVICE, spans: [], logs: [], metrics: [] };
-const options = (signal) => ({ url: `${url}/v1/${signal}`, compression: 'gzip' });
+const options = (signal) => ({ url: `${url}/v1/${signal}`, compression: process.env.COMPRESSION ?? 'gzip' });
 // Nanoseconds are beyond what a number of JavaScript holds exactly, so times are kept in two parts.
 const seconds = Math.floor(Date.now() / 1000);
 const at = (nanos) => [seconds, nanos];
