@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE.parent.parent / "infra"))
 # A log line of the transform at every call.
 logging.disable(logging.WARNING)
 
+import bill  # noqa: E402, F401: its checks join the list
 import cfn  # noqa: E402
 import invariants  # noqa: E402
 import invariants_alarms  # noqa: E402, F401: its checks join the list

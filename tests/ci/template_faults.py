@@ -86,6 +86,12 @@ def of_spans(path, value):
 
 # What finds it, how it is planted.
 FOUND_BY_INVARIANTS = [
+    ("the_bill_counts_what_is_deployed", of("ArchiverFunction", "Timeout", 300)),
+    ("the_bill_counts_what_is_deployed", of_records("MaximumBatchingWindowInSeconds", 10)),
+    ("the_bill_counts_what_is_deployed", at("Resources/Ingest5xxAlarm", None)),
+    ("the_worst_hour_of_the_page_is_the_templates", at("Parameters/IngestConcurrency/Default", 40)),
+    ("the_worst_hour_of_the_page_is_the_templates", of("IngestFunction", "MemorySize", 512)),
+    ("the_spend_alarm_asks_the_bills_prices", text("SpendAlarm", "Metrics/0/Expression/Fn::Sub/0", "0.035", "0.015")),
     ("the_functions_are_the_three_with_their_sizes", of("IngestFunction", "MemorySize", 128)),
     ("the_functions_are_the_three_with_their_sizes", at("Globals/Function/Architectures", ["x86_64"])),
     ("the_environment_is_what_the_functions_read", of("ArchiverFunction", "Environment/Variables/SPANLAKE_SERVICES", None)),
