@@ -49,7 +49,7 @@ fn pushed_rules_hold_from_the_next_round_and_can_be_read_under_their_version() {
     for text in [DEFAULT_CONFIG, OTHER] {
         assert_eq!(block_on(store.get(&keys::rules(&version(text)))).unwrap().unwrap().bytes, text);
     }
-    assert_eq!(block_on(active_version(store)).unwrap(), Some(version(OTHER)));
+    assert_eq!(block_on(active_version(store.as_ref())).unwrap(), Some(version(OTHER)));
 }
 
 #[test]

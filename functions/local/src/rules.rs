@@ -2,7 +2,6 @@
 //! next heartbeats, without a deployment.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use similar::TextDiff;
@@ -22,9 +21,9 @@ pub(crate) fn run(command: &RulesCommand) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(async {
         match command {
-            RulesCommand::Show(of) => show(store(&of.bucket).await).await,
+            RulesCommand::Show(of) => show(&store(&of.bucket).await).await,
             RulesCommand::Diff { file, of } => diff(&store(&of.bucket).await, file).await.map(|differs| say_if(!differs)),
-            RulesCommand::Push { file, of } => push_file(store(&of.bucket).await, file).await,
+            RulesCommand::Push { file, of } => push_file(&store(&of.bucket).await, file).await,
         }
     })
 }
@@ -39,13 +38,13 @@ async fn store(bucket: &str) -> S3Store {
     Environment::load().await.store_of(Buckets { state: bucket.to_owned(), lake: String::new() })
 }
 
-async fn show(store: S3Store) -> anyhow::Result<()> {
-    let wanted = wanted(&store).await.context("reading the rules")?;
+async fn show(store: &S3Store) -> anyhow::Result<()> {
+    let wanted = wanted(store).await.context("reading the rules")?;
     let (text, origin) = match wanted {
         Some((text, _)) => (text, "pushed"),
         None => (DEFAULT_CONFIG.to_owned(), "the built-in configuration: none was pushed"),
     };
-    let active = active_version(Arc::new(store)).await.context("reading which rules hold")?;
+    let active = active_version(store).await.context("reading which rules hold")?;
     let state = match (compiler()(&text), active) {
         (Err(reason), _) => format!("NOT IN FORCE, it cannot be used: {reason}"),
         (Ok(rules), Some(active)) if rules.version() == active => format!("in force since its heartbeats, version {active}"),
@@ -67,11 +66,11 @@ async fn diff(store: &S3Store, file: &Path) -> anyhow::Result<bool> {
     Ok(!shown.is_empty())
 }
 
-async fn push_file(store: S3Store, file: &Path) -> anyhow::Result<()> {
+async fn push_file(store: &S3Store, file: &Path) -> anyhow::Result<()> {
     let text = read(file)?;
     let loaded = load(&text, &|name| name.starts_with(VARIABLE_PREFIX).then(|| std::env::var(name).ok()).flatten());
     note(render(&loaded, &file.display().to_string()).trim_end());
-    let before = match wanted(&store).await {
+    let before = match wanted(store).await {
         Ok(before) => before.map(|(_, etag)| etag),
         // What is there cannot even be read as text: it is what the push mends.
         Err(RulesError::Refused(_)) => {
@@ -79,7 +78,7 @@ async fn push_file(store: S3Store, file: &Path) -> anyhow::Result<()> {
         }
         Err(error) => return Err(error).context("reading the rules"),
     };
-    let version = push(&store, &text, before.as_ref(), compiler().as_ref()).await.context("nothing has changed")?;
+    let version = push(store, &text, before.as_ref(), compiler().as_ref()).await.context("nothing has changed")?;
     say(&format!(
         "Version {version} is wanted now. The archiver checks it once more within a minute; traces that begin after the next \
          heartbeat are decided by it. `spanlake rules show` tells when it is in force."

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use spanlake_model::{NANOS_PER_SECOND, Signal};
+use spanlake_model::{ErrorKind, NANOS_PER_SECOND, Signal};
 use spanlake_pipeline::archive::{ArchiveError, Archived, Archiver};
 use spanlake_pipeline::figures::ServiceFigures;
 use spanlake_pipeline::group::{CompileRules, GroupError, all_manifests};
@@ -108,29 +108,30 @@ impl<S: ObjectStore> Tasks<S> {
     /// Heartbeats first: the clocks of quiet shards must not wait for files. One that fails does not stop the other.
     async fn archive(&mut self) -> Result<(), TaskError> {
         let beaten = self.beat().await;
-        let archived = self.file_all().await;
-        let is_missing = archived.as_ref().is_err_and(|error| error.kind() == spanlake_model::ErrorKind::BadData);
+        let (archived, ended) = self.file_all().await;
+        let is_missing = ended.as_ref().is_err_and(|error| error.kind() == ErrorKind::BadData);
         self.metrics.write(SystemClock.now_nanos(), &[("MissingObjects", count(u64::from(is_missing)), Unit::Count)]);
-        // The ledger and the lag are told all the same.
-        let (archived, failed) = match archived {
-            Ok(archived) => (archived, None),
-            Err(error) => (Archived::default(), Some(error)),
-        };
+        // The ledger and the lag are told whatever went wrong.
         self.count(&archived).await?;
-        failed.map_or(beaten, |error| Err(error.into()))
+        ended?;
+        beaten
     }
 
-    /// Plans one after the other, until nothing is left or it is time to let the next run go on.
-    async fn file_all(&mut self) -> Result<Archived, ArchiveError> {
-        let begun = Instant::now();
-        let mut all = self.archiver.run().await?;
-        let mut last = all.plans;
-        while last > 0 && begun.elapsed() < FILE_WITHIN {
-            let more = self.archiver.run().await?;
-            last = more.plans;
-            all.merge(&more);
+    /// Plans one after the other, until nothing is left or it is time to let the next run go on. What was filed before an error
+    /// is told with it.
+    async fn file_all(&mut self) -> (Archived, Result<(), ArchiveError>) {
+        let (begun, mut all) = (Instant::now(), Archived::default());
+        loop {
+            match self.archiver.run().await {
+                Ok(more) => {
+                    all.merge(&more);
+                    if more.plans == 0 || begun.elapsed() >= FILE_WITHIN {
+                        return (all, Ok(()));
+                    }
+                }
+                Err(error) => return (all, Err(error)),
+            }
         }
-        Ok(all)
     }
 
     async fn beat(&mut self) -> Result<(), TaskError> {

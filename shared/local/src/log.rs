@@ -32,7 +32,7 @@ use crate::clock::{Ticks, real_ticks};
 use crate::disk::{Disk, DiskFile, is_missing};
 use entry::{HEADER_BYTES, Header, Marker, RECORD_BYTES_MAX};
 pub use folder::read_shards;
-use index::{Index, Slot};
+use index::{Index, Slot, position};
 pub use limits::ShardLimits;
 use limits::Used;
 pub use look::{Seen, look};
@@ -443,11 +443,6 @@ impl<D: Disk> SegmentLog<D> {
         }
         Ok(freed)
     }
-}
-
-/// Sequence numbers of a log have 64 bits: it gave out none above.
-fn position(sequence: Sequence) -> u64 {
-    sequence.to_u64().unwrap_or(u64::MAX)
 }
 
 impl<D: Disk> EventStream for SegmentLog<D> {

@@ -95,7 +95,7 @@ impl<S: ObjectStore> Activation<S> {
     async fn adopt(&self, text: &str, version: String) -> Result<Active, RulesError> {
         let active = Active { version, refused: None };
         for _ in 0..SWAP_TRIES {
-            let found = self.noted().await?;
+            let found = noted(self.store.as_ref()).await?;
             if found.as_ref().is_some_and(|(noted, _)| *noted == active.version) {
                 return Ok(active);
             }
@@ -114,7 +114,7 @@ impl<S: ObjectStore> Activation<S> {
 
     /// What held before goes on; the default, if nothing did.
     async fn keep(&self, reason: String) -> Result<Active, RulesError> {
-        let version = if let Some((version, _)) = self.noted().await? {
+        let version = if let Some((version, _)) = noted(self.store.as_ref()).await? {
             version
         } else {
             let version = self.version_of(self.default).map_err(RulesError::Refused)?;
@@ -122,13 +122,13 @@ impl<S: ObjectStore> Activation<S> {
         };
         Ok(Active { version, refused: Some(reason) })
     }
+}
 
-    /// The version that holds, as noted.
-    async fn noted(&self) -> Result<Option<(String, ETag)>, RulesError> {
-        let Some(object) = self.store.get(keys::RULES_ACTIVE).await? else { return Ok(None) };
-        let stored: Stored = serde_json::from_slice(&object.bytes).map_err(|_| RulesError::Format)?;
-        if stored.format == FORMAT { Ok(Some((stored.version, object.etag))) } else { Err(RulesError::Format) }
-    }
+/// The version that holds, as noted.
+async fn noted<S: ObjectStore>(store: &S) -> Result<Option<(String, ETag)>, RulesError> {
+    let Some(object) = store.get(keys::RULES_ACTIVE).await? else { return Ok(None) };
+    let stored: Stored = serde_json::from_slice(&object.bytes).map_err(|_| RulesError::Format)?;
+    if stored.format == FORMAT { Ok(Some((stored.version, object.etag))) } else { Err(RulesError::Format) }
 }
 
 fn text_of(bytes: &[u8]) -> Result<String, String> {
@@ -152,9 +152,8 @@ pub async fn wanted<S: ObjectStore>(store: &S) -> Result<Option<(String, ETag)>,
 ///
 /// # Errors
 /// [`RulesError`] if it cannot be read.
-pub async fn active_version<S: ObjectStore>(store: Arc<S>) -> Result<Option<String>, RulesError> {
-    let activation = Activation::new(store, Arc::new(|_: &str| Err(String::new())), "");
-    Ok(activation.noted().await?.map(|(version, _)| version))
+pub async fn active_version<S: ObjectStore>(store: &S) -> Result<Option<String>, RulesError> {
+    Ok(noted(store).await?.map(|(version, _)| version))
 }
 
 /// Makes a configuration the wanted one, in the place of the one that was read as `before`.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use spanlake_model::Sequence;
+
 use super::Damage;
 use super::entry::HEADER_BYTES;
 
@@ -138,4 +140,9 @@ impl Index {
         self.bytes -= gone.bytes;
         gone.bytes
     }
+}
+
+/// Sequence numbers of a log have 64 bits: it gave out none above.
+pub(super) fn position(sequence: Sequence) -> u64 {
+    sequence.to_u64().unwrap_or(u64::MAX)
 }

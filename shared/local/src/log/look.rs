@@ -8,6 +8,7 @@ use spanlake_model::Sequence;
 
 use super::entry::HEADER_BYTES;
 use super::folder;
+use super::index::position;
 use super::scan::{Part, scan};
 use crate::disk::{Disk, DiskFile, is_missing};
 
@@ -28,7 +29,7 @@ pub struct Seen {
 
 /// Shows every record from a sequence number on, of all shards, in order. A last write under way may be missing.
 pub fn look<D: Disk>(disk: &D, folder: &Path, from: Sequence, mut show: impl FnMut(Seen)) -> io::Result<()> {
-    let from_sequence = super::position(from);
+    let from_sequence = position(from);
     let (marker, _) = folder::describe(disk, folder)?;
     let segments = folder::segments(disk, folder)?;
     let firsts = segments.iter().enumerate().filter(|(number, _)| {

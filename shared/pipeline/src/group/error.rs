@@ -80,7 +80,7 @@ pub enum GroupError {
     /// A shard, perhaps a parent, of which nothing is known.
     #[error("nothing is known of shard {shard}: the stream does not list it, and its lineage was never saved")]
     UnknownShard {
-        /// The parent's id.
+        /// Its id.
         shard: String,
     },
     /// A stored form could not be written: a fault of this program.
