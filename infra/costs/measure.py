@@ -24,7 +24,7 @@ PLAYS = {
     "own": ("lean", "fifth", 1_000, 20, 16, ["--shards", 16]),
     # Any of eight environments takes a batch. At 100 times this rate, what a shard has staged, seen and decided is about 60 times
     # larger: so much less memory is given. Then as if memory never came to an end.
-    "any of 8": ("lean", "fifth", 1_000, 20, 16, ["--shards", 32, "--environments", 8, "--held", (256 << 20) // 60]),
+    "any of 8": ("lean", "fifth", 1_000, 20, 16, ["--shards", 32, "--environments", 8, "--held-part", 60]),
     "all held": ("lean", "fifth", 1_000, 20, 16, ["--shards", 32, "--environments", 8]),
     "new": ("lean", "fifth", 1_000, 20, 16, ["--shards", 16, "--environments", 400]),
     "wait 15": ("lean", "fifth", 1_000, 12, 4, ["--shards", 1, "--window", 15]),

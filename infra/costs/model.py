@@ -15,6 +15,8 @@ BATCH_RAW_BYTES, SEAL_RAW_BYTES, FILE_RAW_BYTES, WINDOW_S = 16 << 20, 8 << 20, 6
 RAW_BYTES = {"lean": 453, "fat": 1_591}
 # Beside its data, a record of Lambda's event: names, numbers and dates.
 EVENT_RECORD_BYTES = 560
+# Objects that a call of S3 deletes.
+DELETES_MAX = 1_000
 DAY = 86_400
 WRITES = ("put", "put, refused", "swap", "swap, refused")
 
@@ -267,7 +269,7 @@ class Bill:
         objects = self.facts["objects_s"]
         age_days = load.retention_hours / 24 + 1 + deployed.SWEEP_HOURS / 48
         deletes = objects * deployed.SWEEP_HOURS * 3600
-        sweep_s = objects * DAY * age_days / 1000 * self.wait("s3_list") + deletes * self.wait("s3_delete")
+        sweep_s = objects * DAY * age_days / 1000 * self.wait("s3_list") + deletes / DELETES_MAX * self.wait("s3_delete")
         is_kept_up = load.sweeps_keep_up or sweep_s <= deployed.TIMEOUT_S["archiver"]
         days = age_days if is_kept_up else deployed.BACKSTOP_DAYS + 1.5
         pages = objects * DAY * days / 1000

@@ -33,7 +33,7 @@ PRICES = {
 TIERS = ((7.5e9, 1.0), (11.25e9, 0.9), (float("inf"), 0.8))
 
 # Milliseconds a call, assumed. What twice as much comes to is on the page.
-WAITS_MS = {"put_records": 20, "s3_get": 20, "s3_put": 40, "s3_list": 100, "s3_delete": 20}
+WAITS_MS = {"put_records": 20, "s3_get": 20, "s3_put": 40, "s3_list": 100, "s3_delete": 1_000}
 
 HOURS = 730
 SECONDS = HOURS * 3600

@@ -131,7 +131,7 @@ def browsers_may_send_only_from_origins_that_are_named(template):
 def the_schedules_call_the_archiver_and_nobody_retries(template):
     made = Resolved(template).resources()
     none = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
-    for name, rate, task in (("Archive", "rate(1 minute)", "archive"), ("Sweep", "rate(6 hours)", "sweep")):
+    for name, rate, task in (("Archive", "rate(1 minute)", "archive"), ("Sweep", "rate(3 hours)", "sweep")):
         schedule = made[f"{name}Schedule"]["Properties"]
         equal((schedule["ScheduleExpression"], schedule.get("State", "ENABLED")), (rate, "ENABLED"), f"{name}Schedule")
         equal(

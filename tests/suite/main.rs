@@ -15,5 +15,6 @@ mod repair;
 mod requests;
 mod reshard;
 mod rules;
+mod sweep;
 mod template;
 mod weights;

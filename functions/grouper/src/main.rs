@@ -7,17 +7,14 @@ use spanlake_aws::environment::{Environment, deployment, group_settings};
 use spanlake_aws::event::KinesisEvent;
 use spanlake_aws::group::Groupers;
 use spanlake_aws::rules::compiler;
-use spanlake_aws::{Metrics, Recent, told};
+use spanlake_aws::{HeldBytes, Metrics, Recent, told};
 use tokio::sync::Mutex;
-
-/// What a shard stages in half a minute at its limit, and decides in its late horizon, twice.
-const HELD_BYTES: usize = 256 << 20;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let environment = Environment::load().await;
-    let (store, stream) = (Arc::new(Recent::new(environment.store()?, HELD_BYTES)), Arc::new(environment.stream()?));
+    let (store, stream) = (Arc::new(Recent::new(environment.store()?, HeldBytes::default())), Arc::new(environment.stream()?));
     let groupers = Groupers::new(store, stream, group_settings()?, compiler(), Metrics::new(deployment()?))?;
     let groupers = &Mutex::new(groupers);
     let handle = async |event: LambdaEvent<KinesisEvent>| {

@@ -21,7 +21,7 @@ pub use clock::SystemClock;
 pub use front::Front;
 pub use kinesis::{KinesisStream, StreamSettings};
 pub use metrics::Metrics;
-pub use recent::Recent;
+pub use recent::{HeldBytes, Recent};
 pub use s3::{Buckets, S3Store};
 pub use tokens::{TokenError, Tokens};
 

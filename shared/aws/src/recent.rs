@@ -1,6 +1,10 @@
 //! Objects whose names fix their content, held in memory by the instance that wrote or read them: a close reads what its
 //! shard staged seconds before, and each request to S3 takes tens of milliseconds and costs money.
 //!
+//! Bodies and the rest are held apart. What a shard staged is large, and needed once more, when its window closes; its lists of
+//! what was seen and decided are small, and looked at by each close for a quarter of an hour. In one memory bodies that nobody
+//! needs any more would push the lists out.
+//!
 //! Nothing depends on what is held: an instance that holds nothing reads the store.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,15 +15,50 @@ use bytes::Bytes;
 use spanlake_pipeline::keys;
 use spanlake_pipeline::ports::{Conditional, ETag, Listed, Object, ObjectStore, StoreError};
 
-/// What is named by its content, and read more than once.
-const IMMUTABLE: [&str; 4] = [keys::STAGED, keys::SEEN, keys::DECISIONS, keys::PAGE];
+/// How many bytes are held.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldBytes {
+    /// Of staged objects.
+    pub bodies: usize,
+    /// Of what was seen and decided, of pages and rules.
+    pub lists: usize,
+}
+
+impl Default for HeldBytes {
+    /// What a shard stages in half a minute at its limit, twice; and the lists of 100,000 spans a second over the late horizon,
+    /// which are some 200 MB, twice.
+    fn default() -> Self {
+        Self { bodies: 128 << 20, lists: 384 << 20 }
+    }
+}
 
 /// A store with a memory.
 #[derive(Debug)]
 pub struct Recent<S> {
     inner: S,
+    bodies: Memory,
+    lists: Memory,
+}
+
+/// Objects up to a number of bytes.
+#[derive(Debug)]
+struct Memory {
     bytes_max: usize,
     held: Mutex<Held>,
+}
+
+impl Memory {
+    fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, held: Mutex::default() }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&self, key: &str, bytes: Bytes) {
+        self.held().insert(key, bytes, self.bytes_max);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -65,54 +104,55 @@ impl Held {
 }
 
 impl<S> Recent<S> {
-    /// A store in front of `inner` that holds up to `bytes_max` bytes.
-    pub fn new(inner: S, bytes_max: usize) -> Self {
-        Self { inner, bytes_max, held: Mutex::default() }
+    /// A store in front of `inner` that holds up to so many bytes.
+    pub fn new(inner: S, held: HeldBytes) -> Self {
+        Self { inner, bodies: Memory::new(held.bodies), lists: Memory::new(held.lists) }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Where an object is held that is read more than once and whose name fixes its content.
+    fn memory(&self, key: &str) -> Option<&Memory> {
+        let is_rules = || key.starts_with(keys::RULES) && ![keys::RULES_CURRENT, keys::RULES_ACTIVE].contains(&key);
+        if key.starts_with(keys::STAGED) {
+            Some(&self.bodies)
+        } else if [keys::SEEN, keys::DECISIONS, keys::PAGE].iter().any(|prefix| key.starts_with(prefix)) || is_rules() {
+            Some(&self.lists)
+        } else {
+            None
+        }
     }
-}
-
-fn is_immutable(key: &str) -> bool {
-    IMMUTABLE.iter().any(|prefix| key.starts_with(prefix))
 }
 
 impl<S: ObjectStore> Recent<S> {
     /// The whole of an object that never changes.
-    async fn whole(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        if let Some(bytes) = self.held().get(key) {
-            return Ok(Some(bytes));
+    async fn whole(&self, memory: &Memory, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let held = memory.held().get(key);
+        if held.is_some() {
+            return Ok(held);
         }
         let Some(object) = self.inner.get(key).await? else { return Ok(None) };
-        self.held().insert(key, object.bytes.clone(), self.bytes_max);
+        memory.insert(key, object.bytes.clone());
         Ok(Some(object.bytes))
     }
 }
 
 impl<S: ObjectStore> ObjectStore for Recent<S> {
     async fn get(&self, key: &str) -> Result<Option<Object>, StoreError> {
-        if !is_immutable(key) {
-            return self.inner.get(key).await;
-        }
+        let Some(memory) = self.memory(key) else { return self.inner.get(key).await };
         // Nobody swaps such an object: its version is of no use.
-        Ok(self.whole(key).await?.map(|bytes| Object { bytes, etag: ETag(String::new()) }))
+        Ok(self.whole(memory, key).await?.map(|bytes| Object { bytes, etag: ETag(String::new()) }))
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>, StoreError> {
-        if !is_immutable(key) {
-            return self.inner.get_range(key, range).await;
-        }
-        let Some(bytes) = self.whole(key).await? else { return Ok(None) };
+        let Some(memory) = self.memory(key) else { return self.inner.get_range(key, range).await };
+        let Some(bytes) = self.whole(memory, key).await? else { return Ok(None) };
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
         Ok(Some(bytes.slice(place(range.start)..place(range.end.max(range.start)))))
     }
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.inner.put(key, bytes.clone()).await?;
-        if is_immutable(key) {
-            self.held().insert(key, bytes, self.bytes_max);
+        if let Some(memory) = self.memory(key) {
+            memory.insert(key, bytes);
         }
         Ok(())
     }
@@ -129,8 +169,10 @@ impl<S: ObjectStore> ObjectStore for Recent<S> {
         self.inner.list(prefix, after, most).await
     }
 
-    async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
-        self.held().remove(&listed.key);
+    async fn delete(&self, listed: &[Listed]) -> Result<(), StoreError> {
+        for key in listed.iter().map(|listed| listed.key.as_str()) {
+            self.memory(key).into_iter().for_each(|memory| memory.held().remove(key));
+        }
         self.inner.delete(listed).await
     }
 }
@@ -141,15 +183,26 @@ mod tests {
 
     use super::*;
 
+    fn held(bodies: usize, lists: usize) -> Recent<SimStore> {
+        Recent::new(SimStore::new(1, Faults::default()), HeldBytes { bodies, lists })
+    }
+
     #[test]
     fn what_was_written_or_read_is_not_asked_for_again() {
-        let store = Recent::new(SimStore::new(1, Faults::default()), 1_000);
+        let store = held(1_000, 1_000);
         block_on(store.put("staged/a", Bytes::from_static(b"0123456789"))).unwrap();
         block_on(store.inner.put("decisions/b", Bytes::from_static(b"abc"))).unwrap();
         assert_eq!(block_on(store.get_range("decisions/b", 1..9)).unwrap().unwrap(), "bc");
-        for key in ["staged/a", "decisions/b"] {
+        block_on(store.inner.put("rules/c.yaml", Bytes::from_static(b"rules"))).unwrap();
+        block_on(store.inner.put(keys::RULES_CURRENT, Bytes::from_static(b"wanted"))).unwrap();
+        for key in ["rules/c.yaml", keys::RULES_CURRENT] {
+            assert!(block_on(store.get(key)).unwrap().is_some());
+        }
+        for key in ["staged/a", "decisions/b", "rules/c.yaml", keys::RULES_CURRENT] {
             assert!(store.inner.lose(key));
         }
+        assert!(block_on(store.get("rules/c.yaml")).unwrap().is_some());
+        assert!(block_on(store.get(keys::RULES_CURRENT)).unwrap().is_none(), "what is swapped is read anew");
         assert_eq!(block_on(store.get_range("staged/a", 2..4)).unwrap().unwrap(), "23");
         assert_eq!(block_on(store.get_range("staged/a", 8..u64::MAX)).unwrap().unwrap(), "89");
         assert_eq!(block_on(store.get("decisions/b")).unwrap().unwrap().bytes, "abc");
@@ -158,14 +211,16 @@ mod tests {
 
     #[test]
     fn what_is_held_has_an_end_and_the_longest_unused_goes_first() {
-        let store = Recent::new(SimStore::new(1, Faults::default()), 100);
+        let store = held(100, 10);
+        block_on(store.put("seen/a", Bytes::from_static(b"0"))).unwrap();
         for key in ["staged/a", "staged/b", "staged/c", "staged/d"] {
             block_on(store.put(key, Bytes::from(vec![0; 25]))).unwrap();
         }
         assert!(block_on(store.get("staged/a")).unwrap().is_some());
         block_on(store.put("staged/e", Bytes::from(vec![0; 25]))).unwrap();
         block_on(store.put("staged/large", Bytes::from(vec![0; 26]))).unwrap();
-        let held = store.held();
+        assert!(store.lists.held().get("seen/a").is_some(), "bodies push out no lists");
+        let held = store.bodies.held();
         let mut keys: Vec<&str> = held.objects.keys().map(String::as_str).collect();
         keys.sort_unstable();
         assert_eq!((keys, held.bytes, held.uses.len()), (vec!["staged/a", "staged/c", "staged/d", "staged/e"], 100, 4));
@@ -173,6 +228,6 @@ mod tests {
 
     #[test]
     fn it_is_a_store_like_any_other() {
-        block_on(object_store_contract(&Recent::new(SimStore::new(1, Faults::default()), 1 << 20)));
+        block_on(object_store_contract(&held(1 << 20, 1 << 20)));
     }
 }

@@ -3,6 +3,7 @@
 //! An object is deleted by the version that was listed, so that one which was written again meanwhile stays. Only manifests
 //! are listed without versions: there are thousands of each, and nobody deletes one.
 
+mod delete;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -151,14 +152,10 @@ impl ObjectStore for S3Store {
         self.list_keys(prefix, after, most).await
     }
 
-    async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
-        let key = listed.key.as_str();
-        check_key(key)?;
-        // The oldest first: cut short, the newest is there still, and is listed again. Without a version the object would go
-        // whatever was written since: nobody asks for that.
-        for version in listed.version.rsplit(list::VERSIONS).filter(|version| !version.is_empty()) {
-            let call = self.client.delete_object().bucket(self.bucket(key)).key(key).version_id(version);
-            call.send().await.map_err(|error| failed("deleting", key, &error))?;
+    async fn delete(&self, listed: &[Listed]) -> Result<(), StoreError> {
+        let (lake, state) = listed.iter().partition::<Vec<&Listed>, _>(|listed| listed.key.starts_with(keys::LAKE));
+        for listed in [lake, state] {
+            self.delete_versions(&listed).await?;
         }
         Ok(())
     }

@@ -111,9 +111,9 @@ impl<D: Disk> ObjectStore for DiskStore<D> {
         .await
     }
 
-    async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
-        let listed = listed.clone();
-        self.run(move |inner| inner.delete(&listed)).await
+    async fn delete(&self, listed: &[Listed]) -> Result<(), StoreError> {
+        let listed = listed.to_vec();
+        self.run(move |inner| listed.iter().try_for_each(|listed| inner.delete(listed))).await
     }
 }
 

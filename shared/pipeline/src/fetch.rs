@@ -11,7 +11,7 @@ use crate::codec::Damaged;
 use crate::ports::{Listed, ObjectStore, StoreError};
 
 /// Entries of one listing (S3's most).
-const LIST_MOST: usize = 1_000;
+pub(crate) const LIST_MOST: usize = 1_000;
 
 /// Why a listed object could not be read.
 #[derive(Debug, Error)]

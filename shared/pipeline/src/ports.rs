@@ -100,8 +100,9 @@ pub trait ObjectStore: Send + Sync {
         most: usize,
     ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
 
-    /// Deletes the object as it was listed: one that was written again since stays, and one that is not there is no error.
-    fn delete(&self, listed: &Listed) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Deletes objects as they were listed, in no particular order: one that was written again since stays, and one that is not
+    /// there is no error. After an error some may be gone.
+    fn delete(&self, listed: &[Listed]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Refuses what is no key, as the port's contract says.

@@ -105,10 +105,7 @@ pub async fn repair<S: ObjectStore>(
 /// Removes a file of a plan that is not carried out: it may show rows that are given up now, and what it may show is
 /// written anew.
 async fn remove<S: ObjectStore>(store: &S, file: &str) -> Result<(), RepairError> {
-    for listed in store.list(file, None, 1).await? {
-        store.delete(&listed).await?;
-    }
-    Ok(())
+    Ok(store.delete(&store.list(file, None, 1).await?).await?)
 }
 
 async fn read_world<S: ObjectStore>(store: &S) -> Result<World, RepairError> {

@@ -9,11 +9,14 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 use crate::archive::partition_of;
-use crate::fetch::list_all;
+use crate::fetch::{LIST_MOST, list_all};
 use crate::group::{GroupError, all_manifests};
 use crate::keys;
 use crate::manifest::superseded;
 use crate::ports::{Listed, ObjectStore, StoreError};
+
+/// Old objects that are held in memory at a time.
+const ROUND_MAX: usize = 20_000;
 
 /// Why sweeping stopped early. Nothing is lost: a later run goes on.
 #[derive(Debug, Error)]
@@ -35,16 +38,48 @@ pub struct Swept {
     pub bytes: u64,
 }
 
+impl Swept {
+    fn add(&mut self, more: Self) {
+        self.objects += more.objects;
+        self.bytes += more.bytes;
+    }
+}
+
 /// Deletes data objects older than `older_than_nanos` (a point in time) that nothing refers to, and done plans but
 /// the newest.
 ///
 /// # Errors
 /// [`SweepError`] if references cannot be read: then nothing more is deleted.
 pub async fn sweep<S: ObjectStore>(store: &S, older_than_nanos: i64) -> Result<Swept, SweepError> {
-    let mut old = Vec::new();
+    let (mut swept, mut old) = (Swept::default(), Vec::new());
     for prefix in [keys::STAGED, keys::SEEN, keys::DECISIONS, keys::SEALED, keys::PAGE] {
-        old.extend(list_all(store, prefix).await?.into_iter().filter(|listed| listed.modified_nanos < older_than_nanos));
+        let mut after = None;
+        loop {
+            let page = store.list(prefix, after.as_deref(), LIST_MOST).await?;
+            after = page.last().filter(|_| page.len() == LIST_MOST).map(|last| last.key.clone());
+            old.extend(page.into_iter().filter(|listed| listed.modified_nanos < older_than_nanos));
+            if old.len() >= ROUND_MAX {
+                swept.add(delete_unreferenced(store, std::mem::take(&mut old)).await?);
+            }
+            if after.is_none() {
+                break;
+            }
+        }
     }
+    swept.add(delete_unreferenced(store, old).await?);
+    // A plan goes before its done mark: without the mark it would be carried out again.
+    let (marks, plans): (Vec<_>, Vec<_>) = done_plans(store)
+        .await?
+        .into_iter()
+        .filter(|listed| listed.modified_nanos < older_than_nanos)
+        .partition(|listed| listed.key.ends_with(keys::PLAN_DONE));
+    swept.add(delete_all(store, &plans).await?);
+    swept.add(delete_all(store, &marks).await?);
+    Ok(swept)
+}
+
+/// Deletes what was listed and nothing refers to.
+async fn delete_unreferenced<S: ObjectStore>(store: &S, mut old: Vec<Listed>) -> Result<Swept, SweepError> {
     // An output stays in its manifest until its plan is carried out. Of a closed shard counts what it lists until all its
     // children have been read.
     let mut referenced = BTreeSet::new();
@@ -57,8 +92,6 @@ pub async fn sweep<S: ObjectStore>(store: &S, older_than_nanos: i64) -> Result<S
         }
     }
     old.retain(|listed| !referenced.contains(&listed.key));
-    // A plan goes before its done mark: without the mark it would be carried out again.
-    old.extend(done_plans(store).await?.into_iter().rev().filter(|listed| listed.modified_nanos < older_than_nanos));
     delete_all(store, &old).await
 }
 
@@ -92,11 +125,6 @@ async fn done_plans<S: ObjectStore>(store: &S) -> Result<Vec<Listed>, StoreError
 }
 
 async fn delete_all<S: ObjectStore>(store: &S, old: &[Listed]) -> Result<Swept, SweepError> {
-    let mut swept = Swept::default();
-    for listed in old {
-        store.delete(listed).await?;
-        swept.objects += 1;
-        swept.bytes += listed.bytes;
-    }
-    Ok(swept)
+    store.delete(old).await?;
+    Ok(Swept { objects: old.len() as u64, bytes: old.iter().map(|listed| listed.bytes).sum() })
 }

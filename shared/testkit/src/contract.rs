@@ -26,7 +26,7 @@ fn listed(key: &str) -> Listed {
 /// Deletes what is there under a key now; asks for it all the same if nothing is.
 async fn remove<S: ObjectStore>(store: &S, key: &str) {
     let found = store.list(key, None, 1).await.unwrap().into_iter().find(|found| found.key == key);
-    store.delete(&found.unwrap_or_else(|| listed(key))).await.unwrap();
+    store.delete(&[found.unwrap_or_else(|| listed(key))]).await.unwrap();
     assert!(store.get(key).await.unwrap().is_none(), "{key} was deleted");
 }
 
@@ -204,10 +204,14 @@ async fn what_is_not_there_is_deleted_without_effect<S: ObjectStore>(store: &S) 
 
 async fn what_was_written_again_is_not_deleted<S: ObjectStore>(store: &S) {
     store.put("v", Bytes::from_static(b"same")).await.unwrap();
-    let before = store.list("v", None, 1).await.unwrap().remove(0);
+    store.put("w", Bytes::from_static(b"other")).await.unwrap();
+    let mut before = store.list("", None, 2).await.unwrap();
+    before.insert(1, listed("vv"));
     store.put("v", Bytes::from_static(b"same")).await.unwrap();
     store.delete(&before).await.unwrap();
     assert_eq!(text(store, "v").await.as_deref(), Some("same"));
+    assert!(store.get("w").await.unwrap().is_none(), "what was listed with it is deleted all the same");
+    store.delete(&[]).await.unwrap();
     remove(store, "v").await;
 }
 
@@ -216,7 +220,7 @@ async fn names_that_are_no_keys_are_refused<S: ObjectStore>(store: &S) {
         let refused = store.put(key, Bytes::from_static(b"x")).await;
         assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{key:?}");
         assert!(store.get(key).await.is_err(), "{key:?}");
-        assert!(store.delete(&listed(key)).await.is_err(), "{key:?}");
+        assert!(store.delete(&[listed(key)]).await.is_err(), "{key:?}");
     }
 }
 

@@ -52,7 +52,7 @@ enum Late {
     Put(String, Bytes),
     PutNew(String, Bytes),
     Swap(String, ETag, Bytes),
-    Delete(Listed),
+    Delete(Vec<Listed>),
 }
 
 struct State {
@@ -186,9 +186,11 @@ impl State {
         }
     }
 
-    fn delete(&mut self, listed: &Listed) {
-        if self.objects.get(&listed.key).is_some_and(|found| found.write.to_string() == listed.version) {
-            self.objects.remove(&listed.key);
+    fn delete(&mut self, listed: &[Listed]) {
+        for listed in listed {
+            if self.objects.get(&listed.key).is_some_and(|found| found.write.to_string() == listed.version) {
+                self.objects.remove(&listed.key);
+            }
         }
     }
 
@@ -257,9 +259,9 @@ impl ObjectStore for SimStore {
         self.read(|state| state.objects.iter().filter(|(key, _)| is_listed(key)).take(most).map(listed).collect()).await
     }
 
-    async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
-        check_key(&listed.key)?;
-        self.write(Late::Delete(listed.clone()), |state| state.delete(listed)).await
+    async fn delete(&self, listed: &[Listed]) -> Result<(), StoreError> {
+        listed.iter().try_for_each(|listed| check_key(&listed.key))?;
+        self.write(Late::Delete(listed.to_vec()), |state| state.delete(listed)).await
     }
 }
 

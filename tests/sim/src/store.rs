@@ -220,8 +220,12 @@ impl ObjectStore for Store {
         self.read("list", prefix, |state| state.list(prefix, after, most)).await
     }
 
-    async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
-        self.write("delete", &listed.key, Write::Delete(listed.version.clone())).await.map(drop)
+    async fn delete(&self, listed: &[Listed]) -> Result<(), StoreError> {
+        // Each is a step of its own, so that a fault leaves some of them.
+        for listed in listed {
+            self.write("delete", &listed.key, Write::Delete(listed.version.clone())).await?;
+        }
+        Ok(())
     }
 }
 
@@ -253,7 +257,7 @@ impl ObjectStore for Quiet<'_> {
         Ok(self.0.state().list(prefix, after, most))
     }
 
-    async fn delete(&self, _listed: &Listed) -> Result<(), StoreError> {
+    async fn delete(&self, _listed: &[Listed]) -> Result<(), StoreError> {
         Err(unavailable(None))
     }
 }

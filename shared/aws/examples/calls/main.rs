@@ -2,11 +2,11 @@
 //!
 //! `cargo run -p spanlake-aws --example calls -- FOLDER --records` tells the records that requests are cut into, for each
 //! number of shards. `... -- FOLDER OUT [--config FILE] [--shards N] [--rate SPANS] [--minutes N] [--warm N] [--environments N]
-//! [--window S] [--held BYTES]` plays minutes of a stream and writes what was called in those behind the first `--warm` ones to
+//! [--window S] [--held-part N]` plays minutes of a stream and writes what was called in those behind the first `--warm` ones to
 //! the file OUT.
 //!
 //! FOLDER holds trace requests, as `loadgen --out` writes them. Requests go through the real ingest, batches as Lambda's events
-//! through the real grouper with what it holds in memory, and the archiver runs each minute; only the buckets are in memory. Time
+//! through the real grouper with what it holds in memory (`--held-part`: an Nth of it), and the archiver runs each minute; only the buckets are in memory. Time
 //! is the stream's: minutes pass as fast as they can be computed. With `--environments` each batch goes to any of so many
 //! environments of the grouper, drawn by a seed; without, a shard has one of its own. Lines of the log go to the standard
 //! output, as they do on Lambda.
@@ -22,14 +22,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::Request;
-use spanlake_aws::SystemClock;
+use spanlake_aws::{HeldBytes, SystemClock};
 use spanlake_pipeline::ingest::Ingest;
 
 use stream::Shelf;
 use timeline::Plan;
-
-/// What the grouper function holds in memory.
-const HELD_BYTES: u64 = 256 << 20;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,11 +44,17 @@ fn main() {
         warm: number("--warm", 16),
         environments: usize::try_from(number("--environments", 0)).unwrap(),
         window_seconds: number("--window", 5),
-        held_bytes: usize::try_from(number("--held", HELD_BYTES)).unwrap(),
+        held: held(usize::try_from(number("--held-part", 1)).unwrap()),
         config: value("--config").map(|path| std::fs::read_to_string(path).unwrap()),
     };
     let told = runtime.block_on(timeline::play(&plan, folder));
     std::fs::write(arguments.get(1).unwrap(), told.to_string()).unwrap();
+}
+
+/// A part of what the grouper function holds in memory.
+fn held(part: usize) -> HeldBytes {
+    let whole = HeldBytes::default();
+    HeldBytes { bodies: whole.bodies / part, lists: whole.lists / part }
 }
 
 /// The requests of a folder, in order of their names.

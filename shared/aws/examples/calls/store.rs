@@ -134,9 +134,11 @@ impl ObjectStore for Counted {
         Ok(range.take_while(|(key, _)| key.starts_with(prefix)).take(most).map(listed).collect())
     }
 
-    async fn delete(&self, listed: &Listed) -> Result<(), StoreError> {
-        self.note("delete", &listed.key, 0);
-        self.held().objects.remove(&listed.key);
+    async fn delete(&self, listed: &[Listed]) -> Result<(), StoreError> {
+        for listed in listed {
+            self.note("delete", &listed.key, 0);
+            self.held().objects.remove(&listed.key);
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use spanlake_aws::archive::Tasks;
 use spanlake_aws::group::Groupers;
 use spanlake_aws::rules::compiler;
-use spanlake_aws::{KinesisStream, Metrics, Recent, StreamSettings, SystemClock};
+use spanlake_aws::{HeldBytes, KinesisStream, Metrics, Recent, StreamSettings, SystemClock};
 use spanlake_aws_twin::KinesisTwin;
 use spanlake_model::Signal;
 use spanlake_pipeline::group::all_manifests;
@@ -37,8 +37,8 @@ pub(crate) struct Plan {
     pub(crate) environments: usize,
     /// Seconds that an event is waited for.
     pub(crate) window_seconds: u64,
-    /// Bytes of objects that an environment of the grouper holds.
-    pub(crate) held_bytes: usize,
+    /// What an environment of the grouper holds.
+    pub(crate) held: HeldBytes,
     pub(crate) config: Option<String>,
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn play(plan: &Plan, folder: &Path) -> Value {
     let (before, after) = (before.unwrap(), world.account().await);
     json!({
         "shards": plan.shards, "environments": plan.environments, "window_seconds": plan.window_seconds,
-        "held_bytes": plan.held_bytes, "minutes": plan.minutes - plan.warm,
+        "held_bytes": plan.held.bodies + plan.held.lists, "minutes": plan.minutes - plan.warm,
         "batches": world.batches, "records": world.records, "spans": world.spans,
         "committed": after.committed - before.committed, "kept": after.kept - before.kept, "calls": counts,
     })
@@ -138,7 +138,7 @@ async fn world(plan: &Plan) -> World {
     }
     let metrics = || Metrics::new("spanlake".to_owned());
     let environment = |_| {
-        let store = Arc::new(Recent::new(buckets.of("grouper"), plan.held_bytes));
+        let store = Arc::new(Recent::new(buckets.of("grouper"), plan.held));
         Groupers::new(store, Arc::clone(&stream), GroupSettings::default(), compiler(), metrics()).unwrap()
     };
     let several = if plan.environments == 0 { usize::from(plan.shards) } else { plan.environments };

@@ -49,7 +49,7 @@ async fn the_lake_is_in_a_bucket_of_its_own() {
     store.put("lakes", bytes("y")).await.unwrap();
     assert_eq!((twin.objects("lake").len(), twin.objects("state").len()), (1, 1));
     let listed = store.list("lake/v1/", None, 10).await.unwrap();
-    store.delete(&listed[0]).await.unwrap();
+    store.delete(&listed[..1]).await.unwrap();
     assert!(twin.objects("lake").is_empty());
 }
 
@@ -59,7 +59,7 @@ async fn only_the_version_that_was_listed_is_deleted() {
     store.put("staged/a", bytes("same")).await.unwrap();
     let listed = store.list("staged/", None, 10).await.unwrap();
     store.put("staged/a", bytes("same")).await.unwrap();
-    store.delete(&listed[0]).await.unwrap();
+    store.delete(&listed[..1]).await.unwrap();
     assert_eq!(twin.versions("state", "staged/a").len(), 1);
     assert!(store.get("staged/a").await.unwrap().is_some());
 }
@@ -78,8 +78,26 @@ async fn an_object_goes_with_the_versions_behind_it_also_over_pages() {
         assert_eq!(store.list("staged/", None, 10).await.unwrap().len(), 2);
     }
     let listed = store.list("staged/", None, 10).await.unwrap();
-    store.delete(&listed[0]).await.unwrap();
+    store.delete(&listed[..1]).await.unwrap();
     assert!(twin.versions("state", "staged/a").is_empty() && store.get("staged/b").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn many_objects_go_in_one_call_and_one_that_stays_is_told() {
+    let (twin, store) = start().await;
+    for number in 0..1_001 {
+        twin.put("state", &format!("staged/{number:04}"), bytes("x"));
+    }
+    let listed = store.list("staged/", None, 2_000).await.unwrap();
+    store.delete(&listed).await.unwrap();
+    assert!(twin.objects("state").is_empty());
+    assert_eq!(calls(&twin, S3Action::DeleteObjects), 2);
+    twin.put("state", "staged/a", bytes("x"));
+    twin.put("state", "staged/b", bytes("x"));
+    twin.deny_delete("state", "staged/b");
+    let error = store.delete(&store.list("staged/", None, 10).await.unwrap()).await.unwrap_err().to_string();
+    assert!(error.contains("deleting staged/b: AccessDenied"), "{error}");
+    assert_eq!(twin.objects("state").into_keys().collect::<Vec<_>>(), ["staged/b"]);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use http::Request;
 use spanlake_aws::event::KinesisEvent;
 use spanlake_aws::group::Groupers;
 use spanlake_aws::rules::compiler;
-use spanlake_aws::{Buckets, KinesisStream, Metrics, Recent, S3Store, StreamSettings, SystemClock};
+use spanlake_aws::{Buckets, HeldBytes, KinesisStream, Metrics, Recent, S3Store, StreamSettings, SystemClock};
 use spanlake_aws_twin::{KinesisFaults, KinesisTwin, S3Faults, S3Twin};
 use spanlake_model::{NANOS_PER_SECOND, Signal, SpanId, TraceId};
 use spanlake_pipeline::archive::Archiver;
@@ -77,7 +77,10 @@ impl World {
             .endpoint_url(self.s3.url())
             .force_path_style(true);
         let buckets = Buckets { state: "state".to_owned(), lake: "lake".to_owned() };
-        Arc::new(Recent::new(S3Store::new(&aws_sdk_s3::Client::from_conf(config.build()), buckets), 1 << 20))
+        Arc::new(Recent::new(
+            S3Store::new(&aws_sdk_s3::Client::from_conf(config.build()), buckets),
+            HeldBytes { bodies: 1 << 20, lists: 1 << 16 },
+        ))
     }
 
     fn groupers(&self) -> Groupers<Store> {

@@ -43,7 +43,7 @@ async fn whatever_was_answered_survives_a_power_cut() {
         let Conditional::Done(etag) = store.put_new("c/d/new", Bytes::from_static(b"2")).await.unwrap() else { panic!() };
         assert!(matches!(store.swap("c/d/new", &etag, Bytes::from_static(b"3")).await.unwrap(), Conditional::Done(_)));
         store.put("gone", Bytes::from_static(b"4")).await.unwrap();
-        let gone = store.list("gone", None, 1).await.unwrap().remove(0);
+        let gone = store.list("gone", None, 1).await.unwrap();
         store.delete(&gone).await.unwrap();
         let store = reopened(&disk.crash(seed));
         assert_eq!(store.get("a/b/put").await.unwrap().unwrap().bytes, "1");

@@ -1,7 +1,8 @@
-//! The store's endpoint: `PutObject`, `GetObject`, `HeadObject`, `DeleteObject`, `ListObjectsV2` and `ListObjectVersions`
+//! The store's endpoint: `PutObject`, `GetObject`, `HeadObject`, `DeleteObject`, `DeleteObjects`, `ListObjectsV2` and `ListObjectVersions`
 //! with paths that begin with the bucket, as the service's API reference describes them.
 
 mod date;
+mod delete;
 mod faults;
 mod list;
 mod object;
@@ -40,6 +41,8 @@ pub enum S3Action {
     HeadObject,
     /// `DeleteObject`.
     DeleteObject,
+    /// `DeleteObjects`.
+    DeleteObjects,
     /// `ListObjectsV2`.
     ListObjectsV2,
     /// `ListObjectVersions`.
@@ -141,6 +144,11 @@ impl S3Twin {
         self.shared.state().store.lose(bucket, key)
     }
 
+    /// From now on an object cannot be deleted, as if a policy denied it.
+    pub fn deny_delete(&self, bucket: &str, key: &str) {
+        self.shared.state().store.deny_delete(bucket, key);
+    }
+
     /// Sets how often calls go wrong.
     pub fn set_faults(&self, faults: S3Faults) {
         self.shared.state().faults = faults;
@@ -199,6 +207,7 @@ impl State {
             S3Action::PutObject => object::put(store, call),
             S3Action::GetObject | S3Action::HeadObject => object::get(store, call),
             S3Action::DeleteObject => object::delete(store, call),
+            S3Action::DeleteObjects => delete::objects(store, call),
             S3Action::ListObjectsV2 => list::objects(store, call),
             S3Action::ListObjectVersions => list::versions(store, call),
         }

@@ -28,7 +28,7 @@ impl S3Error {
         Self::new(400, "InvalidArgument", message)
     }
 
-    fn unsupported(what: &str) -> Self {
+    pub(super) fn unsupported(what: &str) -> Self {
         Self::new(501, "NotImplemented", format!("this endpoint does not support {what}"))
     }
 
@@ -85,6 +85,7 @@ impl Call {
             (&Method::PUT, false) => S3Action::PutObject,
             (&Method::HEAD, false) => S3Action::HeadObject,
             (&Method::DELETE, false) => S3Action::DeleteObject,
+            (&Method::POST, true) if query.contains_key("delete") => S3Action::DeleteObjects,
             (&Method::GET, true) if query.contains_key("versions") => S3Action::ListObjectVersions,
             (&Method::GET, true) if query.get("list-type").is_some_and(|kind| kind == "2") => S3Action::ListObjectsV2,
             (&Method::GET, false) => S3Action::GetObject,
@@ -124,6 +125,7 @@ fn check_query(action: S3Action, query: &BTreeMap<String, String>) -> Result<(),
     let allowed: &[&str] = match action {
         S3Action::PutObject => &[],
         S3Action::GetObject | S3Action::HeadObject | S3Action::DeleteObject => &["versionId"],
+        S3Action::DeleteObjects => &["delete"],
         S3Action::ListObjectsV2 => &["list-type", "prefix", "start-after", "continuation-token", "max-keys", "encoding-type"],
         S3Action::ListObjectVersions => &["versions", "prefix", "key-marker", "version-id-marker", "max-keys", "encoding-type"],
     };

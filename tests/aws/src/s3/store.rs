@@ -1,6 +1,6 @@
 //! Buckets with their keys and versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use spanlake_testkit::Rng;
@@ -33,6 +33,8 @@ pub(super) struct Bucket {
     pub(super) is_versioned: bool,
     /// The versions of each key, oldest first; never none.
     pub(super) keys: BTreeMap<String, Vec<HeldVersion>>,
+    /// Keys that a policy lets nobody delete.
+    pub(super) undeletable: BTreeSet<String>,
 }
 
 impl Bucket {
@@ -99,6 +101,10 @@ impl Store {
 
     pub(super) fn lose(&mut self, bucket: &str, key: &str) -> bool {
         self.buckets.get_mut(bucket).is_some_and(|bucket| bucket.keys.remove(key).is_some())
+    }
+
+    pub(super) fn deny_delete(&mut self, bucket: &str, key: &str) {
+        self.buckets.get_mut(bucket).into_iter().for_each(|bucket| bucket.undeletable.extend([key.to_owned()]));
     }
 
     /// Writes an object; answers the version, if there is such a bucket.

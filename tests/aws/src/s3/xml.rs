@@ -1,4 +1,4 @@
-//! Just enough XML to answer with.
+//! Just enough XML to answer with, and to read what a client sends.
 
 use std::fmt::{Display, Write as _};
 
@@ -39,6 +39,18 @@ impl Xml {
         }
         self.text
     }
+}
+
+/// What stands in the elements of a name, as it is written: no key or version here needs to be unescaped.
+pub(super) fn leaves<'text>(text: &'text str, name: &str) -> impl Iterator<Item = &'text str> {
+    let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (_, after) = rest.split_once(&begin)?;
+        let (inner, after) = after.split_once(&end)?;
+        rest = after;
+        Some(inner)
+    })
 }
 
 fn escape(text: &str) -> String {
