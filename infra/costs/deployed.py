@@ -3,7 +3,7 @@
 MEMORY_MB = {"ingest": 256, "grouper": 1769, "archiver": 1024}
 CONCURRENCY = {"ingest": 20, "grouper": 4, "archiver": 2}
 TIMEOUT_S = {"ingest": 15, "grouper": 300, "archiver": 900}
-SHARDS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+SHARDS = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128)
 SHARDS_DEFAULT = 1
 BATCHING_S = 5
 ARCHIVE_MINUTES = 1

@@ -176,6 +176,7 @@ mod tests {
     use spanlake_local::{Floor, LogOptions, SegmentLog};
     use spanlake_model::{BatchId, Bucket};
     use spanlake_pipeline::envelope::{Items, heartbeat};
+    use spanlake_pipeline::payload::Dictionary;
     use spanlake_pipeline::ports::{EventStream, NewRecord};
 
     use super::*;
@@ -195,6 +196,7 @@ mod tests {
             parts: Vec::new(),
             part_of_item: Vec::new(),
             payload_bytes: 0,
+            dictionary: Dictionary::None,
             payload: &[],
         };
         let bucket = Bucket::new(0).unwrap();

@@ -3,7 +3,7 @@
 //! Reading never trusts a length: it is checked against what is left before anything is allocated.
 
 use std::cell::RefCell;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 
 use spanlake_otlp::wire::put_varint;
 use thiserror::Error;
@@ -39,13 +39,21 @@ pub(crate) fn compress(raw: &[u8], level: i32, out: &mut Vec<u8>) -> Result<usiz
 
 /// Inflates a zstd frame of exactly `raw_bytes`.
 pub(crate) fn inflate(frame: &[u8], raw_bytes: usize) -> Result<Vec<u8>, Damaged> {
-    let raw = DECOMPRESSOR.with_borrow_mut(|slot| {
-        let decompressor = match slot {
-            Some(decompressor) => decompressor,
-            None => slot.insert(Decompressor::new().map_err(|_| Damaged("no memory to inflate"))?),
-        };
-        decompressor.decompress(frame, raw_bytes).map_err(|_| Damaged("compressed bytes do not inflate"))
-    })?;
+    DECOMPRESSOR.with_borrow_mut(|slot| inflate_with(slot, Decompressor::new, frame, raw_bytes))
+}
+
+/// As [`inflate`], with what was made before or is made now.
+pub(crate) fn inflate_with(
+    slot: &mut Option<Decompressor<'static>>,
+    make: impl FnOnce() -> io::Result<Decompressor<'static>>,
+    frame: &[u8],
+    raw_bytes: usize,
+) -> Result<Vec<u8>, Damaged> {
+    let decompressor = match slot {
+        Some(decompressor) => decompressor,
+        None => slot.insert(make().map_err(|_| Damaged("no memory to inflate"))?),
+    };
+    let raw = decompressor.decompress(frame, raw_bytes).map_err(|_| Damaged("compressed bytes do not inflate"))?;
     if raw.len() == raw_bytes { Ok(raw) } else { Err(Damaged("compressed bytes have another length")) }
 }
 

@@ -5,7 +5,8 @@
 
 use spanlake_model::{BatchId, Bucket, BucketRange, Signal};
 
-use crate::codec::{Damaged, Put, Take, inflate};
+use crate::codec::{Damaged, Put, Take};
+use crate::payload::Dictionary;
 
 /// The largest record that a shard takes (Kinesis: 1 MiB), less what a forwarded copy is longer than the first.
 pub const RECORD_BYTES_MAX: usize = (1 << 20) - FORWARDED_BYTES;
@@ -58,6 +59,8 @@ pub struct Items<'a> {
     pub part_of_item: Vec<u16>,
     /// The payload's length when inflated.
     pub payload_bytes: usize,
+    /// What the payload is compressed with.
+    pub dictionary: Dictionary,
     /// The compressed payload.
     pub payload: &'a [u8],
 }
@@ -89,8 +92,7 @@ impl Items<'_> {
             Some(range) => encode_forwarded(range, out),
         }
         out.extend_from_slice(&[self.signal.code(), self.cutting_rule, CODEC_ZSTD]);
-        // The dictionary's id: reserved, 0 is none.
-        out.varint(0);
+        out.varint(self.dictionary.id());
         out.bytes(self.tenant.as_bytes());
         out.extend_from_slice(&self.batch_id.0);
         out.zigzag(self.received_nanos);
@@ -117,7 +119,7 @@ impl Items<'_> {
         if self.payload_bytes > PAYLOAD_BYTES_MAX {
             return Err(Damaged("payload beyond the limit"));
         }
-        inflate(self.payload, self.payload_bytes)
+        self.dictionary.inflate(self.payload, self.payload_bytes)
     }
 }
 
@@ -182,9 +184,10 @@ impl<'a> Envelope<'a> {
 fn decode_items(mut take: Take<'_>, only: Option<BucketRange>) -> Result<Items<'_>, Damaged> {
     let signal = Signal::from_code(take.byte()?).ok_or(Damaged("unknown signal"))?;
     let cutting_rule = take.byte()?;
-    if take.byte()? != CODEC_ZSTD || take.varint()? != 0 {
-        return Err(Damaged("unknown codec or dictionary"));
+    if take.byte()? != CODEC_ZSTD {
+        return Err(Damaged("unknown codec"));
     }
+    let dictionary = Dictionary::from_id(take.varint()?).ok_or(Damaged("unknown dictionary"))?;
     let tenant = take.str()?;
     let batch_id = BatchId(take.array()?);
     let received_nanos = take.zigzag()?;
@@ -204,7 +207,20 @@ fn decode_items(mut take: Take<'_>, only: Option<BucketRange>) -> Result<Items<'
     }
     let payload_bytes = usize::try_from(take.varint()?).map_err(|_| Damaged("number out of range"))?;
     let payload = take.rest();
-    Ok(Items { only, signal, tenant, cutting_rule, batch_id, received_nanos, count, parts, part_of_item, payload_bytes, payload })
+    Ok(Items {
+        only,
+        signal,
+        tenant,
+        cutting_rule,
+        batch_id,
+        received_nanos,
+        count,
+        parts,
+        part_of_item,
+        payload_bytes,
+        dictionary,
+        payload,
+    })
 }
 
 #[cfg(test)]
@@ -226,6 +242,7 @@ mod tests {
             parts: vec![part(1, 0, false), part(4095, 2, true)],
             part_of_item: vec![0, 1, 1, 0],
             payload_bytes: 5,
+            dictionary: Dictionary::None,
             payload: &payload,
         }
         .encode(&mut out);

@@ -77,6 +77,7 @@ mod tests {
             part_of_item: vec![0, 1, 2, 3, 4],
             parts,
             payload_bytes: 0,
+            dictionary: crate::payload::Dictionary::None,
             payload: &[],
         };
         let mut bytes = Vec::new();

@@ -27,10 +27,8 @@ pub use answer::refuse;
 pub use counts::{IngestCounts, Refusals};
 
 use crate::envelope::{Items, Part, RECORD_BYTES_MAX};
+use crate::payload::{Dictionary, Payloads};
 use crate::ports::{AppendError, Clock, EventStream, NewRecord};
-
-/// zstd level of records: the fastest that still halves what level -1 leaves.
-const ZSTD_LEVEL: i32 = 1;
 
 /// A body that inflates to no more is prepared beside others.
 const SMALL_BYTES_MAX: usize = 1 << 20;
@@ -107,14 +105,13 @@ pub struct Ingest<S, C> {
 struct Worker {
     inflater: Inflater,
     scratch: cut::Scratch,
-    compressor: Option<zstd::bulk::Compressor<'static>>,
+    payloads: Option<Payloads>,
     body: Vec<u8>,
 }
 
 impl Worker {
     fn new() -> Self {
-        let compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL).ok();
-        Self { inflater: Inflater::new(), scratch: cut::Scratch::new(), compressor, body: Vec::new() }
+        Self { inflater: Inflater::new(), scratch: cut::Scratch::new(), payloads: Payloads::new().ok(), body: Vec::new() }
     }
 }
 
@@ -238,9 +235,9 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         let received_nanos = self.clock.now_nanos();
         let mut records = Vec::with_capacity(cut.records.len());
         for record in cut.records {
-            let payload = compress(worker.compressor.as_mut(), &record.payload)?;
+            let (dictionary, payload) = compress(worker.payloads.as_mut(), &record.payload)?;
             let mut bytes = Vec::with_capacity(payload.len() + 64 + 4 * record.entries.len() + record.entry_of_item.len() * 2);
-            envelope(signal, cut.batch_id, received_nanos, &record, &payload).encode(&mut bytes);
+            envelope(signal, cut.batch_id, received_nanos, &record, (dictionary, &payload)).encode(&mut bytes);
             if bytes.len() > RECORD_BYTES_MAX {
                 return Err(Refusal::RecordTooLarge);
             }
@@ -306,9 +303,9 @@ fn hashes(tokens: &[String]) -> Vec<[u8; 32]> {
     tokens.iter().map(|token| *blake3::hash(token.as_bytes()).as_bytes()).collect()
 }
 
-fn compress(compressor: Option<&mut zstd::bulk::Compressor<'static>>, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn compress(payloads: Option<&mut Payloads>, payload: &[u8]) -> Result<(Dictionary, Vec<u8>), Refusal> {
     let unavailable = || Refusal::Stream(AppendError::Unavailable { what: "no memory to compress".to_owned() });
-    compressor.ok_or_else(unavailable)?.compress(payload).map_err(|_| unavailable())
+    payloads.ok_or_else(unavailable)?.compress(payload).map_err(|_| unavailable())
 }
 
 fn envelope<'a>(
@@ -316,7 +313,7 @@ fn envelope<'a>(
     batch_id: spanlake_model::BatchId,
     received_nanos: i64,
     record: &CutRecord,
-    payload: &'a [u8],
+    (dictionary, payload): (Dictionary, &'a [u8]),
 ) -> Items<'a> {
     let part = |entry: &cut::Entry| Part { bucket: entry.bucket, part: entry.part, overflow: entry.overflow };
     Items {
@@ -330,6 +327,7 @@ fn envelope<'a>(
         parts: record.entries.iter().map(part).collect(),
         part_of_item: record.entry_of_item.clone(),
         payload_bytes: record.payload.len(),
+        dictionary,
         payload,
     }
 }

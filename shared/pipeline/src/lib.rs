@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod lineage;
 pub mod manifest;
 mod object;
+pub mod payload;
 pub mod ports;
 mod red;
 pub mod repair;

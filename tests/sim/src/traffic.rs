@@ -10,6 +10,7 @@ use serde::Serialize;
 use spanlake_model::{BatchId, Bucket, Signal, SpanId, TraceId};
 use spanlake_otlp::wire::{put_fixed64, put_len, put_varint_field};
 use spanlake_pipeline::envelope::{Items, Part};
+use spanlake_pipeline::payload::Dictionary;
 use spanlake_testkit::Rng;
 
 use crate::scan::SECRET;
@@ -55,6 +56,7 @@ pub(crate) fn half_readable(bucket: Bucket, salt: u64) -> Vec<u8> {
         parts: vec![Part { bucket, part: 0, overflow: false }],
         part_of_item: vec![0, 0, 0, 0],
         payload_bytes: good.len(),
+        dictionary: Dictionary::None,
         payload: &payload,
     };
     let mut record = Vec::new();
