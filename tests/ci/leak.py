@@ -33,6 +33,8 @@ CARD = "401288881"
 CORES = [base64.b64encode(b"?" * lead + b"Lk9Zq0")[begin:(lead + 6) * 8 // 6] for lead, begin in ((0, 0), (1, 2), (2, 3))]
 # Seconds from the last answer to a kill: before a batch, within it, while a window closes, while files are written.
 KILLS_S = (0.1, 0.55, 0.8, 11)
+# What small payloads of the stream are compressed with.
+DICTIONARY = zstandard.ZstdCompressionDict((pathlib.Path(__file__).resolve().parents[2] / "shared/pipeline/dictionary/1.zdict").read_bytes())
 FRAME = b"\x28\xb5\x2f\xfd"
 START_LIMIT_S, DRAIN_LIMIT_S, CONSUMED_LIMIT_S = 60, 90, 150
 URL = re.compile(r"http://127\.0\.0\.1:(\d+)")
@@ -115,14 +117,15 @@ def find_inflated(data, looked):
     """The same for everything in them that is compressed."""
     at = data.find(FRAME)
     while at >= 0:
-        try:
-            inflated = zstandard.ZstdDecompressor().decompressobj().decompress(data[at:])
-        except zstandard.ZstdError:
-            inflated = b""
-        looked["frames"] += bool(inflated)
-        found = find(inflated) or find_inflated(inflated, looked)
-        if found:
-            return found
+        for dictionary in (None, DICTIONARY):
+            try:
+                inflated = zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj().decompress(data[at:])
+            except zstandard.ZstdError:
+                inflated = b""
+            looked["frames"] += bool(inflated)
+            found = find(inflated) or find_inflated(inflated, looked)
+            if found:
+                return found
         at = data.find(FRAME, at + 1)
     return None
 

@@ -4,6 +4,8 @@
 //! that holds the names of the semantic conventions saves bytes, and with them shards (of requests of 512 spans for 32 shards, a
 //! fifth). Large payloads hold their names themselves, and would only take longer.
 //!
+//! A frame has a checksum. What is damaged on its way must not be read as something else: no rule would mask it.
+//!
 //! A record names its dictionary. One in use never changes, and stays here for longer than any stream keeps records: a better one
 //! gets the next number, and is written only by a version whose predecessor reads it. `dictionary/train.py` says what it is made of.
 
@@ -85,7 +87,11 @@ impl Payloads {
     /// # Errors
     /// If there is no memory for it.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { large: Compressor::new(LEVEL)?, small: Compressor::with_prepared_dictionary(&FIRST_ENCODER)? })
+        let (mut large, mut small) = (Compressor::new(LEVEL)?, Compressor::with_prepared_dictionary(&FIRST_ENCODER)?);
+        for compressor in [&mut large, &mut small] {
+            compressor.include_checksum(true)?;
+        }
+        Ok(Self { large, small })
     }
 
     /// The payload as a zstd frame, and what reads it.
@@ -132,6 +138,20 @@ mod tests {
         }
         let (_, frame) = payloads.compress(&names()).unwrap();
         assert!(Dictionary::None.inflate(&frame, names().len()).is_err());
+    }
+
+    #[test]
+    fn no_flipped_bit_of_a_payload_goes_unnoticed() {
+        // A value read wrongly may slip past the rule that masks it.
+        let mut payloads = Payloads::new().unwrap();
+        for raw in [names(), vec![7; SMALL_BYTES]] {
+            let (dictionary, frame) = payloads.compress(&raw).unwrap();
+            for bit in 0..frame.len() * 8 {
+                let mut damaged = frame.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                assert!(dictionary.inflate(&damaged, raw.len()).map_or(true, |read| read == raw), "bit {bit}");
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ use super::secrets::{CARD, MARK, base64_cores};
 /// The magic number of a zstd frame.
 const FRAME: &[u8] = b"\x28\xb5\x2f\xfd";
 
+/// What small payloads of the stream are compressed with.
+const DICTIONARY: &[u8] = include_bytes!("../../../shared/pipeline/dictionary/1.zdict");
+
 /// Needles in the forms that a value may be shown in: base64 of the mark as it is written, and hexadecimal.
 static FORMS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let written = "Lk9Zq0";
@@ -87,10 +90,13 @@ pub(super) fn object(key: &str, bytes: &Bytes, seen: &mut Seen) -> Option<String
 fn frames(bytes: &[u8], seen: &mut Seen) -> Option<String> {
     let starts = bytes.windows(FRAME.len()).zip(0..).filter(|(window, _)| *window == FRAME).map(|(_, at)| at);
     starts.into_iter().find_map(|at: usize| {
-        let mut inflated = Vec::new();
-        let whole = zstd::stream::read::Decoder::with_buffer(&bytes[at..]).unwrap().single_frame().read_to_end(&mut inflated);
-        seen.frames += usize::from(whole.is_ok());
-        plain(&inflated).or_else(|| frames(&inflated, seen))
+        // Of one that is cut short, what there is of it.
+        [&[], DICTIONARY].into_iter().find_map(|dictionary: &[u8]| {
+            let mut inflated = Vec::new();
+            let decoder = zstd::stream::read::Decoder::with_dictionary(&bytes[at..], dictionary).unwrap();
+            seen.frames += usize::from(decoder.single_frame().read_to_end(&mut inflated).is_ok());
+            plain(&inflated).or_else(|| frames(&inflated, seen))
+        })
     })
 }
 
