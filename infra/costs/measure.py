@@ -23,9 +23,8 @@ PLAYS = {
     "one": ("lean", "fifth", 1_000, 20, 16, ["--shards", 1]),
     "own": ("lean", "fifth", 1_000, 20, 16, ["--shards", 16]),
     # Any of eight environments takes a batch. At 100 times this rate, what a shard has staged, seen and decided is about 60 times
-    # larger: so much less memory is given. Then as if memory never came to an end.
+    # larger: so much less memory is given.
     "any of 8": ("lean", "fifth", 1_000, 20, 16, ["--shards", 32, "--environments", 8, "--held-part", 60]),
-    "all held": ("lean", "fifth", 1_000, 20, 16, ["--shards", 32, "--environments", 8]),
     "new": ("lean", "fifth", 1_000, 20, 16, ["--shards", 16, "--environments", 400]),
     "wait 15": ("lean", "fifth", 1_000, 12, 4, ["--shards", 1, "--window", 15]),
     "wait 30": ("lean", "fifth", 1_000, 12, 4, ["--shards", 1, "--window", 30]),

@@ -36,7 +36,6 @@ class Load:
     cpu: float = 1.0
     waits: float = 1.0
     grouper: str = ""
-    sweeps_keep_up: bool = False
     retention_hours: int = deployed.RETENTION_HOURS
 
 
@@ -270,7 +269,7 @@ class Bill:
         age_days = load.retention_hours / 24 + 1 + deployed.SWEEP_HOURS / 48
         deletes = objects * deployed.SWEEP_HOURS * 3600
         sweep_s = objects * DAY * age_days / 1000 * self.wait("s3_list") + deletes / DELETES_MAX * self.wait("s3_delete")
-        is_kept_up = load.sweeps_keep_up or sweep_s <= deployed.TIMEOUT_S["archiver"]
+        is_kept_up = sweep_s <= deployed.TIMEOUT_S["archiver"]
         days = age_days if is_kept_up else deployed.BACKSTOP_DAYS + 1.5
         pages = objects * DAY * days / 1000
         sweeps = SECONDS / 3600 / deployed.SWEEP_HOURS

@@ -12,8 +12,6 @@ RATES = (1_000, 100_000, 1_000_000)
 COLLECTOR = {"collector": True, "spans_per_request": 8_192}
 # Levers, one after the other: what each takes, and what it costs beside money.
 LEVERS = (
-    ("the grouper's memory keeps what is read again, and lets go of what is decided", {"grouper": "all held"}),
-    ("the sweep keeps up: many objects in a call of S3, or a lifecycle of 4 days", {"sweeps_keep_up": True}),
     ("the stream keeps records for 24 hours, not 48", {"retention_hours": 24}),
     ("a batching window of 15 s, or a full event", {"window_s": 15}),
     ("Collectors in front, 8,192 spans a request", COLLECTOR),
@@ -21,7 +19,6 @@ LEVERS = (
 CHANGES = (
     ("as in the table", {}),
     ("each shard's batches come to one environment", {"grouper": "own"}),
-    ("they come to any of 8, whose memory never ends", {"grouper": "all held"}),
     ("each batch comes to a new one", {"grouper": "new"}),
     ("CPU x 2", {"cpu": 2.0}),
     ("waits x 2", {"waits": 2.0}),
@@ -31,7 +28,6 @@ CHANGES = (
     ("Collectors in front, 8,192 spans a request", COLLECTOR),
     ("batching window of 15 s", {"window_s": 15}),
     ("records kept for 24 hours", {"retention_hours": 24}),
-    ("the sweep keeps up", {"sweeps_keep_up": True}),
 )
 
 
