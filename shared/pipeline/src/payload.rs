@@ -22,7 +22,7 @@ use crate::codec::{Damaged, inflate_with};
 const LEVEL: i32 = 1;
 
 /// Payloads from here on are large, and compressed without a dictionary.
-const SMALL_BYTES: usize = 64 << 10;
+const SMALL_BYTES: usize = 32 << 10;
 
 /// zstd level of small payloads: 2 to 3 % fewer bytes than level 1.
 const SMALL_LEVEL: i32 = 3;

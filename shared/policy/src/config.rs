@@ -11,6 +11,7 @@ mod tail_sampling;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod version;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -82,7 +83,8 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
     let service = root.get("service");
     let line = root.line_of("service");
     root.finish(findings);
-    Some(service::assemble(service, line, components, own, rule_names, findings))
+    let rules = service::assemble(service, line, components, own, rule_names, findings);
+    Some(Rules { version: version::of(&tree), ..rules })
 }
 
 /// What the file defines.

@@ -29,7 +29,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The version: 16 hex digits over the canonical configuration, defaults included.
+    /// The version: 16 hex digits over what the configuration says, variables expanded. It names the rules in the state, so that no later
+    /// release gives the same text another one.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version

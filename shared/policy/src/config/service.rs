@@ -12,14 +12,12 @@ use super::{Components, Processor};
 use crate::rules::{Plan, Rules, Stage, Target};
 use crate::sampling::Sampler;
 
-/// Bumped when the same configuration means something else in a new release.
-const RULES_FORMAT: u32 = 1;
 /// Two bits of an attribute's key for each stage.
 const STAGES_MAX: usize = 32;
 /// `decision_wait` without a `tail_sampling` processor.
 const DECISION_WAIT_MS: u64 = 10_000;
 
-/// Puts the rules together from the pipelines.
+/// Puts the rules together from the pipelines; they have no version yet.
 pub(super) fn assemble(
     service: Option<&Tree>,
     line: u32,
@@ -206,10 +204,6 @@ fn rules(builder: Builder, plans: &[Arc<Plan>], own: &Own, rule_names: Vec<Strin
         Some(tail) => (tail.decision_wait_ms, Some(tail.sampler), tail.status_leaves, tail.string_leaves),
         None => (DECISION_WAIT_MS, None, Vec::new(), Vec::new()),
     };
-    let canonical =
-        format!("{RULES_FORMAT} {own:?} {decision_wait_ms} {sampler:?} {status_leaves:?} {string_leaves:?} {plans:?}");
-    let hash = blake3::hash(canonical.as_bytes()).to_hex();
-    let version = hash.get(..16).unwrap_or_default().to_owned();
     match &sampler {
         Some(sampler) => {
             for policy in sampler.policies() {
@@ -222,7 +216,7 @@ fn rules(builder: Builder, plans: &[Arc<Plan>], own: &Own, rule_names: Vec<Strin
     }
     summary.push(format!("windows of {} ms, decisions remembered for {} ms", own.window_ms, own.late_horizon_ms));
     Rules {
-        version,
+        version: String::new(),
         decision_wait_ms,
         window_ms: own.window_ms,
         late_horizon_ms: own.late_horizon_ms,
