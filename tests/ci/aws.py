@@ -2,6 +2,7 @@
 """The template and the real functions, end to end, on a stand-in for AWS.
 
     tests/ci/aws.py PATH-OF-SPANLAKE FOLDER-OF-ZIPS --loadgen PATH --tools FOLDER [--only NAME,NAME]
+        [--load-spans N [--load-rate N]]
 
 The stack is deployed from infra/template.yaml with the zips that would be deployed on AWS (for this machine's processor), and
 asked as AWS is asked: requests through the function URL, rules by `spanlake rules`, answers by Athena's API. Needs the packages
@@ -38,7 +39,7 @@ CLIENTS = ["python", "node-http", "node-proto", "rust", "go"]
 ARCHIVE_SECONDS = 2
 SETTLED_SECONDS_MAX = 150
 # A shard takes some 10,000 a second; the stand-in fewer.
-LOAD_SPANS = 200_000
+LOAD_SECONDS_MAX = 1_200
 SIGNALS = ["traces", "logs", "metrics"]
 KEEP = """processors:
   tail_sampling:
@@ -92,8 +93,10 @@ class Archiver(threading.Thread):
 
 
 class Checks:
-    def __init__(self, cloud, spanlake, loadgen, tools):
-        self.cloud, self.spanlake, self.loadgen, self.tools = cloud, spanlake, loadgen, tools
+    def __init__(self, cloud, options):
+        self.cloud, self.spanlake = cloud, options.spanlake.resolve()
+        self.loadgen, self.tools = options.loadgen.resolve(), options.tools.resolve()
+        self.load = ["--spans", options.load_spans, *(["--rate", options.load_rate] if options.load_rate else [])]
         self.s3 = cloud.client("s3")
         self.random = random.Random(1)
         self.sent = collections.Counter()
@@ -389,9 +392,9 @@ class Checks:
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
-        command = [self.loadgen, "--fat", "--spans", LOAD_SPANS, "--start", "now", "--url", self.cloud.url + "/v1/traces",
-                   "--header", f"authorization=Bearer {self.cloud.token}", "--json", "-"]
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=600)
+        command = [self.loadgen, "--fat", *self.load, "--start", "now", "--url", self.cloud.url + "/v1/traces",
+                   "--header", f"authorization=Bearer {self.cloud.token}", "--json", "-", "--max-seconds", LOAD_SECONDS_MAX]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=LOAD_SECONDS_MAX + 60)
         if done.returncode != 0:
             raise Wrong(f"loadgen ended with {done.returncode}: {done.stderr[-1000:]}")
         sent = json.loads(done.stdout.splitlines()[-1])["sent"]
@@ -442,6 +445,8 @@ def main():
     parser.add_argument("zips", type=pathlib.Path, help="the folder with ingest.zip, grouper.zip and archiver.zip")
     parser.add_argument("--loadgen", type=pathlib.Path, required=True, help="the load generator, tests/bench/loadgen")
     parser.add_argument("--tools", type=pathlib.Path, required=True, help="where the exporters' packages are kept")
+    parser.add_argument("--load-spans", type=int, default=200_000, help="spans of the run that memory is looked at in")
+    parser.add_argument("--load-rate", type=int, default=0, help="at most so many of them a second; two shards take some 7,500")
     parser.add_argument("--only", default="", help="checks, by parts of their names, separated by commas")
     options = parser.parse_args()
     only = [part for part in options.only.split(",") if part]
@@ -455,7 +460,7 @@ def main():
         try:
             print(f"deployed after {time.monotonic() - begun:.1f} s", flush=True)
             archiver.start()
-            checks = Checks(cloud, options.spanlake.resolve(), options.loadgen.resolve(), options.tools.resolve())
+            checks = Checks(cloud, options)
             checks.hold(KEEP)
             for check in ORDER:
                 if only and not any(part in check.__name__ for part in only):
