@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use spanlake_model::{NANOS_PER_SECOND, Signal, SpanId, TraceId};
-use spanlake_pipeline::archive::Archiver;
+use spanlake_pipeline::archive::{Archiver, partition_of};
 use spanlake_pipeline::group::{Grouper, peek_manifest};
 use spanlake_pipeline::inspect::{overview, sealed_items};
 use spanlake_pipeline::keys;
@@ -14,7 +14,7 @@ use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::{EventStream, ObjectStore, Record, Shard};
 use spanlake_pipeline::repair::{LOST_OBJECT, Mode, RepairError, Repaired, repair};
 use spanlake_pipeline::settings::GroupSettings;
-use spanlake_pipeline::verify::{Check, Checked, verify};
+use spanlake_pipeline::verify::{Check, Checked, LakeFiles, verify};
 use spanlake_testkit::{Faults, Rng, SimStore, SimStream, SpanSpec, trace_request};
 
 use crate::captures::{self, Capture};
@@ -39,7 +39,7 @@ fn spoil(store: &SimStore, key: &str, how: u64) {
 }
 
 fn checked(store: &SimStore) -> Vec<Checked> {
-    block_on(verify(store, &GroupSettings::default(), |_, _, _| {})).unwrap()
+    block_on(verify(store, &GroupSettings::default(), LakeFiles::All, |_, _, _| {})).unwrap()
 }
 
 /// The keys that `verify` finds fault with.
@@ -320,6 +320,38 @@ fn a_repair_that_is_cut_off_at_any_call_is_made_again_and_counts_once() {
 }
 
 #[test]
+fn what_an_archiver_writes_while_objects_are_given_up_stays() {
+    for percent in 1..40 {
+        let (front, store, mut grouper) = scene();
+        for id in [1, 2] {
+            front.post(Signal::Traces, span(id));
+            front.beat(START_NANOS + i64::from(id) * 40 * NANOS_PER_SECOND);
+        }
+        block_on(grouper.handle(&front.records(0))).unwrap();
+        let lost: Vec<String> = store.snapshot().into_keys().filter(|key| key.starts_with(keys::SEALED)).take(1).collect();
+        // An archiver is killed when all files are written, and before it says so.
+        let file = || {
+            assert_eq!(block_on(Archiver::new(Arc::clone(&store), 1 << 20).run()).unwrap().plans, 1);
+            assert!(store.lose(&keys::plan_done(1)));
+        };
+        let has_files = || store.snapshot().keys().any(|key| key.starts_with(keys::LAKE));
+        file();
+        assert!(store.lose(&lost[0]) && has_files());
+        store.set_faults(Faults { fail_before: percent, fail_after: percent, ..Faults::default() });
+        while block_on(repair(store.as_ref(), &lost, &GroupSettings::default(), Mode::GiveUp)).is_err() {
+            let goes_on = store.snapshot().contains_key(&lost[0]);
+            assert!(!goes_on || !has_files(), "an archiver would write again what is still to be removed");
+        }
+        store.set_faults(Faults::default());
+        file();
+        let before = store.snapshot();
+        assert!(has_files());
+        let again = block_on(repair(store.as_ref(), &lost, &GroupSettings::default(), Mode::GiveUp)).unwrap();
+        assert_eq!((again, store.snapshot() == before), (Repaired::default(), true), "what was written since stays");
+    }
+}
+
+#[test]
 fn a_batch_lost_around_a_split_is_counted_once_by_those_that_hold_it() {
     let buckets = |id: u8| spanlake_model::Bucket::of_trace(&TraceId([id; 16])).number();
     let middle = 2048;
@@ -374,6 +406,15 @@ fn verify_names_whatever_else_is_lost_or_damaged() {
     block_on(Archiver::new(Arc::clone(&store), 1 << 20).run()).unwrap();
     assert_eq!(checked(&store).iter().map(|checked| checked.check).collect::<Vec<_>>(), Check::ALL);
     assert!(checked(&store).iter().all(|checked| checked.faults.is_empty()), "{:?}", checked(&store));
+    let looked_at = |files| {
+        let checks = block_on(verify(store.as_ref(), &GroupSettings::default(), files, |_, _, _| {})).unwrap();
+        checks.into_iter().find(|checked| checked.check == Check::Lake).map(|checked| checked.looked_at)
+    };
+    let all = looked_at(LakeFiles::All).unwrap();
+    assert!(all > 1, "{all}");
+    let (hour, next) = (partition_of(START_NANOS), partition_of(START_NANOS + 3_600 * NANOS_PER_SECOND));
+    let parts = [LakeFiles::From(&hour), LakeFiles::From(&next), LakeFiles::None];
+    assert_eq!(parts.map(looked_at), [Some(all), Some(0), None]);
     let good = store.snapshot();
     let of = |prefix: &str| good.keys().find(|key| key.starts_with(prefix)).unwrap().clone();
     let (manifest, plan, done, file) = (of(keys::MANIFEST), keys::plan(1), keys::plan_done(1), of("lake/v1/spans/"));

@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// Read a Collector configuration and say what is used, what does nothing here, and what looks wrong
     Check(CheckArgs),
     /// Show the ledger, lag, open windows, files and bytes
-    Status(DataArgs),
+    Status(StatusArgs),
     /// Check that it works: marked items through the running process and back, and everything that is at rest
     Verify(VerifyArgs),
     /// Give up objects that are lost or damaged, so that their shard goes on: what they held is counted as lost
@@ -77,6 +77,28 @@ pub(crate) struct BucketArgs {
     pub(crate) bucket: String,
 }
 
+/// What the operator's commands look at: a data folder, or a deployment on AWS.
+#[derive(Debug, Args)]
+pub(crate) struct SiteArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// In place of a folder: the bucket of a deployment's state, the output `StateBucketName` of its stack. Credentials, profile
+    /// and region are those of the AWS command line. Needs a build with `--features aws`
+    #[arg(long, value_name = "STATE", conflicts_with = "data")]
+    pub(crate) bucket: Option<String>,
+    /// The bucket of its lake: the output `LakeBucketName`
+    #[arg(long, value_name = "LAKE", requires = "bucket")]
+    pub(crate) lake_bucket: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "A deployment on AWS:\n  spanlake status --bucket STATE --lake-bucket LAKE\n\n\
+    Files are counted by listing them, which takes a while in a large bucket; the ledger and the shards are printed before.")]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// The data folder; a new one in the temporary folder if left out
@@ -100,38 +122,49 @@ pub(crate) struct DataArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit code 0: everything is right. 1: something is wrong, and is named. 2: something could not be checked.\n\n\
-    The marked items are of the service spanlake-verify. They stay in the lake like any others."
+    The marked items are of the service spanlake-verify. They stay in the lake like any others.\n\n\
+    A deployment on AWS may be checked while it works: what is at rest, and of the lake the last hour's files. What is left out\n\
+    there is listed as skipped, and does not change the exit code:\n  \
+    spanlake verify --bucket STATE --lake-bucket LAKE"
 )]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) site: SiteArgs,
     /// Where the process that works on the folder takes OTLP/HTTP, without TLS
-    #[arg(long, default_value = "http://127.0.0.1:4318")]
+    #[arg(long, default_value = "http://127.0.0.1:4318", conflicts_with = "bucket")]
     pub(crate) url: String,
     /// A file with a bearer token. Also: the environment variable `SPANLAKE_TOKEN`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "bucket")]
     pub(crate) token_file: Option<PathBuf>,
     /// Check only what is at rest; no process need run
     #[arg(long, conflicts_with_all = ["url", "token_file", "timeout"])]
     pub(crate) offline: bool,
     /// How long the marked items may take to the lake: the rules' decision wait, a window, the archive
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration, conflicts_with = "bucket")]
     pub(crate) timeout: Duration,
+    /// How far back the lake's files are read, in whole hours of their rows: 30m, 7d. If left out, all of a folder and an hour
+    /// of a bucket
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) lake_since: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without --yes-count-as-lost it says what would be done, and does nothing. Name all lost objects in one call:\n\
     what one held is counted from what the others still hold. A backup of the object is better than giving it up.\n\n\
+    A folder's process must be stopped. On AWS the archiver goes on; disable the grouper's event source mapping until it is\n\
+    done: a manifest is swapped only as it was read, and a busy grouper wins each time. Records wait on the stream meanwhile.\n\
+    docs/guides/aws-operations.md has the commands.\n\n\
     Exit code 0: done, or nothing to do. 1: the word is missing. 2: not possible, and why.\n\n\
-    Example:\n  spanlake repair staged/0f3a77c1d2e4b5a6978812cd34ef56ab --yes-count-as-lost"
+    Examples:\n  spanlake repair staged/0f3a77c1d2e4b5a6978812cd34ef56ab --yes-count-as-lost\n  \
+    spanlake repair --bucket STATE --lake-bucket LAKE sealed/0f3a77c1d2e4b5a6978812cd34ef56ab"
 )]
 pub(crate) struct RepairArgs {
     /// The objects, as `spanlake verify` and the log name them
     #[arg(required = true, value_name = "OBJECT")]
     pub(crate) objects: Vec<String>,
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) site: SiteArgs,
     /// The word: what the objects held is given up for good
     #[arg(long)]
     pub(crate) yes_count_as_lost: bool,
@@ -280,9 +313,13 @@ pub(crate) struct IdArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "On AWS (--bucket STATE) it lists the notes. The bytes are on Kinesis, for 48 hours from their arrival: for \
+    --fetch it prints the commands that read them there."
+)]
 pub(crate) struct QuarantineArgs {
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) site: SiteArgs,
     /// Write the bytes of one record into the file --out. They are as the client sent them: no rule has masked them
     #[arg(long, value_name = "SHARD:SEQUENCE", requires = "out", value_parser = parse_record)]
     pub(crate) fetch: Option<(String, Sequence)>,

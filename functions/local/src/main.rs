@@ -14,6 +14,7 @@ mod repair;
 mod rules;
 mod runtime;
 mod show;
+mod site;
 mod sql;
 mod status;
 mod terminal;
@@ -43,9 +44,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "aws")]
         Command::Rules { command } => rules::run(&command).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "aws"))]
-        Command::Rules { .. } => {
-            Err(anyhow::anyhow!("this build knows no AWS: install it with `cargo install --path functions/local --features aws`"))
-        }
+        Command::Rules { .. } => Err(site::no_aws()),
         Command::Quarantine(args) => quarantine::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

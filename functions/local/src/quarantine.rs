@@ -14,9 +14,11 @@ use spanlake_local::{RealDisk, Seen, look, read_shards};
 use spanlake_model::Sequence;
 use spanlake_pipeline::keys;
 use spanlake_pipeline::ports::ObjectStore;
+use tokio::runtime::Runtime;
 
 use crate::cli::QuarantineArgs;
-use crate::folder::{Folder, STREAM, runtime};
+use crate::folder::STREAM;
+use crate::site::{Access, Place, Site, Task, on};
 use crate::terminal::{note, print};
 use crate::why::timestamp_text;
 
@@ -24,13 +26,20 @@ use crate::why::timestamp_text;
 const NOTES_MAX: usize = 10_000;
 
 pub(crate) fn run(args: &QuarantineArgs) -> anyhow::Result<()> {
-    let folder = Folder::open(&args.data.data)?;
-    let notes = runtime()?.block_on(notes(&folder))?;
-    match (&args.fetch, &args.out) {
-        (Some((shard, sequence)), Some(out)) => note(&fetch(&folder, &notes, (shard, *sequence), out)?),
-        _ => print(&list(&folder, &notes)?),
+    on(&args.site, Access::Beside, args)
+}
+
+impl Task for &QuarantineArgs {
+    type Output = ();
+
+    fn run<S: ObjectStore>(self, runtime: &Runtime, site: &Site<S>) -> anyhow::Result<()> {
+        let notes = runtime.block_on(notes(&site.store))?;
+        match (&self.fetch, &self.out) {
+            (Some((shard, sequence)), Some(out)) => note(&fetch(&site.place, &notes, (shard, *sequence), out)?),
+            _ => print(&list(&site.place, &notes)?),
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// What is known of a record that could not be read.
@@ -42,10 +51,10 @@ struct Note {
     reason: String,
 }
 
-async fn notes(folder: &Folder) -> anyhow::Result<Vec<Note>> {
+async fn notes<S: ObjectStore>(store: &S) -> anyhow::Result<Vec<Note>> {
     let mut notes = Vec::new();
-    for listed in folder.store.list(keys::QUARANTINE, None, NOTES_MAX).await.context("listing the notes")? {
-        let object = folder.store.get(&listed.key).await.with_context(|| format!("reading {}", listed.key))?;
+    for listed in store.list(keys::QUARANTINE, None, NOTES_MAX).await.context("listing the notes")? {
+        let object = store.get(&listed.key).await.with_context(|| format!("reading {}", listed.key))?;
         let value: Value = object.and_then(|object| serde_json::from_slice(&object.bytes).ok()).unwrap_or_default();
         let field = |name: &str| value.get(name).unwrap_or(&Value::Null);
         let text = |name: &str| field(name).as_str().unwrap_or("?").to_owned();
@@ -61,35 +70,48 @@ async fn notes(folder: &Folder) -> anyhow::Result<Vec<Note>> {
     Ok(notes)
 }
 
-fn list(folder: &Folder, notes: &[Note]) -> anyhow::Result<String> {
+fn list(place: &Place, notes: &[Note]) -> anyhow::Result<String> {
     let Some(first) = notes.iter().map(|note| note.sequence).min() else {
         return Ok("No record is in quarantine: everything on the stream could be read.\n".to_owned());
     };
     let mut there = BTreeSet::new();
-    on_stream(folder, first, |shard, seen| {
-        there.insert((shard.to_owned(), seen.sequence));
-    })?;
-    let mut out = format!("{:<42} {:<24} {:>9}  {:<6}  reason\n", "record", "arrived", "bytes", "stream");
+    if let Place::Folder(folder) = place {
+        on_stream(folder, first, |shard, seen| {
+            there.insert((shard.to_owned(), seen.sequence));
+        })?;
+    }
+    let mut out = format!("{:<42} {:<24} {:>9}  {:<7}  reason\n", "record", "arrived", "bytes", "stream");
     for note in notes {
         let record = format!("{}:{}", note.shard, note.sequence);
-        let is_there = there.contains(&(note.shard.clone(), note.sequence));
-        let (arrived, stream) = (timestamp_text(note.arrival_nanos), if is_there { "there" } else { "gone" });
-        writeln!(out, "{record:<42} {arrived} {:>9}  {stream:<6}  {}", note.bytes, note.reason)?;
+        let stream = match place {
+            Place::Folder(_) if there.contains(&(note.shard.clone(), note.sequence)) => "there",
+            Place::Folder(_) => "gone",
+            Place::Buckets(_) => "Kinesis",
+        };
+        writeln!(out, "{record:<42} {} {:>9}  {stream:<7}  {}", timestamp_text(note.arrival_nanos), note.bytes, note.reason)?;
     }
     writeln!(
         out,
-        "\nThe bytes of a record that is still there: spanlake quarantine --data {} --fetch RECORD --out FILE",
-        folder.path.display()
+        "\nThe bytes of a record{}: spanlake quarantine {} --fetch RECORD --out FILE",
+        if matches!(place, Place::Folder(_)) { " that is still there" } else { ", while Kinesis has them" },
+        place.flags()
     )?;
     Ok(out)
 }
 
 /// Writes a record's bytes into a file; answers what to say of it.
-fn fetch(folder: &Folder, notes: &[Note], (shard, sequence): (&str, Sequence), out: &Path) -> anyhow::Result<String> {
+fn fetch(place: &Place, notes: &[Note], (shard, sequence): (&str, Sequence), out: &Path) -> anyhow::Result<String> {
     ensure!(
         notes.iter().any(|note| note.shard == shard && note.sequence == sequence),
         "there is no note about {shard}:{sequence}: `spanlake quarantine` without --fetch lists them"
     );
+    let Place::Folder(folder) = place else {
+        bail!(
+            "this command does not read Kinesis. Within 48 hours of the record's arrival these do (STREAM is the stack's output \
+             StreamName). NO RULE HAS MASKED THE BYTES: delete the file when you are done.\n\n{}",
+            on_kinesis(shard, sequence, out)
+        )
+    };
     let mut found = None;
     on_stream(folder, sequence, |of, seen| {
         if of == shard && seen.sequence == sequence {
@@ -100,7 +122,7 @@ fn fetch(folder: &Folder, notes: &[Note], (shard, sequence): (&str, Sequence), o
         bail!(
             "the bytes of {shard}:{sequence} are gone: what is read leaves the stream after about a minute, and at a stop. The stream \
              last changed at {}. The note is all that is left",
-            changed(&folder.path.join(STREAM))?
+            changed(&folder.join(STREAM))?
         )
     };
     let mut options = OpenOptions::new();
@@ -115,9 +137,20 @@ fn fetch(folder: &Folder, notes: &[Note], (shard, sequence): (&str, Sequence), o
     ))
 }
 
+/// The commands that write a record of a stream on Kinesis into a file.
+fn on_kinesis(shard: &str, sequence: Sequence, out: &Path) -> String {
+    format!(
+        "umask 077\n\
+         it=$(aws kinesis get-shard-iterator --stream-name STREAM --shard-id {shard} --shard-iterator-type AT_SEQUENCE_NUMBER \
+         --starting-sequence-number {sequence} --query ShardIterator --output text)\n\
+         aws kinesis get-records --shard-iterator \"$it\" --limit 1 --query 'Records[0].Data' --output text | base64 -d > {}",
+        out.display()
+    )
+}
+
 /// Shows the records of the stream from a sequence number on, each with its shard's id.
-fn on_stream(folder: &Folder, from: Sequence, mut show: impl FnMut(&str, Seen)) -> anyhow::Result<()> {
-    let stream = folder.path.join(STREAM);
+fn on_stream(folder: &Path, from: Sequence, mut show: impl FnMut(&str, Seen)) -> anyhow::Result<()> {
+    let stream = folder.join(STREAM);
     let reading = || format!("reading {}", stream.display());
     let shards = read_shards(&RealDisk, &stream).with_context(reading)?;
     let each = |seen: Seen| shards.get(seen.shard).into_iter().for_each(|shard| show(&shard.id, seen.clone()));
@@ -149,31 +182,31 @@ mod tests {
         let log = SegmentLog::open(RealDisk, data.path().join(STREAM), LogOptions::new(2, Floor::default(), 0)).unwrap();
         let record = |bytes: &'static [u8]| NewRecord { bucket: Bucket::new(0).unwrap(), bytes: bytes.into() };
         assert!(log.append(vec![record(b"fine"), record(b"no envelope")]).await.iter().all(Result::is_ok));
-        let folder = Folder::open(data.path()).unwrap();
-        assert!(list(&folder, &notes(&folder).await.unwrap()).unwrap().starts_with("No record"));
+        let place = Place::Folder(data.path().to_owned());
+        assert!(list(&place, &notes(&store).await.unwrap()).unwrap().starts_with("No record"));
         let shard = "shard-000000000000";
         let note = serde_json::json!({ "shard": shard, "sequence": "2", "arrival_unix_nano": 5_000_000_000_i64, "bytes": 11,
             "blake3_128": "00", "reason": "not an envelope" });
         store.put(&format!("{}{shard}-2.json", keys::QUARANTINE), note.to_string().into()).await.unwrap();
-        let notes = notes(&folder).await.unwrap();
-        let text = list(&folder, &notes).unwrap();
+        let notes = notes(&store).await.unwrap();
+        let text = list(&place, &notes).unwrap();
         let line = text.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
         assert_eq!(line, ["shard-000000000000:2", "1970-01-01T00:00:05.000Z", "11", "there", "not", "an", "envelope"]);
 
         let out = data.path().join("out");
-        let said = fetch(&folder, &notes, (shard, 2.into()), &out).unwrap();
+        let said = fetch(&place, &notes, (shard, 2.into()), &out).unwrap();
         assert!(said.contains("NO RULE HAS MASKED THEM") && !said.contains("damaged"), "{said}");
         assert_eq!(std::fs::read(&out).unwrap(), b"no envelope");
         assert_eq!(out.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(fetch(&folder, &notes, (shard, 2.into()), &out).is_err(), "a file that is there is not written over");
+        assert!(fetch(&place, &notes, (shard, 2.into()), &out).is_err(), "a file that is there is not written over");
         assert!(
-            fetch(&folder, &notes, (shard, 1.into()), &out).unwrap_err().to_string().contains("no note"),
+            fetch(&place, &notes, (shard, 1.into()), &out).unwrap_err().to_string().contains("no note"),
             "no way to any record"
         );
 
         log.trim_all(&[2.into(), Sequence::ZERO]).unwrap();
-        let gone = fetch(&folder, &notes, (shard, 2.into()), &data.path().join("other")).unwrap_err().to_string();
+        let gone = fetch(&place, &notes, (shard, 2.into()), &data.path().join("other")).unwrap_err().to_string();
         assert!(gone.contains("are gone") && gone.contains("The stream last changed at 20"), "{gone}");
-        assert!(list(&folder, &notes).unwrap().lines().nth(1).unwrap().contains("gone"));
+        assert!(list(&place, &notes).unwrap().lines().nth(1).unwrap().contains("gone"));
     }
 }

@@ -3,15 +3,16 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context;
-use spanlake_local::{DiskStore, FolderLock, RealDisk};
+use anyhow::ensure;
 use spanlake_model::Signal;
 use spanlake_pipeline::keys;
-use spanlake_pipeline::repair::{Mode, Repaired, ShardRepair, repair};
+use spanlake_pipeline::ports::ObjectStore;
+use spanlake_pipeline::repair::{Mode, RepairError, Repaired, ShardRepair, repair};
 use spanlake_pipeline::settings::GroupSettings;
+use tokio::runtime::Runtime;
 
 use crate::cli::RepairArgs;
-use crate::folder::{Folder, runtime};
+use crate::site::{Access, Buckets, Place, Site, Task, on};
 use crate::terminal::{fail, print};
 
 /// Nothing was given up, and why.
@@ -19,7 +20,7 @@ const NOT_POSSIBLE: u8 = 2;
 
 /// Exit code 0 if it is done, 1 if the word is missing, 2 if it is not possible.
 pub(crate) fn run(args: &RepairArgs) -> ExitCode {
-    match give_up(args) {
+    match on(&args.site, Access::Alone, args) {
         Ok(code) => code,
         Err(error) => {
             fail(&error);
@@ -28,19 +29,38 @@ pub(crate) fn run(args: &RepairArgs) -> ExitCode {
     }
 }
 
-fn give_up(args: &RepairArgs) -> anyhow::Result<ExitCode> {
-    let folder = Folder::open(&args.data.data)?;
-    // Nothing may work on the folder meanwhile; a look is true only then as well.
-    let _lock = FolderLock::take(&folder.path)?;
-    let store = DiskStore::open(RealDisk, folder.path.clone()).context("opening the data folder")?;
-    let mode = if args.yes_count_as_lost { Mode::GiveUp } else { Mode::Look };
-    let repaired = runtime()?.block_on(repair(&store, &args.objects, &GroupSettings::default(), mode))?;
-    print(&text(&args.objects, &repaired, mode)?);
-    let waits = mode == Mode::Look && repaired != Repaired::default();
-    Ok(if waits { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+impl Task for &RepairArgs {
+    type Output = ExitCode;
+
+    fn run<S: ObjectStore>(self, runtime: &Runtime, site: &Site<S>) -> anyhow::Result<ExitCode> {
+        ensure!(
+            !matches!(site.place, Place::Buckets(Buckets { lake: None, .. })),
+            "name the lake's bucket with --lake-bucket (the stack's output LakeBucketName): files that hold what is given up are \
+             removed there"
+        );
+        let mode = if self.yes_count_as_lost { Mode::GiveUp } else { Mode::Look };
+        let repaired = runtime.block_on(repair(&site.store, &self.objects, &GroupSettings::default(), mode));
+        let repaired = repaired.map_err(|error| next_step(error, &site.place))?;
+        print(&text(&self.objects, &repaired, mode, &site.place)?);
+        let waits = mode == Mode::Look && repaired != Repaired::default();
+        Ok(if waits { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
 }
 
-fn text(objects: &[String], repaired: &Repaired, mode: Mode) -> Result<String, std::fmt::Error> {
+/// What a deployment's operator does about a shard that is too busy.
+fn next_step(error: RepairError, place: &Place) -> anyhow::Error {
+    let is_busy = matches!((&error, place), (RepairError::Contended { .. }, Place::Buckets(_)));
+    let error = anyhow::Error::new(error);
+    if is_busy {
+        return error.context(
+            "disable the event source mapping of the grouper, wait until its state is Disabled, and make the same call again (A lost \
+             object in docs/guides/aws-operations.md)",
+        );
+    }
+    error
+}
+
+fn text(objects: &[String], repaired: &Repaired, mode: Mode, place: &Place) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
     if *repaired == Repaired::default() {
         writeln!(out, "Nothing needs {}: there is nothing to give up, or it was given up before.", objects.join(", "))?;
@@ -53,9 +73,23 @@ fn text(objects: &[String], repaired: &Repaired, mode: Mode) -> Result<String, s
     for key in &repaired.stand_ins {
         writeln!(out, "  an empty object stands in for {key}, since an archive plan reads it")?;
     }
-    match mode {
-        Mode::Look => writeln!(out, "Nothing was changed. To do it, add --yes-count-as-lost.")?,
-        Mode::GiveUp => writeln!(out, "`spanlake status` counts it under dropped by lost_object. Start the process again.")?,
+    match (mode, place) {
+        (Mode::Look, Place::Folder(_)) => writeln!(out, "Nothing was changed. To do it, add --yes-count-as-lost.")?,
+        (Mode::Look, Place::Buckets(_)) => writeln!(
+            out,
+            "Nothing was changed. First look for a version of each object that can be brought back (Restore in \
+             docs/guides/aws-operations.md). To give them up, disable the event source mapping of the grouper, and add \
+             --yes-count-as-lost."
+        )?,
+        (Mode::GiveUp, Place::Folder(_)) => {
+            writeln!(out, "`spanlake status` counts it under dropped by lost_object. Start the process again.")?;
+        }
+        (Mode::GiveUp, Place::Buckets(_)) => writeln!(
+            out,
+            "`spanlake status {}` counts it under dropped by lost_object. Enable the event source mapping of the grouper again; the \
+             archiver goes on with its next run.",
+            place.flags()
+        )?,
     }
     Ok(out)
 }

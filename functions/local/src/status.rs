@@ -1,4 +1,4 @@
-//! `spanlake status`: where everything is, read from the folder, whether a process runs or not.
+//! `spanlake status`: where everything is, read from a folder or from buckets, whether anything works on them or not.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,22 +8,63 @@ use anyhow::Context;
 use spanlake_local::{RealDisk, look, read_shards};
 use spanlake_model::{NANOS_PER_MS, Sequence, Signal};
 use spanlake_pipeline::envelope::Envelope;
-use spanlake_pipeline::inspect::Overview;
-use spanlake_pipeline::ports::Shard;
+use spanlake_pipeline::inspect::{Overview, Usage, overview, usage as usage_of};
+use spanlake_pipeline::keys;
+use spanlake_pipeline::ports::{ObjectStore, Shard};
+use tokio::runtime::Runtime;
 
-use crate::cli::DataArgs;
-use crate::folder::{Folder, STREAM, runtime};
-use crate::terminal::print;
+use crate::cli::StatusArgs;
+use crate::folder::STREAM;
+use crate::site::{Access, Buckets, Place, Site, Task, on};
+use crate::terminal::{print, say};
 
-pub(crate) fn run(args: &DataArgs) -> anyhow::Result<()> {
-    let folder = Folder::open(&args.data)?;
-    let overview = runtime()?.block_on(folder.overview())?;
-    print(&text(&folder, &overview)?);
-    Ok(())
+pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<()> {
+    on(&args.site, Access::Beside, Status)
 }
 
-fn text(folder: &Folder, overview: &Overview) -> anyhow::Result<String> {
+struct Status;
+
+impl Task for Status {
+    type Output = ();
+
+    fn run<S: ObjectStore>(self, runtime: &Runtime, site: &Site<S>) -> anyhow::Result<()> {
+        let overview = runtime.block_on(overview(&site.store)).with_context(|| site.place.reading())?;
+        // What is asked first is not kept waiting by what takes long in a large bucket.
+        print(&state(&site.place, &overview)?);
+        runtime.block_on(files(site))
+    }
+}
+
+/// Everything but files.
+fn state(place: &Place, overview: &Overview) -> anyhow::Result<String> {
     let mut out = String::new();
+    ledger(&mut out, place, overview)?;
+    writeln!(out, "\nShards")?;
+    for manifest in &overview.manifests {
+        let open: u64 = manifest.staged.iter().map(|staged| staged.items).sum();
+        writeln!(
+            out,
+            "  {}: clock {}, {} batches staged ({open} items), {} outputs sealed and not archived",
+            manifest.shard,
+            ago(manifest.clock),
+            manifest.staged.len(),
+            manifest.sealed.len()
+        )?;
+    }
+    let stream = match place {
+        Place::Folder(path) => Waiting::count(path, overview)?.text(),
+        Place::Buckets(_) => {
+            "on Kinesis, not looked at. How far behind it is read is the metric IteratorAge, on the dashboard (the stack's output \
+             DashboardUrl)"
+                .to_owned()
+        }
+    };
+    writeln!(out, "\nStream: {stream}")?;
+    writeln!(out, "\nArchive: {} plans, {} not carried out", overview.plans, overview.plans_undone)?;
+    Ok(out)
+}
+
+fn ledger(out: &mut String, place: &Place, overview: &Overview) -> std::fmt::Result {
     writeln!(out, "Ledger (committed = kept + sampled out + dropped + pending)")?;
     writeln!(
         out,
@@ -45,39 +86,34 @@ fn text(folder: &Folder, overview: &Overview) -> anyhow::Result<String> {
         writeln!(out, "  masked by {rule}: {values}")?;
     }
     if overview.quarantined > 0 {
-        writeln!(
-            out,
-            "  records in quarantine: {} (`spanlake quarantine --data {}` lists them)",
-            overview.quarantined,
-            folder.path.display()
-        )?;
+        let (records, flags) = (overview.quarantined, place.flags());
+        writeln!(out, "  records in quarantine: {records} (`spanlake quarantine {flags}` lists them)")?;
     }
-    writeln!(out, "\nShards")?;
-    for manifest in &overview.manifests {
-        let open: u64 = manifest.staged.iter().map(|staged| staged.items).sum();
-        writeln!(
-            out,
-            "  {}: clock {}, {} batches staged ({open} items), {} outputs sealed and not archived",
-            manifest.shard,
-            ago(manifest.clock),
-            manifest.staged.len(),
-            manifest.sealed.len()
-        )?;
+    Ok(())
+}
+
+/// Prints how many files there are, a line as soon as it is known.
+async fn files<S: ObjectStore>(site: &Site<S>) -> anyhow::Result<()> {
+    let count = async |prefix: &str| usage_of(&site.store, prefix).await.with_context(|| format!("listing {prefix}"));
+    if let Place::Buckets(Buckets { lake: None, .. }) = &site.place {
+        say("\nLake: not counted. Name its bucket with --lake-bucket (the stack's output LakeBucketName)");
+    } else {
+        say("\nLake (under lake/v1)");
+        for table in spanlake_table::schema::TABLES {
+            let Usage { objects, bytes } = count(&format!("{}{}/", keys::LAKE, table.name)).await?;
+            say(&format!("  {:<24} {objects:>8} files {bytes:>12} bytes", table.name));
+        }
     }
-    writeln!(out, "\nStream: {}", Waiting::count(folder, overview)?.text())?;
-    writeln!(out, "\nArchive: {} plans, {} not carried out", overview.plans, overview.plans_undone)?;
-    writeln!(out, "\nLake (under lake/v1)")?;
-    for table in spanlake_table::schema::TABLES {
-        let path = folder.path.join("lake/v1").join(table.name);
-        let (files, bytes) = usage(&path).with_context(|| format!("reading {}", path.display()))?;
-        writeln!(out, "  {:<24} {files:>8} files {:>12} bytes", table.name, bytes)?;
+    say("\nWorking files");
+    if let Place::Folder(path) = &site.place {
+        let (files, bytes) = usage(&path.join(STREAM))?;
+        say(&format!("  {STREAM:<24} {files:>8} files {bytes:>12} bytes"));
     }
-    writeln!(out, "\nWorking files")?;
-    for name in ["stream", "staged", "sealed", "seen", "decisions"] {
-        let (files, bytes) = usage(&folder.path.join(name))?;
-        writeln!(out, "  {name:<24} {files:>8} files {bytes:>12} bytes")?;
+    for prefix in [keys::STAGED, keys::SEALED, keys::SEEN, keys::DECISIONS] {
+        let Usage { objects, bytes } = count(prefix).await?;
+        say(&format!("  {:<24} {objects:>8} files {bytes:>12} bytes", prefix.trim_end_matches('/')));
     }
-    Ok(out)
+    Ok(())
 }
 
 /// What stands on the stream and is not read yet. After a stop, the next start reads it.
@@ -92,8 +128,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn count(folder: &Folder, overview: &Overview) -> anyhow::Result<Self> {
-        let stream = folder.path.join(STREAM);
+    fn count(folder: &Path, overview: &Overview) -> anyhow::Result<Self> {
+        let stream = folder.join(STREAM);
         let reading = || format!("reading {}", stream.display());
         let shards = read_shards(&RealDisk, &stream).with_context(reading)?;
         let watermark = |shard: &Shard| {
@@ -148,7 +184,8 @@ fn ago(nanos: i64) -> String {
     let seconds = now.saturating_sub(nanos) / NANOS_PER_MS / 1_000;
     match seconds {
         _ if nanos == 0 => "not begun".to_owned(),
-        ..120 => format!("{} s ago", seconds.max(0)),
+        ..-60 => format!("{} s ahead", seconds.unsigned_abs()),
+        -60..120 => format!("{} s ago", seconds.max(0)),
         120..7_200 => format!("{} min ago", seconds / 60),
         _ => format!("{} h ago", seconds / 3_600),
     }
@@ -180,6 +217,7 @@ mod tests {
     use spanlake_pipeline::ports::{EventStream, NewRecord};
 
     use super::*;
+    use crate::folder::Folder;
 
     #[tokio::test]
     async fn what_a_stopped_process_has_not_read_is_counted() {
@@ -207,9 +245,9 @@ mod tests {
         drop(log);
         let folder = Folder::open(data.path()).unwrap();
         let overview = folder.overview().await.unwrap();
-        let waiting = Waiting::count(&folder, &overview).unwrap();
+        let waiting = Waiting::count(data.path(), &overview).unwrap();
         assert_eq!((waiting.records, waiting.items, waiting.bytes), (1, 12, records[1].bytes.len() as u64));
-        assert!(text(&folder, &overview).unwrap().contains("12 items in 1 record ("));
+        assert!(state(&Place::Folder(data.path().to_owned()), &overview).unwrap().contains("12 items in 1 record ("));
         assert_eq!(Waiting::default().text(), "everything is read");
     }
 }

@@ -7,6 +7,7 @@ use spanlake_model::NANOS_PER_SECOND;
 use spanlake_pipeline::settings::GroupSettings;
 use thiserror::Error;
 
+use crate::bucket::{self, BucketError};
 use crate::s3::Buckets;
 use crate::{KinesisStream, S3Store, StreamSettings, Tokens};
 
@@ -54,10 +55,22 @@ impl Environment {
     /// The store in other buckets.
     #[must_use]
     pub fn store_of(&self, buckets: Buckets) -> S3Store {
+        S3Store::new(&self.s3(), buckets)
+    }
+
+    /// Looks whether a bucket is there and can be listed.
+    ///
+    /// # Errors
+    /// [`BucketError`], with the next step.
+    pub async fn probe(&self, bucket: &str) -> Result<(), BucketError> {
+        bucket::probe(&self.s3(), bucket).await
+    }
+
+    fn s3(&self) -> aws_sdk_s3::Client {
         // The name of a bucket is part of a host's name, which not every stand-in has.
         let is_stand_in = self.sdk.endpoint_url().is_some();
         let config = aws_sdk_s3::config::Builder::from(&self.sdk).force_path_style(is_stand_in).build();
-        S3Store::new(&aws_sdk_s3::Client::from_conf(config), buckets)
+        aws_sdk_s3::Client::from_conf(config)
     }
 
     /// The tokens of the secret `SPANLAKE_TOKENS`.

@@ -5,6 +5,7 @@
 //! batch is the pipeline's.
 
 pub mod archive;
+mod bucket;
 mod clock;
 pub mod environment;
 pub mod event;
@@ -17,6 +18,7 @@ pub mod rules;
 mod s3;
 mod tokens;
 
+pub use bucket::BucketError;
 pub use clock::SystemClock;
 pub use front::Front;
 pub use kinesis::{KinesisStream, StreamSettings};

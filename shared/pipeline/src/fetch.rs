@@ -122,11 +122,20 @@ impl Ahead {
 
 /// Every object whose key begins with `prefix`, in order.
 pub(crate) async fn list_all<S: ObjectStore>(store: &S, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    list_behind(store, prefix, None).await
+}
+
+/// Every object whose key begins with `prefix` and is greater than `after`, in order.
+pub(crate) async fn list_behind<S: ObjectStore>(
+    store: &S,
+    prefix: &str,
+    mut after: Option<String>,
+) -> Result<Vec<Listed>, StoreError> {
     let mut all: Vec<Listed> = Vec::new();
     loop {
-        let after = all.last().map(|listed| listed.key.clone());
         let page = store.list(prefix, after.as_deref(), LIST_MOST).await?;
         let is_last = page.len() < LIST_MOST;
+        after = page.last().map(|listed| listed.key.clone());
         all.extend(page);
         if is_last {
             return Ok(all);

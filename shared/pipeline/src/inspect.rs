@@ -12,7 +12,7 @@ use crate::archive::Plan;
 use crate::close::staged_index;
 use crate::codec::Damaged;
 use crate::decided::{DecidedIndex, Reason};
-use crate::fetch::{FetchError, get_range, get_tail, get_whole};
+use crate::fetch::{FetchError, LIST_MOST, get_range, get_tail, get_whole};
 use crate::group::{GroupError, all_manifests};
 use crate::keys;
 use crate::ledger::Ledger;
@@ -63,10 +63,36 @@ pub async fn overview<S: ObjectStore>(store: &S) -> Result<Overview, GroupError>
     Ok(overview)
 }
 
+/// Objects whose keys begin with a prefix, and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Counts the objects whose keys begin with a prefix.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be listed.
+pub async fn usage<S: ObjectStore>(store: &S, prefix: &str) -> Result<Usage, StoreError> {
+    let (mut usage, mut after) = (Usage::default(), None::<String>);
+    loop {
+        let page = store.list(prefix, after.as_deref(), LIST_MOST).await?;
+        usage.objects += page.len() as u64;
+        usage.bytes += page.iter().map(|listed| listed.bytes).sum::<u64>();
+        match page.last() {
+            Some(last) if page.len() == LIST_MOST => after = Some(last.key.clone()),
+            _ => return Ok(usage),
+        }
+    }
+}
+
 async fn plan_numbers<S: ObjectStore>(store: &S) -> Result<(Vec<u64>, Vec<u64>), StoreError> {
     let (mut plans, mut done, mut after) = (Vec::new(), Vec::new(), None::<String>);
     loop {
-        let page = store.list(keys::PLAN, after.as_deref(), 1_000).await?;
+        let page = store.list(keys::PLAN, after.as_deref(), LIST_MOST).await?;
         for listed in &page {
             let name = listed.key.strip_prefix(keys::PLAN).unwrap_or_default();
             let (stem, kind) = name.split_once('.').unwrap_or_default();
@@ -75,7 +101,7 @@ async fn plan_numbers<S: ObjectStore>(store: &S) -> Result<(Vec<u64>, Vec<u64>),
             }
         }
         match page.last() {
-            Some(last) if page.len() == 1_000 => after = Some(last.key.clone()),
+            Some(last) if page.len() == LIST_MOST => after = Some(last.key.clone()),
             _ => return Ok((plans, done)),
         }
     }

@@ -2,8 +2,9 @@
 //! shard goes on.
 //!
 //! Every step may be repeated: a manifest is swapped once, with its references and its ledger together, and what stands in
-//! for an object comes after that. Nothing else should work on the store meanwhile: an archiver that has already read
-//! what is given up would file it all the same.
+//! for an object comes after all else. Groupers and archivers may work on the store meanwhile: a swap that one of them won is
+//! planned anew, and nobody writes files of an object that is missing. Only an archiver that has read the object before it was
+//! lost may file it all the same; it is then in the lake and counted as lost.
 
 mod count;
 mod error;
@@ -89,17 +90,24 @@ pub async fn repair<S: ObjectStore>(
     for key in &lost {
         if world.archive_needs(key) && state_of(store, key).await? != State::StandIn {
             repaired.stand_ins.push(key.clone());
-            if mode == Mode::GiveUp {
-                store.put(key, stand_in(key)?).await?;
-            }
         }
     }
     if mode == Mode::GiveUp {
-        for file in world.files_of(&lost) {
-            remove(store, &file).await?;
-        }
+        go_on_without(store, &world, &repaired.stand_ins).await?;
     }
     Ok(repaired)
+}
+
+/// Lets plans that are not carried out go on without these objects. Their files go first: from the moment in which something
+/// stands in for an object, what is found there may be an archiver's that has gone on.
+async fn go_on_without<S: ObjectStore>(store: &S, world: &World, lost: &[String]) -> Result<(), RepairError> {
+    for file in world.files_of(lost) {
+        remove(store, &file).await?;
+    }
+    for key in lost {
+        store.put(key, stand_in(key)?).await?;
+    }
+    Ok(())
 }
 
 /// Removes a file of a plan that is not carried out: it may show rows that are given up now, and what it may show is

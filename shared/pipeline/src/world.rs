@@ -102,7 +102,7 @@ impl World {
     }
 
     /// The files that plans which are not carried out may have written from any of these objects.
-    pub(crate) fn files_of(&self, lost: &BTreeSet<String>) -> Vec<String> {
+    pub(crate) fn files_of(&self, lost: &[String]) -> Vec<String> {
         let reads = |group: &FileGroup| {
             let mut read = group.inputs.iter().flat_map(|input| [Some(&input.key), input.decisions.as_ref()]);
             read.any(|key| key.is_some_and(|key| lost.contains(key)))

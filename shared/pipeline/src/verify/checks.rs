@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 use spanlake_model::Signal;
 
 use super::{
-    Check, Checked, Fault, FetchError, GroupError, GroupSettings, Manifest, ObjectStore, Progress, State, StoreError, World,
-    fault_of, keys, peek_manifest, state_of, told,
+    Check, Checked, Fault, FetchError, GroupError, GroupSettings, LakeFiles, Manifest, ObjectStore, Progress, State, StoreError,
+    World, fault_of, keys, peek_manifest, state_of, told,
 };
 use crate::archive::Plan;
 use crate::close::{pending_of, staged_index};
-use crate::fetch::list_all;
+use crate::fetch::{list_all, list_behind};
 use crate::ledger::Ledger;
 use crate::lineage;
 use crate::manifest::unborn;
 use crate::world::plans;
+use spanlake_table::schema::TABLES;
 
 /// Manifests and plans, as far as they can be read.
 pub(super) async fn world<S: ObjectStore>(store: &S, manifests: &mut Checked, plans: &mut Checked) -> Result<World, StoreError> {
@@ -196,10 +197,24 @@ pub(super) async fn rules<S: ObjectStore>(store: &S, world: &World, progress: &m
     Ok(checked)
 }
 
-/// Every file of the lake is one of a table, and all its rows can be read.
-pub(super) async fn lake<S: ObjectStore>(store: &S, progress: &mut impl Progress) -> Result<Checked, StoreError> {
+/// Every one of these files of the lake is one of a table, and all its rows can be read.
+pub(super) async fn lake<S: ObjectStore>(
+    store: &S,
+    files: LakeFiles<'_>,
+    progress: &mut impl Progress,
+) -> Result<Checked, StoreError> {
     let mut checked = Checked::new(Check::Lake);
-    let listed = list_all(store, keys::LAKE).await?;
+    let mut listed = Vec::new();
+    match files {
+        LakeFiles::All => listed = list_all(store, keys::LAKE).await?,
+        LakeFiles::From(partition) => {
+            for table in TABLES {
+                let table = format!("{}{}/", keys::LAKE, table.name);
+                listed.extend(list_behind(store, &table, Some(format!("{table}{partition}"))).await?);
+            }
+        }
+        LakeFiles::None => {}
+    }
     for file in &listed {
         // What is gone by now was older than the lake keeps.
         if let Some(object) = store.get(&file.key).await? {

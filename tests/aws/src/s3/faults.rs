@@ -14,6 +14,8 @@ pub enum S3Fault {
     SlowDown,
     /// 500 `InternalError` without effect.
     InternalError,
+    /// 403 `AccessDenied` without effect.
+    Denied,
     /// A write with a condition: 409 `ConditionalRequestConflict` without effect, whether the condition holds or not. Any
     /// other call is as [`Self::Nothing`].
     Conflict,

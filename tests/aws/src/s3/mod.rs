@@ -190,6 +190,7 @@ impl State {
         let answer = match fault {
             S3Fault::SlowDown => refuse(503, "SlowDown"),
             S3Fault::InternalError => refuse(500, "InternalError"),
+            S3Fault::Denied => refuse(403, "AccessDenied"),
             S3Fault::Conflict if call.is_conditional_write() => refuse(409, "ConditionalRequestConflict"),
             S3Fault::LostRequest => Answer::Close,
             S3Fault::NoAnswer { takes_effect: false } => Answer::Hold,
