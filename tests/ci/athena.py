@@ -35,8 +35,8 @@ INSTALL_LIMIT_S, RUN_LIMIT_S = 420, 300
 SHOWN_DIFFERENCES = 3
 # What the DDL's parameters become: the lake is kept for 30 days.
 VARIABLES = ["--var", "LakeBucket=lake", "--var", "LakeDays=31"]
-# Trino lists an hour that is not there twice: two periods of a day, and what is left of today.
-MOST_LISTS_PER_TABLE = 2 * (49 + 23)
+# Trino lists an hour that is not there twice: two periods of a day.
+MOST_LISTS_PER_TABLE = 2 * 49
 
 # Further hours that hold a copy of each table's smallest file: days back, hour. They lie at the edges of what the DDL
 # projects, which answers with no rows, and without an error, if it is wrong. None is within two days: saved queries look there.
@@ -255,7 +255,7 @@ def check(binary, data, install_folder, work, definitions, engine):
 
 
 def parsed():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("binary", "data", "install_folder"):
         parser.add_argument(name, type=lambda text: pathlib.Path(text).resolve())
     parser.add_argument("tables", type=lambda text: pathlib.Path(text).resolve(), nargs="?")
