@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """Athena's engine reads the lake as Spanlake does: a real Trino gets the DDL and the saved queries that are meant for Athena.
 
-    tests/ci/athena.py PATH-OF-SPANLAKE DATA-FOLDER INSTALL-FOLDER [TABLES]
+    tests/ci/athena.py PATH-OF-SPANLAKE DATA-FOLDER INSTALL-FOLDER [TABLES] [--engine trino|duckdb|either]
 
 The DDL is given to Trino as Glue tables, partition projection included; or TABLES, the template's own, as `tests/ci/cfn.py` prints
 them. Every row of every table and every answer of a saved
 query must be what Spanlake says of the same files. The first run installs Trino (268 MB) into INSTALL-FOLDER.
 Exit code 0: all equal. 1: some differ, each is named. 2: something could not be installed or run.
 Needs Java 17 to 25 and, for the installation, Maven; no Python packages.
+
+`--engine either` asks DuckDB where Trino cannot be installed, and `duckdb` does at once: the same statements, turned into its
+dialect by sqlglot (`transpiled.py`), over the columns and types of the DDL. That shows the answers; that Athena takes the statements
+and the DDL as they are, and what it reads, only Trino shows. Needs the packages of requirements-infra.txt.
 """
 
+import argparse
 import datetime
 import json
 import os
@@ -30,8 +35,8 @@ INSTALL_LIMIT_S, RUN_LIMIT_S = 420, 300
 SHOWN_DIFFERENCES = 3
 # What the DDL's parameters become: the lake is kept for 30 days.
 VARIABLES = ["--var", "LakeBucket=lake", "--var", "LakeDays=31"]
-# Trino lists an hour that is not there twice: two periods of a day, and what is left of today.
-MOST_LISTS_PER_TABLE = 2 * (49 + 23)
+# Trino lists an hour that is not there twice: two periods of a day.
+MOST_LISTS_PER_TABLE = 2 * 49
 
 # Further hours that hold a copy of each table's smallest file: days back, hour. They lie at the edges of what the DDL
 # projects, which answers with no rows, and without an error, if it is wrong. None is within two days: saved queries look there.
@@ -159,22 +164,22 @@ def rows_as_text(rows, kinds):
     return [json.dumps({name: plain(row[name], kind) for name, kind in kinds.items()}, sort_keys=True) for row in rows]
 
 
-def differences(name, text, ours, answer):
-    """What is wrong with Trino's answer, a line each; none if it is Spanlake's."""
+def differences(engine, name, text, ours, answer):
+    """What is wrong with the engine's answer, a line each; none if it is Spanlake's."""
     if not answer["ok"]:
-        return [f"Trino: {answer['error']}"]
+        return [f"{engine}: {answer['error']}"]
     kinds = {column["name"]: column["type"] for column in answer["columns"]}
     theirs = [dict(zip(kinds, row)) for row in answer["data"]]
     if ours and set(ours[0]) != set(kinds):
         return [f"columns differ: {sorted(set(ours[0]) ^ set(kinds))}"]
     if not theirs and name not in MAY_BE_EMPTY:
         return ["no rows"]
-    # A weighted percentile of a sample is an estimate, and Trino's algorithm is another: neither its value nor the order by it
-    # can be compared.
+    # A weighted percentile of a sample is an estimate, and each engine's algorithm is another: neither its value nor the order by
+    # it can be compared.
     estimates = {column for column in kinds if re.fullmatch(r"p\d+_ms", column)} if "approx_percentile(" in text else set()
     kinds = {column: kind for column, kind in kinds.items() if column not in estimates}
     mine, theirs = rows_as_text(ours, kinds), rows_as_text(theirs, kinds)
-    found = [f"Spanlake has {len(mine)} rows, Trino {len(theirs)}"]
+    found = [f"Spanlake has {len(mine)} rows, {engine} {len(theirs)}"]
     if estimates or name.startswith("table "):
         # Without an order: the rows that only one of them has.
         mine, theirs = (sorted((one - other).elements()) for one, other in permutations([Counter(mine), Counter(theirs)]))
@@ -182,17 +187,20 @@ def differences(name, text, ours, answer):
         return []
     differing = [(json.loads(one), json.loads(other)) for one, other in zip(mine, theirs) if one != other]
     return found + [
-        f"{column}: Spanlake {one[column]!r}, Trino {other[column]!r}"
+        f"{column}: Spanlake {one[column]!r}, {engine} {other[column]!r}"
         for one, other in differing[:SHOWN_DIFFERENCES] for column in kinds if one[column] != other[column]
     ]
 
 
-def compare(name, text, is_saved, ours, answer):
+def compare(engine, name, text, is_saved, ours, answer):
     """Prints what was found; whether all is equal."""
-    found = differences(name, text, ours, answer)
-    if is_saved and answer["s3_lists"] > MOST_LISTS_PER_TABLE * text.count("WHERE dt"):
-        found.append(f"lists more hours than it needs: {answer['s3_lists']} requests")
-    cost = f"{answer['wall_ms']:5} ms, {answer['s3_bytes']:7} bytes in {answer['s3_gets']:2} GETs, {answer['s3_lists']:4} LISTs"
+    found = differences(engine, name, text, ours, answer)
+    cost = f"{answer['wall_ms']:5} ms"
+    # Only Trino reads over S3.
+    if "s3_lists" in answer:
+        cost += f", {answer['s3_bytes']:7} bytes in {answer['s3_gets']:2} GETs, {answer['s3_lists']:4} LISTs"
+        if is_saved and answer["s3_lists"] > MOST_LISTS_PER_TABLE * text.count("WHERE dt"):
+            found.append(f"lists more hours than it needs: {answer['s3_lists']} requests")
     print(f"{'differ' if found else 'equal '} {name:32} {answer['rows']:6} rows, {cost}", flush=True)
     for line in found:
         print(f"    {line}")
@@ -201,10 +209,34 @@ def compare(name, text, is_saved, ours, answer):
 
 # --- the check -----------------------------------------------------------------------------------------------------------
 
-def check(binary, data, install_folder, work, definitions):
+def chosen(engine, tools):
+    """Trino, once it is installed; DuckDB if that is asked for, or may stand in where Trino cannot be had."""
+    if engine == "duckdb":
+        return "DuckDB"
+    why = "it needs Java 17 to 25, Maven (mvn) and Maven's registry"
+    try:
+        if run([TOOL, "install"], INSTALL_LIMIT_S, env=tools).returncode == 0:
+            return "Trino"
+    except Failure as failure:
+        why = str(failure)
+    if engine == "trino":
+        raise Failure(f"Trino could not be installed: {why}")
+    return "DuckDB"
+
+
+def answers_of(engine, tools, lake, asked, trace_id, work, definitions):
+    """What the engine answered to each statement, by name."""
+    if engine == "Trino":
+        return by_trino(tools, lake, asked, trace_id, work, definitions)
+    import transpiled
+    return transpiled.answers(lake / "lake" / "v1", asked, trace_id, sorted((ATHENA / "tables").glob("*.sql")))
+
+
+def check(binary, data, install_folder, work, definitions, engine):
     tools = {**os.environ, "TRINO_HOME": str(install_folder), "TMPDIR": str(work)}
-    if run([TOOL, "install"], INSTALL_LIMIT_S, env=tools).returncode != 0:
-        raise Failure("Trino could not be installed: it needs Java 17 to 25, Maven (mvn) and Maven's registry")
+    engine = chosen(engine, tools)
+    what = {"Trino": "TRINO, which is Athena's", "DuckDB": "DUCKDB, NOT Athena's: the statements are turned into its dialect"}
+    print(f"*** the engine is {what[engine]} ***", flush=True)
     lake = work / "data"
     with_edges(data, lake)
     tables = sorted(path.stem for path in (ATHENA / "tables").glob("*.sql"))
@@ -213,25 +245,32 @@ def check(binary, data, install_folder, work, definitions):
     pick = "SELECT min(l.trace_id) AS id FROM logs l JOIN spans s ON s.trace_id = l.trace_id WHERE s.is_error"
     trace_id = by_spanlake(binary, lake, [pick])[0]["id"]
     asked = statements(tables, trace_id)
-    answers = by_trino(tools, lake, asked, trace_id, work, definitions)
+    answers = answers_of(engine, tools, lake, asked, trace_id, work, definitions)
     equal = [
-        compare(name, text, arguments is not None, by_spanlake(binary, lake, arguments or [text]), answers[name])
+        compare(engine, name, text, arguments is not None, by_spanlake(binary, lake, arguments or [text]), answers[name])
         for name, text, arguments in asked
     ]
-    print(f"{sum(equal)} of {len(equal)} equal")
+    print(f"{sum(equal)} of {len(equal)} equal, by {engine}")
     return all(equal)
 
 
+def parsed():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("binary", "data", "install_folder"):
+        parser.add_argument(name, type=lambda text: pathlib.Path(text).resolve())
+    parser.add_argument("tables", type=lambda text: pathlib.Path(text).resolve(), nargs="?")
+    parser.add_argument("--engine", choices=["trino", "duckdb", "either"], default="trino")
+    return parser.parse_args()
+
+
 def main():
-    if len(sys.argv) not in (4, 5):
-        print(__doc__, file=sys.stderr)
-        return 2
-    binary, data, install_folder, *definitions = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
-    definitions = definitions or sorted((ATHENA / "tables").glob("*.sql"))
+    options = parsed()
+    definitions = [options.tables] if options.tables else sorted((ATHENA / "tables").glob("*.sql"))
     try:
         with tempfile.TemporaryDirectory(prefix="spanlake-athena-") as work:
-            return 0 if check(binary, data, install_folder, pathlib.Path(work), definitions) else 1
-    except (Failure, OSError, ValueError, subprocess.SubprocessError) as failure:
+            equal = check(options.binary, options.data, options.install_folder, pathlib.Path(work), definitions, options.engine)
+            return 0 if equal else 1
+    except (Failure, OSError, ValueError, ImportError, subprocess.SubprocessError) as failure:
         print(f"could not be run: {failure}", file=sys.stderr)
         return 2
 

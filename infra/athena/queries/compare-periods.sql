@@ -7,7 +7,7 @@ SELECT service_name,
   round(1e2 * sum(CASE WHEN minute >= current_timestamp - interval '24' hour THEN 0 ELSE errors END)
     / nullif(sum(CASE WHEN minute >= current_timestamp - interval '24' hour THEN 0 ELSE requests END), 0), 3) AS error_percent_before
 FROM red_1m
-WHERE dt >= date_format(current_timestamp - interval '48' hour, '%Y-%m-%d') AND dt || ' ' || hour >= date_format(current_timestamp - interval '48' hour, '%Y-%m-%d %H') AND minute >= current_timestamp - interval '48' hour AND kind IN ('SERVER', 'CONSUMER')
+WHERE dt >= date_format(current_timestamp - interval '48' hour, '%Y-%m-%d') AND dt || ' ' || hour BETWEEN date_format(current_timestamp - interval '48' hour, '%Y-%m-%d %H') AND date_format(current_timestamp, '%Y-%m-%d %H') AND minute >= current_timestamp - interval '48' hour AND kind IN ('SERVER', 'CONSUMER')
 GROUP BY service_name
 ORDER BY requests_now DESC, service_name
 LIMIT 50;

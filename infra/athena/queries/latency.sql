@@ -6,7 +6,7 @@ SELECT service_name, operation, n AS spans,
 FROM (
   SELECT service_name, operation, sum(requests) AS n, sum(bucket_counts[1]) AS b1, sum(bucket_counts[2]) AS b2, sum(bucket_counts[3]) AS b3, sum(bucket_counts[4]) AS b4, sum(bucket_counts[5]) AS b5, sum(bucket_counts[6]) AS b6, sum(bucket_counts[7]) AS b7, sum(bucket_counts[8]) AS b8, sum(bucket_counts[9]) AS b9, sum(bucket_counts[10]) AS b10, sum(bucket_counts[11]) AS b11, sum(bucket_counts[12]) AS b12, sum(bucket_counts[13]) AS b13, sum(bucket_counts[14]) AS b14, sum(bucket_counts[15]) AS b15, sum(bucket_counts[16]) AS b16, sum(bucket_counts[17]) AS b17
   FROM red_1m
-  WHERE dt >= date_format(current_timestamp - interval '24' hour, '%Y-%m-%d') AND dt || ' ' || hour >= date_format(current_timestamp - interval '24' hour, '%Y-%m-%d %H') AND minute >= current_timestamp - interval '24' hour
+  WHERE dt >= date_format(current_timestamp - interval '24' hour, '%Y-%m-%d') AND dt || ' ' || hour BETWEEN date_format(current_timestamp - interval '24' hour, '%Y-%m-%d %H') AND date_format(current_timestamp, '%Y-%m-%d %H') AND minute >= current_timestamp - interval '24' hour
   GROUP BY service_name, operation
 ) AS sums
 ORDER BY spans DESC, service_name, operation

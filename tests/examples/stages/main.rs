@@ -1,6 +1,7 @@
 //! Measures the stages of the pipeline one by one, on real requests and the real disk: CPU time of this process per span.
 //!
-//! `cargo run --release -p spanlake-tests --example stages -- FOLDER [--config FILE] [--steady | --ingest | --json | --day OUT]`
+//! `cargo run --release -p spanlake-tests --example stages -- FOLDER [--config FILE] [--steady | --ingest | --json | --day OUT]
+//! [--plans N] [--seconds S] [--window S] [--begin S]`
 //!
 //! FOLDER holds trace requests, as `loadgen --out` writes them: protobuf, plain or compressed by gzip or zstd. Every body is used
 //! once, so that no cache flatters a stage. Without more: ingest, the same with the published types, grouping, archiving, and the
@@ -9,7 +10,9 @@
 //! - `--steady` does the same work in the same order each time, without the comparisons: for counting instructions
 //!   (`tests/ci/instructions.py`).
 //! - `--ingest` measures ingest alone, `--json` the same with the bodies as OTLP/JSON; `--group` stops behind grouping.
-//! - `--day OUT` makes the data folder of a day out of the requests, in 720 plans, and measures nothing.
+//! - `--day OUT` makes the data folder of a day out of the requests, in 720 plans of 120 seconds, and measures nothing. `--plans`
+//!   and `--seconds` make another stretch of time; `--begin` tells its Unix second; windows are as long as a plan unless `--window`
+//!   says otherwise.
 #![expect(clippy::print_stdout, reason = "its purpose is to print")]
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is wrong")]
 
@@ -42,7 +45,15 @@ fn main() {
     let workers = if has("--day") { 2 } else { 1 };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
     if let Some(out) = value("--day") {
-        return runtime.block_on(day::make(input, Path::new(&out), &config));
+        let number = |name: &str, default: i64| value(name).map_or(default, |text| text.parse().unwrap());
+        let seconds = number("--seconds", 120);
+        let stretch = day::Stretch {
+            plans: usize::try_from(number("--plans", 720)).unwrap(),
+            plan_nanos: seconds * 1_000_000_000,
+            window_nanos: number("--window", seconds) * 1_000_000_000,
+            begun_nanos: number("--begin", pipeline::BEGUN_NANOS / 1_000_000_000) * 1_000_000_000,
+        };
+        return runtime.block_on(day::make(input, Path::new(&out), &config, &stretch));
     }
     let bodies = if has("--json") { bodies::as_json(&bodies::read(input)) } else { bodies::read(input) };
     let folder = std::env::temp_dir().join(format!("spanlake-stages-{}", std::process::id()));

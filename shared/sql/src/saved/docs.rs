@@ -16,7 +16,8 @@ pub fn docs_page() -> Result<String, SqlError> {
     let mut page = "# Saved queries\n\nGenerated from `shared/sql/src/saved`. Run one with `spanlake sql --saved NAME`; for Athena \
                     they are in `infra/athena/queries`. The statements are shown as they run for the last day on 2026-01-01 at \
                     12:00 UTC. Figures from `red_1m` and `service_edges_1m` count all spans before sampling; figures from `spans` \
-                    are estimated by `sampling_weight`.\n"
+                    are estimated by `sampling_weight`. What each of them reads on AWS is in [What a query \
+                    reads](query-costs.md).\n"
         .to_owned();
     for query in SAVED {
         let trace_id = query.parameters.contains(&Parameter::TraceId).then_some("4bf92f3577b34da6a3ce929d0e0e4736");

@@ -78,7 +78,13 @@ pub(super) struct Athena;
 impl Dialect for Athena {
     fn hours(&self, times: u32) -> String {
         let start = athena_start(times);
-        format!("dt >= date_format({start}, '%Y-%m-%d') AND dt || ' ' || hour >= date_format({start}, '%Y-%m-%d %H')")
+        let hour = |time: &str| format!("date_format({time}, '%Y-%m-%d %H')");
+        // The catalog's tables have all hours of today. Those to come hold nothing, and each would be listed.
+        format!(
+            "dt >= date_format({start}, '%Y-%m-%d') AND dt || ' ' || hour BETWEEN {} AND {}",
+            hour(&start),
+            hour("current_timestamp")
+        )
     }
 
     fn since(&self, column: &str, times: u32) -> String {
