@@ -321,7 +321,7 @@ fn a_repair_that_is_cut_off_at_any_call_is_made_again_and_counts_once() {
 
 #[test]
 fn what_an_archiver_writes_while_objects_are_given_up_stays() {
-    for percent in 1..40 {
+    for percent in 1..20 {
         let (front, store, mut grouper) = scene();
         for id in [1, 2] {
             front.post(Signal::Traces, span(id));
