@@ -162,7 +162,7 @@ def the_measurements(measured):
     text = "## What was measured\n\n" + prose(
         f"""On {measured["date"]}, at commit {measured["commit"]}, on {measured["machine"]}. Time of this processor is
         counted as time of
-        an arm64 one. Records that a request is cut into (zstd level 1) and bytes a span in them, by `calls FOLDER --records`; a
+        an arm64 one. Records that a request is cut into (compressed) and bytes a span in them, by `calls FOLDER --records`; a
         request has on average {sizes} spans:"""
     )
     text += "\n" + table(["shards", *kinds], rows)
