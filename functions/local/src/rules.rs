@@ -47,7 +47,7 @@ async fn show(store: &S3Store) -> anyhow::Result<()> {
     let active = active_version(store).await.context("reading which rules hold")?;
     let state = match (compiler()(&text), active) {
         (Err(reason), _) => format!("NOT IN FORCE, it cannot be used: {reason}"),
-        (Ok(rules), Some(active)) if rules.version() == active => format!("in force since its heartbeats, version {active}"),
+        (Ok(rules), Some(active)) if rules.version() == active => format!("in force, version {active}"),
         (Ok(rules), _) => format!("version {}, in force with the archiver's next run", rules.version()),
     };
     print(&text);
