@@ -44,7 +44,9 @@ fn value(tree: &Tree, hasher: &mut blake3::Hasher) {
         }
         Node::List(items) => {
             hasher.update(b"l").update(&(items.len() as u64).to_le_bytes());
-            items.iter().for_each(|item| value(item, hasher));
+            for item in items {
+                value(item, hasher);
+            }
         }
     }
 }
