@@ -164,8 +164,9 @@ def main():
     aws = Aws(emulator)
     for name in FUNCTIONS:
         taken, peaks = starts(aws, folder / name)
+        limit = "emulated" if emulator else f"at most {START_MS_MAX}"
         print(f"{name}: from its start to its first call for work {min(taken):.1f} ms, median {statistics.median(taken):.1f} ms "
-              f"(at most {START_MS_MAX}); {max(peaks):.1f} MiB of memory")
+              f"({limit}); {max(peaks):.1f} MiB of memory")
         if min(taken) > START_MS_MAX and not emulator:
             slow.append(name)
     first = [first_request(aws, folder / "ingest") for _ in range(5)]
