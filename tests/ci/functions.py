@@ -164,8 +164,9 @@ def main():
     folder, emulator, slow = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:], []
     for name in FUNCTIONS:
         taken, peaks = starts(folder / name, emulator)
+        limit = "emulated" if emulator else f"at most {START_MS_MAX}"
         print(f"{name}: from its start to its first call for work {min(taken):.1f} ms, median {statistics.median(taken):.1f} ms "
-              f"(at most {START_MS_MAX}); {max(peaks):.1f} MiB of memory")
+              f"({limit}); {max(peaks):.1f} MiB of memory")
         if min(taken) > START_MS_MAX and not emulator:
             slow.append(name)
     first = [first_request(folder / "ingest", emulator) for _ in range(5)]
