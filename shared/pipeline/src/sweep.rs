@@ -1,8 +1,8 @@
 //! Deletion follows references, and only the sweeper deletes data objects: one that no manifest refers to goes once it is older
 //! than the age limit. Also the lake's lifecycle: whole hours past their retention.
 //!
-//! The order matters: objects are listed first, then references are read. What was listed and is referenced by
-//! nothing afterwards can never be referenced again, since names fix contents and lists only shrink.
+//! The order matters: objects are listed first, then references are read, in rounds of what fits into memory. What was listed and
+//! is referenced by nothing afterwards can never be referenced again, since names fix contents and lists only shrink.
 
 use std::collections::BTreeSet;
 
