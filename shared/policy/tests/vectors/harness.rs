@@ -1,6 +1,6 @@
 //! From OTLP/JSON through the rules, as the grouper does it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
@@ -112,4 +112,13 @@ pub(crate) fn json(signal: Signal, request: &[u8]) -> Json {
         Signal::Metrics => serde_json::to_value(metrics::v1::ExportMetricsServiceRequest::decode(request).unwrap()),
     }
     .unwrap()
+}
+
+/// The cases of a section of the list of deviations, `docs/deviations.md`.
+pub(crate) fn deviations(section: &str) -> BTreeSet<String> {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/deviations.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let heading = format!("## {section}");
+    let lines = page.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
+    lines.filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned())).collect()
 }
