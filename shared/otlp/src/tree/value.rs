@@ -1,0 +1,111 @@
+//! `AnyValue` and lists of `KeyValue`.
+
+use std::borrow::Cow;
+
+/// An `AnyValue`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Value<'a> {
+    /// No value: it is there and holds nothing.
+    #[default]
+    Empty,
+    /// A text.
+    String(Cow<'a, str>),
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Double(f64),
+    /// Bytes.
+    Bytes(Cow<'a, [u8]>),
+    /// A list.
+    List(Vec<Value<'a>>),
+    /// A map.
+    Map(Map<'a>),
+}
+
+impl Value<'_> {
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Attributes in their order. Of several of one key the first counts, as in the Collector.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Map<'a>(pub Vec<(Cow<'a, str>, Value<'a>)>);
+
+impl<'a> Map<'a> {
+    /// The value of a key.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, key: &str) -> Option<&Value<'a>> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    /// The value of a key, to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value<'a>> {
+        self.0.iter_mut().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    /// The value of a key, made where it is absent.
+    pub fn entry(&mut self, key: Cow<'a, str>) -> &mut Value<'a> {
+        let place = self.0.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            self.0.push((key, Value::Empty));
+            self.0.len() - 1
+        });
+        // The place is that of an entry; a list of one stands for the impossible.
+        #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
+        &mut self.0[place].1
+    }
+
+    /// Sets the value of a key.
+    pub fn set(&mut self, key: Cow<'a, str>, value: Value<'a>) {
+        *self.entry(key) = value;
+    }
+
+    /// Takes a key away as the Collector does: the last attribute moves into the hole.
+    pub fn remove(&mut self, key: &str) -> Option<Value<'a>> {
+        let place = self.0.iter().position(|(known, _)| known == key)?;
+        Some(self.0.swap_remove(place).1)
+    }
+
+    /// How many attributes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The attributes.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), value))
+    }
+
+    /// Whether two maps hold the same, in any order.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().all(|(key, value)| other.get(key).is_some_and(|theirs| value.same(theirs)))
+    }
+}
+
+impl Value<'_> {
+    /// Whether two values are the same; the order of maps does not matter, the types of numbers do.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Map(one), Self::Map(two)) => one.same(two),
+            (Self::List(one), Self::List(two)) => one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.same(two)),
+            _ => self == other,
+        }
+    }
+}
