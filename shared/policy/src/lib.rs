@@ -3,6 +3,7 @@
 mod config;
 mod finding;
 mod ottl;
+mod processors;
 mod regex;
 mod rewrite;
 mod rules;

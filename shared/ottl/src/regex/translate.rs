@@ -17,7 +17,7 @@ const REPEAT_MAX: u32 = 1000;
 ///
 /// # Errors
 /// A text that says what is wrong: Go's refusals, or the size limit.
-pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+pub fn compile(pattern: &str) -> Result<Regex, String> {
     let translated = translate(pattern)?;
     RegexBuilder::new(&translated).size_limit(SIZE_MAX_BYTES).dfa_size_limit(SIZE_MAX_BYTES).build().map_err(
         |error| match error {
@@ -28,7 +28,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
 }
 
 /// The pattern in the `regex` crate's syntax.
-pub(crate) fn translate(pattern: &str) -> Result<String, String> {
+fn translate(pattern: &str) -> Result<String, String> {
     let mut translator = Translator { rest: pattern, out: String::with_capacity(pattern.len() + 16), after: After::Nothing };
     while let Some(letter) = translator.peek() {
         translator.step(letter)?;

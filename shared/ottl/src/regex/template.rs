@@ -4,7 +4,7 @@ use regex::{Captures, Regex};
 
 /// A parsed replacement: `$1`, `${1}`, `$name`, `${name}` and `$$`. What Go does not read as one of these stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Template {
+pub struct Template {
     parts: Vec<Part>,
 }
 
@@ -17,7 +17,7 @@ enum Part {
 
 impl Template {
     /// Reads a replacement text. Every text is one.
-    pub(crate) fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -45,7 +45,7 @@ impl Template {
     }
 
     /// Appends the replacement for a match.
-    pub(crate) fn expand(&self, captures: &Captures<'_>, out: &mut String) {
+    pub fn expand(&self, captures: &Captures<'_>, out: &mut String) {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
@@ -56,7 +56,7 @@ impl Template {
     }
 
     /// `text` with every match replaced; `None` if there is none.
-    pub(crate) fn replace_all(&self, regex: &Regex, text: &str) -> Option<String> {
+    pub fn replace_all(&self, regex: &Regex, text: &str) -> Option<String> {
         if !regex.is_match(text) {
             return None;
         }

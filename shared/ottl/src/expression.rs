@@ -1,0 +1,264 @@
+//! Expressions and conditions that are ready to be evaluated.
+
+use std::borrow::Cow;
+
+use spanlake_otlp::tree::{Map, Value, float_text};
+
+use crate::error::DataError;
+use crate::frame::Frame;
+use crate::function::{Args, Argument, Function, Given, Kind, Run};
+use crate::paths::{Place, access_hex as hex, step_keys};
+use crate::regex;
+use crate::syntax::{MathOperator, Operator};
+use crate::val::{Val, compare, compute, negate};
+
+/// The longest pattern that comes out of the data or is put together from it.
+const COMPUTED_PATTERN_BYTES_MAX: usize = 256;
+
+/// A value to be computed.
+#[derive(Debug)]
+pub enum Expression {
+    /// A number, truth value or nothing.
+    Scalar(Val<'static>),
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A list.
+    List(Vec<Expression>),
+    /// A map.
+    Map(Vec<(String, Expression)>),
+    /// A field.
+    Place(Place),
+    /// A converter's result.
+    Call(Call),
+    /// A negative.
+    Negate(Box<Expression>),
+    /// Arithmetic.
+    Math(Box<Expression>, MathOperatorKind, Box<Expression>),
+}
+
+/// [`MathOperator`], opaque outside of this crate.
+#[derive(Debug, Clone, Copy)]
+pub struct MathOperatorKind(pub(crate) MathOperator);
+
+/// A call of a function.
+#[derive(Debug)]
+pub struct Call {
+    pub(crate) function: &'static Function,
+    pub(crate) arguments: Vec<Argument>,
+    /// What is taken out of the result.
+    pub(crate) keys: Vec<crate::paths::PlaceKey>,
+}
+
+/// A condition.
+#[derive(Debug)]
+pub(crate) enum Test {
+    Or(Vec<Test>),
+    And(Vec<Test>),
+    Not(Box<Test>),
+    Constant(bool),
+    Compare(Expression, Operator, Expression),
+    Call(Call),
+}
+
+impl Expression {
+    /// Computes the value.
+    ///
+    /// # Errors
+    /// See the functions; also arithmetic on what is no number.
+    pub fn eval<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<Val<'a>, DataError> {
+        match self {
+            Self::Scalar(value) => Ok(value.clone()),
+            Self::Text(text) => Ok(Val::text(text.as_str())),
+            Self::Bytes(bytes) => Ok(Val::bytes(bytes.as_slice())),
+            Self::List(items) => {
+                let items: Result<_, _> = items.iter().map(|item| item.eval(frame).map(Val::into_value)).collect();
+                Ok(Val::list(items?))
+            }
+            Self::Map(entries) => {
+                let mut map = Map::default();
+                for (key, value) in entries {
+                    map.set(Cow::Borrowed(key), value.eval(frame)?.into_value());
+                }
+                Ok(Val::map(map))
+            }
+            Self::Place(place) => place.get(frame),
+            Self::Call(call) => call.eval(frame),
+            Self::Negate(value) => negate(value.eval(frame)?),
+            Self::Math(left, operator, right) => compute(&left.eval(frame)?, operator.0, &right.eval(frame)?),
+        }
+    }
+}
+
+impl Test {
+    /// Whether it holds. `and` and `or` stop at the first operand that decides.
+    pub(crate) fn eval<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<bool, DataError> {
+        match self {
+            Self::Constant(value) => Ok(*value),
+            Self::Not(test) => test.eval(frame).map(|value| !value),
+            Self::Or(tests) => {
+                for test in tests {
+                    if test.eval(frame)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Self::And(tests) => {
+                for test in tests {
+                    if !test.eval(frame)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Self::Compare(left, operator, right) => Ok(compare(&left.eval(frame)?, *operator, &right.eval(frame)?)),
+            Self::Call(call) => match call.eval(frame)? {
+                Val::Value(Value::Bool(value)) => Ok(value),
+                _ => Err(DataError("a converter that stands for a condition must give true or false")),
+            },
+        }
+    }
+}
+
+impl Expression {
+    /// Appends the names of the functions that it calls.
+    pub(crate) fn names(&self, names: &mut Vec<&'static str>) {
+        match self {
+            Self::Call(call) => call.names(names),
+            Self::List(items) => items.iter().for_each(|item| item.names(names)),
+            Self::Map(entries) => entries.iter().for_each(|(_, value)| value.names(names)),
+            Self::Negate(inner) => inner.names(names),
+            Self::Math(left, _, right) => {
+                left.names(names);
+                right.names(names);
+            }
+            Self::Scalar(_) | Self::Text(_) | Self::Bytes(_) | Self::Place(_) => {}
+        }
+    }
+}
+
+impl Call {
+    /// Appends its name and those of the functions in its arguments.
+    pub(crate) fn names(&self, names: &mut Vec<&'static str>) {
+        names.push(self.function.name);
+        for argument in &self.arguments {
+            match argument {
+                Argument::Value(expression, _) => expression.names(names),
+                Argument::Values(items) => items.iter().for_each(|item| item.names(names)),
+                Argument::Function(function) => names.push(function.name),
+                _ => {}
+            }
+        }
+    }
+
+    /// Calls a converter.
+    pub(crate) fn eval<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<Val<'a>, DataError> {
+        let mut args = self.args(frame)?;
+        let result = match self.function.run {
+            Run::Convert(run) => run(&mut args)?,
+            Run::ConvertIn(run) => run(&mut args, frame)?,
+            Run::Edit(_) => return Err(DataError("an editor has no value")),
+        };
+        if self.keys.is_empty() { Ok(result) } else { step_keys(result, &self.keys, frame) }
+    }
+
+    /// Calls an editor.
+    pub(crate) fn edit<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<(), DataError> {
+        let mut args = self.args(frame)?;
+        match self.function.run {
+            Run::Edit(run) => run(&mut args, frame),
+            _ => Err(DataError("a converter changes nothing")),
+        }
+    }
+
+    fn args<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<Args<'a>, DataError> {
+        let mut args = Vec::with_capacity(self.arguments.len());
+        for argument in &self.arguments {
+            args.push(match argument {
+                Argument::Missing => Given::Missing,
+                Argument::Value(expression, kind) => given(expression.eval(frame)?, *kind)?,
+                Argument::Values(items) => Given::Vals(items.iter().map(|item| item.eval(frame)).collect::<Result<_, _>>()?),
+                Argument::Text(text) => Given::Text(text),
+                Argument::Int(value) => Given::Int(*value),
+                Argument::Float(value) => Given::Float(*value),
+                Argument::Bool(value) => Given::Bool(*value),
+                Argument::Texts(texts) => Given::Texts(texts),
+                Argument::Pattern(pattern) => Given::Pattern(Cow::Borrowed(pattern)),
+                Argument::Function(function) => Given::Function(function),
+                Argument::Target(place) => Given::Target(place),
+            });
+        }
+        Ok(Args(args))
+    }
+}
+
+/// Calls a converter that takes one value, as an argument of another function.
+///
+/// # Errors
+/// Those of the converter.
+pub fn call<'a>(function: &'static Function, value: Val<'a>) -> Result<Val<'a>, DataError> {
+    let kind = function.params.first().map_or(Kind::Any, |param| param.kind);
+    let mut args = vec![given(value, kind)?];
+    args.extend(function.params.iter().skip(1).map(|_| Given::Missing));
+    match function.run {
+        Run::Convert(run) => run(&mut Args(args)),
+        _ => Err(DataError("this function can't be an argument")),
+    }
+}
+
+/// A computed value as its parameter takes it.
+pub(crate) fn given(value: Val<'_>, kind: Kind) -> Result<Given<'_>, DataError> {
+    let wrong = |what| Err(DataError(what));
+    let plain = match &value {
+        Val::Value(plain) => Some(plain),
+        _ => None,
+    };
+    let fits = match kind {
+        Kind::Str => matches!(plain, Some(Value::String(_))).then_some(()).ok_or(DataError("expected a text")),
+        Kind::IntVal => matches!(plain, Some(Value::Int(_))).then_some(()).ok_or(DataError("expected a whole number")),
+        Kind::FloatVal => matches!(plain, Some(Value::Double(_))).then_some(()).ok_or(DataError("expected a number")),
+        Kind::BoolVal => matches!(plain, Some(Value::Bool(_))).then_some(()).ok_or(DataError("expected true or false")),
+        Kind::Map => matches!(plain, Some(Value::Map(_))).then_some(()).ok_or(DataError("expected a map")),
+        Kind::List | Kind::Values => matches!(plain, Some(Value::List(_))).then_some(()).ok_or(DataError("expected a list")),
+        Kind::Time => matches!(value, Val::Time(_)).then_some(()).ok_or(DataError("expected a time")),
+        Kind::Duration => matches!(value, Val::Duration(_)).then_some(()).ok_or(DataError("expected a duration")),
+        Kind::StrLike => return text_like(value).map(Given::Val),
+        Kind::FloatLike => return float_like(value).map(Given::Val),
+        Kind::Pattern => {
+            let Some(Value::String(text)) = plain else { return wrong("expected a pattern") };
+            if text.len() > COMPUTED_PATTERN_BYTES_MAX {
+                return wrong("a computed pattern is too long");
+            }
+            let pattern = regex::compile(text).map_err(|_| DataError("not a regular expression"))?;
+            return Ok(Given::Pattern(Cow::Owned(pattern)));
+        }
+        _ => Ok(()),
+    };
+    fits.map(|()| Given::Val(value))
+}
+
+/// Anything as text.
+pub(crate) fn text_like(value: Val<'_>) -> Result<Val<'_>, DataError> {
+    Ok(match value {
+        Val::Value(Value::Empty | Value::String(_)) => value,
+        Val::Value(Value::Bytes(bytes)) => Val::text(hex(&bytes)),
+        Val::Value(Value::Double(number)) => Val::text(float_text(number)),
+        Val::Value(other) => Val::text(other.to_text().into_owned()),
+        Val::TraceId(id) => Val::text(hex(&id)),
+        Val::SpanId(id) => Val::text(hex(&id)),
+        Val::Time(_) | Val::Duration(_) => return Err(DataError("a time has no text: use FormatTime")),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what Go's conversion does too")]
+fn float_like(value: Val<'_>) -> Result<Val<'_>, DataError> {
+    match value {
+        Val::Value(Value::Empty | Value::Double(_)) => Ok(value),
+        Val::Value(Value::Int(number)) => Ok(Val::double(number as f64)),
+        Val::Value(Value::Bool(value)) => Ok(Val::double(f64::from(u8::from(value)))),
+        Val::Value(Value::String(text)) => text.parse().map(Val::double).map_err(|_| DataError("not a number")),
+        _ => Err(DataError("expected a number")),
+    }
+}

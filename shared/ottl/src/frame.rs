@@ -1,0 +1,87 @@
+//! What a statement runs on: an item with everything around it.
+
+use std::borrow::Cow;
+
+use spanlake_otlp::tree::{Map, Node};
+
+/// What a statement is about: the lowest of the things that it can see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Context {
+    /// A `Resource`.
+    Resource,
+    /// An `InstrumentationScope`.
+    Scope,
+    /// A `Span`.
+    Span,
+    /// A `Span.Event`.
+    SpanEvent,
+    /// A `LogRecord`.
+    Log,
+    /// A `Metric`.
+    Metric,
+    /// A data point of any type.
+    DataPoint,
+    /// An `Exemplar`.
+    Exemplar,
+}
+
+impl Context {
+    /// The name in configurations and paths.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resource => "resource",
+            Self::Scope => "scope",
+            Self::Span => "span",
+            Self::SpanEvent => "spanevent",
+            Self::Log => "log",
+            Self::Metric => "metric",
+            Self::DataPoint => "datapoint",
+            Self::Exemplar => "exemplar",
+        }
+    }
+
+    /// The context above, whose fields are seen too.
+    #[must_use]
+    pub const fn parent(self) -> Option<Self> {
+        match self {
+            Self::Resource => None,
+            Self::Scope => Some(Self::Resource),
+            Self::Span | Self::Log | Self::Metric => Some(Self::Scope),
+            Self::SpanEvent => Some(Self::Span),
+            Self::DataPoint => Some(Self::Metric),
+            Self::Exemplar => Some(Self::DataPoint),
+        }
+    }
+
+    /// Whether this context's statements see the other's fields.
+    #[must_use]
+    pub fn sees(self, other: Self) -> bool {
+        self == other || self.parent().is_some_and(|parent| parent.sees(other))
+    }
+}
+
+/// The nodes that a statement reads and writes. Those below its context are empty.
+#[derive(Debug)]
+pub struct Frame<'x, 'a> {
+    /// The `Resource`.
+    pub resource: &'x mut Node<'a>,
+    /// `schema_url` of the resource's message.
+    pub resource_schema_url: &'x mut Cow<'a, str>,
+    /// The `InstrumentationScope`.
+    pub scope: &'x mut Node<'a>,
+    /// `schema_url` of the scope's message.
+    pub scope_schema_url: &'x mut Cow<'a, str>,
+    /// The `Span`, `LogRecord` or `Metric`.
+    pub item: &'x mut Node<'a>,
+    /// The span's event or the metric's data point, taken out of its item.
+    pub part: &'x mut Node<'a>,
+    /// The exemplar, taken out of its data point.
+    pub exemplar: &'x mut Node<'a>,
+    /// The scratch map `cache`.
+    pub cache: &'x mut Map<'a>,
+    /// Metrics that a statement adds behind this one.
+    pub added: &'x mut Vec<Node<'a>>,
+    /// What `Now()` returns: the batch's arrival, in nanoseconds since 1970.
+    pub now_nanos: i64,
+}
