@@ -16,3 +16,5 @@ const CONVERTERS: &[Function] = strings::ALL;
 pub const CONDITIONS: FunctionSet = &[CONVERTERS];
 /// What the `transform` processor offers.
 pub const TRANSFORM: FunctionSet = &[CONVERTERS, editors::ALL];
+/// What the `filter` processor offers.
+pub const FILTER: FunctionSet = &[CONVERTERS];

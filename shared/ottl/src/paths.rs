@@ -14,7 +14,7 @@ use crate::expression::Expression;
 use crate::frame::{Context, Frame};
 use crate::val::Val;
 
-pub(crate) use access::{hex as access_hex, unhex as access_unhex};
+pub(crate) use access::hex as access_hex;
 pub(crate) use tables::find;
 
 /// The longest list that is made by writing behind its end.
@@ -145,6 +145,21 @@ impl Place {
         access::set(self, frame, &keys, value)
     }
 
+    /// Puts a mask in the place of every text, number and byte that is there; nothing where nothing is.
+    ///
+    /// # Errors
+    /// A field that can't hold a text.
+    pub fn mask<'a>(&'a self, frame: &mut Frame<'_, 'a>, mask: &'static str) -> Result<(), DataError> {
+        match self.get(frame)? {
+            Val::Value(Value::Empty) => Ok(()),
+            Val::Value(mut value) => {
+                mask_value(&mut value, mask);
+                self.set(frame, Val::Value(value))
+            }
+            _ => Err(DataError("this field can't hold a mask")),
+        }
+    }
+
     /// Changes the map that is there.
     ///
     /// # Errors
@@ -163,6 +178,16 @@ impl Place {
 
     fn keys<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<Vec<KeyValue<'a>>, DataError> {
         computed(&self.keys, frame)
+    }
+}
+
+/// Masks everything in a value, whatever its depth.
+fn mask_value(value: &mut Value<'_>, mask: &'static str) {
+    match value {
+        Value::Empty => {}
+        Value::Map(map) => map.0.iter_mut().for_each(|(_, value)| mask_value(value, mask)),
+        Value::List(items) => items.iter_mut().for_each(|item| mask_value(item, mask)),
+        other => *other = Value::String(mask.into()),
     }
 }
 

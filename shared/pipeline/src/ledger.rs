@@ -14,6 +14,9 @@ const fn is_zero(number: &u64) -> bool {
 /// How the reasons begin for which a `drop` policy drops.
 pub const BY_POLICY: &str = "policy ";
 
+/// How the reasons begin for which a processor drops.
+pub use spanlake_policy::BY_PROCESSOR;
+
 /// One signal's account, in the ledger's unit (spans, log records, data points).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -49,7 +52,8 @@ impl Account {
     /// What was dropped although no rule asked for it.
     #[must_use]
     pub fn dropped_unasked(&self) -> u64 {
-        let unasked = self.dropped.iter().filter(|(reason, _)| !reason.starts_with(BY_POLICY));
+        let asked = |reason: &str| reason.starts_with(BY_POLICY) || reason.starts_with(BY_PROCESSOR);
+        let unasked = self.dropped.iter().filter(|(reason, _)| !asked(reason));
         unasked.fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 

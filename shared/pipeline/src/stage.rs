@@ -4,6 +4,7 @@
 //! content; a record that cannot be read is noted by its coordinates and hash, never by its bytes (promise 4).
 
 mod head;
+mod source;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use spanlake_model::{Sequence, Signal, TraceId, ms_to_nanos};
 use spanlake_otlp::payload::{Context, Items as PayloadItems, item_count};
-use spanlake_policy::{MaskedContext, Rules, Scratch};
+use spanlake_policy::{MaskedContext, Rules, Scratch, SpanFacts};
 use thiserror::Error;
 
 use crate::codec::Damaged;
@@ -28,6 +29,7 @@ use crate::settings::GroupSettings;
 use crate::staged::{Batch, Key, Row, SpanPart, StagedContext, StagedRecord};
 
 use head::ItemHead;
+use source::{Source, fate};
 
 const NANOS_PER_MINUTE: i64 = 60 * spanlake_model::NANOS_PER_SECOND;
 
@@ -164,6 +166,17 @@ struct Ready {
     previous: Option<MaskedContext>,
     /// Values masked in it, by rule.
     counts: Vec<(String, u64)>,
+}
+
+/// An item on its way.
+struct Raw<'a> {
+    bytes: &'a [u8],
+    /// Its place among the batch's contexts.
+    context: usize,
+    overflow: bool,
+    /// In the ledger's unit.
+    count: u64,
+    facts: (Option<SpanFacts>, Option<SpanFacts>),
 }
 
 /// What a record's items are processed with.
@@ -343,18 +356,22 @@ impl<'a> Stager<'a> {
 
     /// Stages the items of a payload whose parts were not seen before.
     fn payload(&mut self, items: &Items<'_>, payload: &[u8], fates: &[Fate], force: &InForce) -> Result<(), Damaged> {
-        let mut all = PayloadItems::new(payload);
-        let mut parts = items.part_of_item.iter();
-        let mut context = None;
+        let account = self.manifest.ledger.account_mut(items.signal);
+        let scratches = (&mut self.workspace.scratch, &mut self.workspace.previous);
+        let source = Source::new(items, payload, fates, (force, self.manifest.clock), account, scratches)?;
+        let mut all = PayloadItems::new(&source.payload);
+        let (mut context, mut place) = (None, 0);
         while let Some(item) = all.next().map_err(|_| Damaged("payload is not OTLP"))? {
-            let part = usize::from(*parts.next().ok_or(Damaged("more items than listed"))?);
-            let fate = *fates.get(part).ok_or(Damaged("item of an unknown part"))?;
+            let origin = source.origin(place).ok_or(Damaged("more items than listed"))?;
+            place += 1;
+            let fate = fate(items, fates, origin)?;
             if fate == Fate::Elsewhere {
                 continue;
             }
             let count = item_count(items.signal, item.bytes);
             if fate == Fate::Seen {
-                self.manifest.ledger.account_mut(items.signal).duplicates += count;
+                let duplicates = if source.has_counted() { 0 } else { count };
+                self.manifest.ledger.account_mut(items.signal).duplicates += duplicates;
                 continue;
             }
             let index = match context {
@@ -362,9 +379,11 @@ impl<'a> Stager<'a> {
                 _ => self.context(items.signal, all.context(), force),
             };
             context = Some((item.context, index));
-            let listed = items.parts.get(part).ok_or(Damaged("item of an unknown part"))?;
+            let part = items.part_of_item.get(origin).and_then(|part| items.parts.get(usize::from(*part)));
+            let listed = part.ok_or(Damaged("item of an unknown part"))?;
             let key = Key { bucket: listed.bucket.number(), trace: TraceId::default() };
-            self.item(items.signal, item.bytes, index, force, (key, listed.overflow, count));
+            let raw = Raw { bytes: item.bytes, context: index, overflow: listed.overflow, count, facts: source.facts(origin) };
+            self.item(items.signal, raw, key, force);
         }
         Ok(())
     }
@@ -411,14 +430,8 @@ impl<'a> Stager<'a> {
         index
     }
 
-    fn item(
-        &mut self,
-        signal: Signal,
-        raw: &[u8],
-        context: usize,
-        force: &InForce,
-        (mut key, overflow, count): (Key, bool, u64),
-    ) {
+    fn item(&mut self, signal: Signal, raw: Raw<'_>, mut key: Key, force: &InForce) {
+        let Raw { bytes: raw, context, overflow, count, facts: (known, known_before) } = raw;
         let Some(ready) = self.contexts.all.get(context) else { return };
         let start = self.batch.arena.len();
         let outcome = force.rules.item(signal, &ready.masked, raw, &mut self.batch.arena, &mut self.workspace.scratch);
@@ -434,11 +447,14 @@ impl<'a> Stager<'a> {
         key.trace = head.trace;
         let mut span = SpanPart::default();
         if signal == Signal::Traces {
-            let facts = outcome.facts;
-            let previous_bits = force.previous.as_ref().zip(ready.previous.as_ref()).map_or(0, |(rules, context)| {
-                self.workspace.unused.clear();
-                rules.item(signal, context, raw, &mut self.workspace.unused, &mut self.workspace.previous).facts.bits
-            });
+            let facts = known.unwrap_or(outcome.facts);
+            let before = || {
+                force.previous.as_ref().zip(ready.previous.as_ref()).map_or(0, |(rules, context)| {
+                    self.workspace.unused.clear();
+                    rules.item(signal, context, raw, &mut self.workspace.unused, &mut self.workspace.previous).facts.bits
+                })
+            };
+            let previous_bits = known_before.map_or_else(before, |facts| facts.bits);
             span = SpanPart {
                 bits: facts.bits,
                 previous_bits,

@@ -1,6 +1,7 @@
 //! The Collector's configuration file, read strictly: every fault at once, each with its line.
 
 mod expand;
+mod filter;
 mod inert;
 mod own;
 mod reader;
@@ -15,12 +16,14 @@ mod version;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use reader::{Fields, Findings};
 pub use report::render;
 use yaml::Tree;
 
 use crate::finding::Finding;
+use crate::processors::Process;
 use crate::rewrite::BUILTIN_RULES;
 use crate::rules::{Redact, Rules};
 
@@ -104,7 +107,8 @@ struct Defined {
 /// What a processor is here.
 enum Processor {
     TailSampling(Box<tail_sampling::TailSampling>),
-    Transform(Box<transform::Statements>),
+    /// What works on the tree.
+    Tree(Arc<dyn Process>),
     Redaction(Box<Redact>),
     /// On the published list.
     Inert(&'static str, &'static str),
@@ -125,8 +129,9 @@ fn processor(
         "tail_sampling" => Processor::TailSampling(Box::new(tail_sampling::read(tree, path, own.latency_inclusive, findings))),
         "transform" => {
             rule_names.push(id.to_owned());
-            Processor::Transform(Box::new(transform::read(tree, path, rule_names.len() - 1, findings)))
+            Processor::Tree(Arc::new(transform::read(tree, path, rule_names.len() - 1, own.fail_closed, findings)))
         }
+        "filter" => Processor::Tree(Arc::new(filter::read(tree, path, findings))),
         "redaction" => {
             rule_names.push(id.to_owned());
             Processor::Redaction(Box::new(redaction::read(tree, path, rule_names.len() - 1, findings)))

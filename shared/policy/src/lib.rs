@@ -2,7 +2,6 @@
 
 mod config;
 mod finding;
-mod ottl;
 mod processors;
 mod regex;
 mod rewrite;
@@ -11,6 +10,7 @@ mod sampling;
 
 pub use config::{DEFAULT_CONFIG, Loaded, load, render};
 pub use finding::{Finding, Severity};
+pub use processors::run::{BY_PROCESSOR, Lost, Processed};
 pub use rewrite::{Context, ContextFacts, ItemOutcome, MaskedContext, Scratch};
 pub use rules::Rules;
 pub use sampling::{Decision, SpanFacts, TraceFacts, Verdict, Vote, Votes};

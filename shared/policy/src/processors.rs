@@ -2,8 +2,27 @@
 //!
 //! Each is a function of the payload alone. What is dropped is told from what is left: an item keeps its place of origin.
 
-use spanlake_otlp::tree::Payload;
+mod facts;
+pub(crate) mod filter;
+pub(crate) mod run;
+pub(crate) mod transform;
+mod visit;
+
+use std::fmt;
+
+use spanlake_model::Signal;
+use spanlake_otlp::tree::{Node, Payload};
 use spanlake_ottl::DataError;
+
+/// What happens when a statement or condition can't be executed on an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ErrorMode {
+    /// The next one runs; it is counted. `silent` is the same here: what is logged is a count.
+    #[default]
+    Ignore,
+    /// The payload is refused.
+    Propagate,
+}
 
 /// What processors share while a payload passes through them, and what they count.
 #[derive(Debug, Default)]
@@ -29,10 +48,25 @@ impl Tally {
 }
 
 /// A processor as it is configured.
-pub(crate) trait Process {
+pub(crate) trait Process: fmt::Debug + Send + Sync {
     /// Changes the payload.
     ///
     /// # Errors
     /// `error_mode: propagate`: the payload is refused as a whole.
     fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError>;
+
+    /// Whether it has anything to do for a signal.
+    fn runs(&self, signal: Signal) -> bool {
+        let _any = signal;
+        true
+    }
+}
+
+/// What an item is in the ledger's unit: a metric's data points, else 1.
+fn units(signal: Signal, item: &Node<'_>) -> u64 {
+    if signal != Signal::Metrics {
+        return 1;
+    }
+    let data = [5, 7, 9, 10, 11].into_iter().find_map(|number| item.node(number));
+    data.map_or(0, |data| data.nodes(1).len() as u64)
 }

@@ -130,6 +130,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// The processors, in their order.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &crate::processors::run::Step> {
+        self.stages.iter().filter_map(|stage| match stage {
+            Stage::Run(step) => Some(step),
+            _ => None,
+        })
+    }
+
     /// Whether any stage looks into every text.
     pub(crate) fn scans_values(&self) -> bool {
         self.stages.iter().any(|stage| matches!(stage, Stage::Redact(redact) if redact.any_value.is_some()))
@@ -141,6 +149,8 @@ impl Plan {
 pub(crate) enum Stage {
     /// The place of `tail_sampling`: facts are taken from the texts as they are here.
     Sample,
+    /// A processor that works on the tree.
+    Run(crate::processors::run::Step),
     Transform(Vec<Statement>),
     Redact(Box<Redact>),
 }

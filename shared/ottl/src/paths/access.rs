@@ -161,7 +161,7 @@ fn kind(names: &[&'static str; 6], bits: u64) -> &'static str {
 }
 
 /// An id; zeros where it is absent or of another length.
-pub(crate) fn id<const LENGTH: usize>(bytes: &[u8]) -> [u8; LENGTH] {
+fn id<const LENGTH: usize>(bytes: &[u8]) -> [u8; LENGTH] {
     bytes.try_into().unwrap_or([0; LENGTH])
 }
 
@@ -173,7 +173,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Hex of this many bytes.
-pub(crate) fn unhex<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
+fn unhex<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
     let mut id = [0; LENGTH];
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != LENGTH || !rest.is_empty() {
@@ -258,6 +258,9 @@ fn below<'x, 'a>(value: &'x mut Value<'a>, keys: &[KeyValue<'_>]) -> Result<Opti
 }
 
 pub(super) fn set<'a>(place: &Place, frame: &mut Frame<'_, 'a>, keys: &[KeyValue<'a>], value: Val<'a>) -> Result<(), DataError> {
+    if let Val::Value(value @ (Value::List(_) | Value::Map(_))) = &value {
+        weigh(value, 0, &mut 0)?;
+    }
     match place.access.form {
         Form::Cache => return set_in_map(frame.cache, keys, value),
         Form::SchemaUrl => {
@@ -377,4 +380,26 @@ fn set_scalar<'a>(
 
 fn kind_of(names: &[&str; 6], text: &str) -> u64 {
     names.iter().position(|name| *name == text).map_or(0, |place| place as u64)
+}
+
+/// How deep a value may be that is set.
+const DEPTH_MAX: u32 = 64;
+/// How many values it may hold, and how many bytes of text beside them.
+const WEIGHT_MAX: usize = 1 << 20;
+
+/// Refuses a value that statements have put into itself again and again.
+fn weigh(value: &Value<'_>, depth: u32, weight: &mut usize) -> Result<(), DataError> {
+    *weight = weight.saturating_add(1);
+    match value {
+        Value::String(text) => *weight = weight.saturating_add(text.len()),
+        Value::Bytes(bytes) => *weight = weight.saturating_add(bytes.len()),
+        Value::List(items) if depth < DEPTH_MAX => items.iter().try_for_each(|item| weigh(item, depth + 1, weight))?,
+        Value::Map(map) if depth < DEPTH_MAX => map.iter().try_for_each(|(key, value)| {
+            *weight = weight.saturating_add(key.len());
+            weigh(value, depth + 1, weight)
+        })?,
+        Value::List(_) | Value::Map(_) => return Err(DataError("nested too deep")),
+        _ => {}
+    }
+    if *weight > WEIGHT_MAX { Err(DataError("too large")) } else { Ok(()) }
 }

@@ -20,13 +20,12 @@ const PROCESSORS: [(&str, &str, &str); 8] = [
 ];
 
 /// Processors that upstream has, that change or drop data, and that Spanlake does not have yet.
-const LATER: [&str; 17] = [
+const LATER: [&str; 16] = [
     "attributes",
     "coralogix",
     "cumulativetodelta",
     "deltatocumulative",
     "deltatorate",
-    "filter",
     "interval",
     "logdedup",
     "logstransform",

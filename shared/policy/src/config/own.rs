@@ -12,6 +12,8 @@ const HOUR_MS: u64 = 3_600_000;
 pub(super) struct Own {
     pub(super) builtin_redaction: bool,
     pub(super) latency_inclusive: bool,
+    /// What a redacting statement that fails was to redact is masked.
+    pub(super) fail_closed: bool,
     pub(super) window_ms: u64,
     pub(super) late_horizon_ms: u64,
     pub(super) limits: Limits,
@@ -22,6 +24,7 @@ impl Default for Own {
         Self {
             builtin_redaction: true,
             latency_inclusive: false,
+            fail_closed: true,
             window_ms: 10_000,
             late_horizon_ms: 600_000,
             limits: Limits::default(),
@@ -52,6 +55,12 @@ pub(super) fn read(tree: &Tree, findings: &mut Findings) -> Own {
     }
     if let Some(horizon) = fields.duration_ms("late_horizon", findings) {
         own.late_horizon_ms = horizon;
+    }
+    let (line, path) = (fields.line_of("fail_closed"), fields.path_of("fail_closed"));
+    if fields.bool("fail_closed", findings) == Some(false) {
+        own.fail_closed = false;
+        let message = "fail_closed is off: what a failing statement was to redact is stored as it is, as in the Collector";
+        findings.warn(line, &path, message, "take the line out to have it masked");
     }
     if let Some(mut compat) = fields.map("compat", findings) {
         let (line, path) = (compat.line_of("latency"), compat.path_of("latency"));

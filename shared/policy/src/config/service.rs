@@ -9,6 +9,7 @@ use super::reader::{Fields, Findings};
 use super::tail_sampling::TailSampling;
 use super::yaml::Tree;
 use super::{Components, Processor};
+use crate::processors::run::{BY_PROCESSOR, Step};
 use crate::rules::{Plan, Rules, Stage, Target};
 use crate::sampling::Sampler;
 
@@ -146,7 +147,11 @@ impl Builder {
                     stages.push(Stage::Sample);
                     continue;
                 }
-                Processor::Transform(statements) => statements[signal].clone().map(Stage::Transform),
+                Processor::Tree(processor) if processor.runs(signal) => {
+                    let (reason, processor) = (format!("{BY_PROCESSOR}{id}").into(), Arc::clone(processor));
+                    Some(Stage::Run(Step { reason, processor }))
+                }
+                Processor::Tree(_) => None,
                 Processor::Redaction(redact) => Some(Stage::Redact(redact.clone())),
             };
             used.extend(stage.is_some().then(|| id.clone()));
@@ -170,7 +175,7 @@ fn say_unused(components: &Components, findings: &mut Findings) {
     for (id, defined) in components.processors.iter().filter(|(_, defined)| !defined.used) {
         let path = format!("processors.{id}");
         let extra = match defined.processor {
-            Processor::Transform(_) | Processor::Redaction(_) => ": nothing is redacted by it until it is listed",
+            Processor::Tree(_) | Processor::Redaction(_) => ": nothing is redacted by it until it is listed",
             Processor::TailSampling(_) => ": no trace is sampled out by it until it is listed",
             _ => "",
         };
@@ -181,7 +186,7 @@ fn say_unused(components: &Components, findings: &mut Findings) {
 
 /// Signals in which nothing of the user's masks, although something does elsewhere or is meant to.
 fn say_uncovered(plans: &[Arc<Plan>], findings: &mut Findings) {
-    let masks = |plan: &Plan| plan.stages.iter().any(|stage| matches!(stage, Stage::Transform(_) | Stage::Redact(_)));
+    let masks = |plan: &Plan| plan.stages.iter().any(|stage| matches!(stage, Stage::Run(_) | Stage::Redact(_)));
     let open: Vec<&str> =
         Signal::ALL.into_iter().zip(plans).filter(|(_, plan)| !masks(plan)).map(|(signal, _)| signal.name()).collect();
     if open.is_empty() {

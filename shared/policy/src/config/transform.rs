@@ -1,286 +1,180 @@
-//! The `transform` processor: statements compiled to rewrites of one string position each.
+//! The `transform` processor's configuration.
 
 use spanlake_model::{PerSignal, Signal};
+use spanlake_ottl::functions::TRANSFORM;
+use spanlake_ottl::{Condition, Context, Statement, infer};
 
 use super::reader::{Fields, Findings, string};
 use super::yaml::{Node, Tree};
-use crate::ottl::{Key, Path, Value, parse_statement};
-use crate::regex::{Template, compile};
-use crate::rules::{Owner, Statement, Target};
+use crate::processors::ErrorMode;
+use crate::processors::transform::{Group, Transform};
 
-/// The editors that upstream has.
-const EDITORS: [&str; 18] = [
-    "append",
-    "delete_index",
-    "delete_key",
-    "delete_matching_keys",
-    "flatten",
-    "keep_keys",
-    "keep_matching_keys",
-    "limit",
-    "merge_maps",
-    "replace_all_matches",
-    "replace_all_patterns",
-    "replace_match",
-    "replace_pattern",
-    "set",
-    "set_semconv_span_name",
-    "truncate_all",
-    "copy_metric",
-    "convert_sum_to_gauge",
-];
-
-/// Statements by signal.
-pub(super) type Statements = PerSignal<Option<Vec<Statement>>>;
+/// The contexts of a signal's statements.
+pub(super) const fn contexts(signal: Signal) -> &'static [Context] {
+    match signal {
+        Signal::Traces => &[Context::Resource, Context::Scope, Context::Span, Context::SpanEvent],
+        Signal::Logs => &[Context::Resource, Context::Scope, Context::Log],
+        Signal::Metrics => &[Context::Resource, Context::Scope, Context::Metric, Context::DataPoint, Context::Exemplar],
+    }
+}
 
 /// Reads a `transform` block. `rule` is the index of its name among the rules' names.
-pub(super) fn read(tree: &Tree, path: &str, rule: usize, findings: &mut Findings) -> Statements {
+pub(super) fn read(tree: &Tree, path: &str, rule: usize, fail_closed: bool, findings: &mut Findings) -> Transform {
     let mut fields = Fields::new(tree, path, findings);
-    error_mode(&mut fields, findings);
-    let mut statements = Statements::default();
+    let mode = error_mode(&mut fields, findings).unwrap_or_default();
+    let (line, at) = (fields.line_of("flatten_data"), fields.path_of("flatten_data"));
+    if fields.bool("flatten_data", findings) == Some(true) {
+        findings.error(line, &at, "flatten_data is behind a feature gate of the Collector that is off");
+    }
+    let mut groups = PerSignal::default();
     for (signal, key) in
         [(Signal::Traces, "trace_statements"), (Signal::Logs, "log_statements"), (Signal::Metrics, "metric_statements")]
     {
-        let groups = fields.list(key, findings);
-        if !groups.is_empty() {
-            let at = fields.path_of(key);
-            statements[signal] = Some(Groups { signal, rule, path: &at, findings }.read(groups));
-        }
+        let items = fields.list(key, findings);
+        let path = fields.path_of(key);
+        groups[signal] = Reader { signal, path, mode, findings }.read(items);
     }
     fields.finish(findings);
-    statements
+    Transform { groups, rule, fail_closed }
 }
 
-/// The key `error_mode`. All statements that are supported so far cannot fail on data.
-fn error_mode(fields: &mut Fields<'_>, findings: &mut Findings) {
+/// The key `error_mode`, in any case.
+pub(super) fn error_mode(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<ErrorMode> {
     let line = fields.line_of("error_mode");
-    if let Some(mode) = fields.string("error_mode", findings)
-        && !["ignore", "silent", "propagate"].iter().any(|known| mode.eq_ignore_ascii_case(known))
-    {
-        let message = format!("unknown error mode \"{mode}\": ignore, silent or propagate");
-        findings.error(line, &fields.path_of("error_mode"), message);
+    let mode = fields.string("error_mode", findings)?;
+    match mode.to_ascii_lowercase().as_str() {
+        "ignore" | "silent" => Some(ErrorMode::Ignore),
+        "propagate" => Some(ErrorMode::Propagate),
+        _ => {
+            let message = format!("unknown error mode \"{mode}\": ignore, silent or propagate");
+            findings.error(line, &fields.path_of("error_mode"), message);
+            None
+        }
     }
 }
 
-struct Groups<'a> {
+/// The key `context`: one of the signal's.
+pub(super) fn context(fields: &mut Fields<'_>, signal: Signal, findings: &mut Findings) -> Option<Context> {
+    let line = fields.line_of("context");
+    let name = fields.string("context", findings)?;
+    let known = contexts(signal).iter().find(|context| context.name().eq_ignore_ascii_case(name));
+    if known.is_none() {
+        let names = contexts(signal).iter().map(|context| context.name()).collect::<Vec<_>>().join(", ");
+        let message = format!("unknown context \"{name}\" for {}: {names}", signal.name());
+        findings.error(line, &fields.path_of("context"), message);
+    }
+    known.copied()
+}
+
+struct Reader<'f> {
     signal: Signal,
-    rule: usize,
-    path: &'a str,
-    findings: &'a mut Findings,
+    path: String,
+    mode: ErrorMode,
+    findings: &'f mut Findings,
 }
 
-impl Groups<'_> {
-    fn read(&mut self, groups: &[Tree]) -> Vec<Statement> {
-        let path = self.path.to_owned();
-        let mut all = Vec::new();
-        if groups.iter().all(|group| matches!(group.node, Node::Scalar(_))) {
-            let texts = groups.iter().filter_map(|group| Some((group.line, string(group, &path, self.findings)?)));
-            let texts: Vec<_> = texts.collect();
-            return self.group(None, &texts);
-        }
-        for (place, group) in groups.iter().enumerate() {
-            if let Node::Scalar(_) = group.node {
-                let Some(text) = string(group, &path, self.findings) else { continue };
-                all.extend(self.group(None, &[(group.line, text)]));
-                continue;
-            }
-            let mut fields = Fields::new(group, format!("{path}[{place}]"), self.findings);
-            let line = fields.line_of("context");
-            let context = fields.string("context", self.findings);
-            error_mode(&mut fields, self.findings);
-            fields.bool("shared_cache", self.findings);
-            let conditions = fields.strings("conditions", self.findings);
-            if let Some((line, _)) = conditions.first() {
-                self.findings.unsupported(*line, &fields.path_of("conditions"), "`conditions`");
-            }
-            let owner = context.and_then(owner_of);
-            if let Some(context) = context
-                && owner.is_none_or(|owner| !self.contexts().contains(&owner))
-            {
-                let message = format!("unknown context \"{context}\" for {}", self.signal.name());
-                self.findings.error(line, &fields.path_of("context"), message);
-            }
-            let texts = fields.strings("statements", self.findings);
-            fields.finish(self.findings);
-            all.extend(self.group(owner, &texts));
-        }
-        all
-    }
+/// Texts with their lines.
+type Texts<'t> = Vec<(u32, &'t str)>;
 
-    /// The contexts of the signal, in the order in which upstream infers one.
-    fn contexts(&self) -> &'static [Owner] {
-        match self.signal {
-            Signal::Traces => &[Owner::Event, Owner::Span, Owner::Scope, Owner::Resource],
-            Signal::Logs => &[Owner::Log, Owner::Scope, Owner::Resource],
-            Signal::Metrics => &[Owner::Point, Owner::Metric, Owner::Scope, Owner::Resource],
+impl Reader<'_> {
+    fn read(&mut self, items: &[Tree]) -> Vec<Group> {
+        let is_text = |item: &Tree| matches!(item.node, Node::Scalar(_));
+        let first_map = items.iter().position(|item| !is_text(item));
+        if first_map.is_some_and(|place| place > 0) {
+            let line = items.first().map_or(0, |item| item.line);
+            self.findings.error(line, &self.path, "statements come before groups: write either texts or groups");
         }
-    }
-
-    fn group(&mut self, context: Option<Owner>, texts: &[(u32, &str)]) -> Vec<Statement> {
-        let parsed: Vec<_> = texts
-            .iter()
-            .filter_map(|(line, text)| match parse_statement(text) {
-                Ok(statement) => Some((*line, *text, statement)),
-                Err(message) => {
-                    self.findings.error(*line, self.path, format!("{message} in `{text}`"));
-                    None
-                }
-            })
-            .collect();
-        let prefixes = parsed.iter().flat_map(|(_, _, statement)| &statement.arguments).filter_map(|(_, value)| match value {
-            Value::Path(path) => prefix(path),
-            _ => None,
-        });
-        let prefixes: Vec<_> = prefixes.collect();
-        let inferred = || self.contexts().iter().copied().find(|context| prefixes.contains(context));
-        let Some(context) = context.or_else(inferred) else {
-            if let Some((line, text, _)) = parsed.first() {
-                let message = format!("no context can be inferred from `{text}`");
-                self.findings.error(*line, self.path, message);
-            }
-            return Vec::new();
-        };
-        let mut statements = Vec::new();
-        for (line, text, statement) in parsed {
-            match self.compile(context, &statement) {
-                Ok(compiled) => statements.push(compiled),
-                Err(message) => self.findings.error(line, self.path, format!("{message}: `{text}`")),
-            }
-            lint(line, self.path, &statement, self.findings);
-        }
-        statements
-    }
-
-    fn compile(&self, context: Owner, statement: &crate::ottl::Statement) -> Result<Statement, String> {
-        let editor = statement.editor.as_str();
-        if editor != "replace_pattern" {
-            let known = EDITORS.contains(&editor);
-            return Err(if known {
-                format!("the function `{editor}` is not supported yet")
+        let path = self.path.clone();
+        if first_map.is_none() {
+            let texts: Texts<'_> =
+                items.iter().filter_map(|item| Some((item.line, string(item, &path, self.findings)?))).collect();
+            return if texts.is_empty() {
+                Vec::new()
             } else {
-                format!("undefined function \"{editor}\"")
-            });
+                self.group(&path, None, &[], &texts, (self.mode, false)).into_iter().collect()
+            };
         }
-        if statement.has_condition {
-            return Err("`where` is not supported yet".to_owned());
-        }
-        let [target, pattern, replacement] = arguments(statement)?;
-        let Value::Path(path) = target else { return Err("the target of replace_pattern must be a path".to_owned()) };
-        let target = self.target(context, path)?;
-        let (Value::Text(pattern), Value::Text(replacement)) = (pattern, replacement) else {
-            return Err("a pattern or replacement that is no literal text is not supported yet".to_owned());
-        };
-        let regex = compile(pattern).map_err(|message| format!("the pattern is not valid: {message}"))?;
-        Ok(Statement { target, regex, template: Template::new(replacement), rule: self.rule })
-    }
-
-    fn target(&self, context: Owner, path: &Path) -> Result<Target, String> {
-        let prefixed = prefix(path);
-        let owner = prefixed.unwrap_or(context);
-        let fields = path.fields.get(usize::from(prefixed.is_some())..).unwrap_or_default();
-        if !self.contexts().contains(&owner) {
-            return Err(format!("{} have no such context", self.signal.items()));
-        }
-        let is_item = matches!(context, Owner::Span | Owner::Log | Owner::Metric);
-        let above = matches!(owner, Owner::Resource | Owner::Scope);
-        if owner != context && !(is_item && above) && !(context == Owner::Scope && owner == Owner::Resource) {
-            return Err("a target outside of the statement's own context is not supported yet".to_owned());
-        }
-        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
-        let keys: Vec<&Key> = fields.iter().flat_map(|(_, keys)| keys).collect();
-        match (names.as_slice(), keys.as_slice()) {
-            (["attributes"], [Key::Text(key)]) => Ok(Target::Attribute { owner, key: key.clone() }),
-            (["attributes"], []) => Err("the target of replace_pattern must be a text, not a map".to_owned()),
-            (["attributes"], _) => Err("a nested attribute as the target is not supported yet".to_owned()),
-            (names, []) => {
-                field(owner, names).ok_or_else(|| format!("the path `{}` is unknown or not supported yet", names.join(".")))
+        let mut groups = Vec::new();
+        for (place, item) in items.iter().enumerate() {
+            let path = format!("{path}[{place}]");
+            if is_text(item) {
+                let Some(text) = string(item, &path, self.findings) else { continue };
+                groups.extend(self.group(&path, None, &[], &[(item.line, text)], (self.mode, false)));
+            } else {
+                groups.extend(self.map(item, &path));
             }
-            _ => Err(format!("the path `{}` with keys is not supported yet", names.join("."))),
         }
+        groups
     }
-}
 
-/// Target, pattern and replacement, by position or by name.
-fn arguments(statement: &crate::ottl::Statement) -> Result<[&Value; 3], String> {
-    const NAMES: [&str; 5] = ["target", "regex_pattern", "replacement", "function", "replacement_format"];
-    let mut found: [Option<&Value>; 5] = [None; 5];
-    for (place, (name, value)) in statement.arguments.iter().enumerate() {
-        let slot = match name {
-            Some(name) => NAMES.iter().position(|known| known == name),
-            None => Some(place),
-        };
-        let Some(slot) = slot.and_then(|slot| found.get_mut(slot)) else {
-            return Err("replace_pattern has no such argument".to_owned());
-        };
-        *slot = Some(value);
+    /// A group with keys.
+    fn map(&mut self, item: &Tree, path: &str) -> Option<Group> {
+        let mut fields = Fields::new(item, path, self.findings);
+        let is_named = fields.get("context").is_some();
+        let context = context(&mut fields, self.signal, self.findings);
+        let mode = error_mode(&mut fields, self.findings).unwrap_or(self.mode);
+        let shared = fields.bool("shared_cache", self.findings).unwrap_or(false);
+        let conditions = fields.strings("conditions", self.findings);
+        let statements = fields.strings("statements", self.findings);
+        fields.finish(self.findings);
+        if statements.is_empty() || (is_named && context.is_none()) {
+            return None;
+        }
+        self.group(path, context, &conditions, &statements, (mode, shared))
     }
-    match found {
-        [Some(target), Some(pattern), Some(replacement), None, None] => Ok([target, pattern, replacement]),
-        [Some(_), Some(_), Some(_), ..] => Err("replace_pattern with a function is not supported yet".to_owned()),
-        _ => Err("replace_pattern needs a target, a pattern and a replacement".to_owned()),
+
+    fn group(
+        &mut self,
+        path: &str,
+        context: Option<Context>,
+        conditions: &[(u32, &str)],
+        statements: &[(u32, &str)],
+        (error_mode, shared_cache): (ErrorMode, bool),
+    ) -> Option<Group> {
+        let all: Vec<&str> = statements.iter().map(|(_, text)| *text).collect();
+        let gates: Vec<&str> = conditions.iter().map(|(_, text)| *text).collect();
+        let inferred = || infer(&all, &gates, contexts(self.signal));
+        let context = context.or_else(inferred).unwrap_or_else(|| {
+            // Read in the lowest context, so that a fault of syntax is told as such.
+            let any = contexts(self.signal).last().copied().unwrap_or(Context::Resource);
+            let is_fine = statements.iter().all(|(_, text)| Statement::new(text, any, TRANSFORM).is_ok());
+            if let (true, Some((line, text))) = (is_fine, statements.first()) {
+                let names = contexts(self.signal).iter().map(|context| context.name()).collect::<Vec<_>>().join(", ");
+                let message =
+                    format!("no context can be inferred from `{text}`: begin its paths with one of {names}, or write `context:`");
+                self.findings.error(*line, path, message);
+            }
+            any
+        });
+        let mut compiled = Vec::with_capacity(statements.len());
+        for (line, text) in statements {
+            match Statement::new(text, context, TRANSFORM) {
+                Ok(statement) => compiled.push(statement),
+                Err(error) => self.findings.error(*line, path, format!("{error} in `{text}`")),
+            }
+            lint(*line, path, text, self.findings);
+        }
+        let mut gates = Vec::with_capacity(conditions.len());
+        for (line, text) in conditions {
+            match Condition::new(text, context, TRANSFORM) {
+                Ok(condition) => gates.push(condition),
+                Err(error) => self.findings.error(*line, path, format!("{error} in `{text}`")),
+            }
+        }
+        Some(Group { context, error_mode, conditions: gates, statements: compiled, shared_cache })
     }
-}
-
-fn owner_of(context: &str) -> Option<Owner> {
-    Some(match context {
-        "resource" => Owner::Resource,
-        "scope" | "instrumentation_scope" => Owner::Scope,
-        "span" => Owner::Span,
-        "spanevent" => Owner::Event,
-        "log" => Owner::Log,
-        "metric" => Owner::Metric,
-        "datapoint" => Owner::Point,
-        _ => return None,
-    })
-}
-
-/// The context that a path begins with.
-fn prefix(path: &Path) -> Option<Owner> {
-    match path.fields.as_slice() {
-        [(first, keys), _, ..] if keys.is_empty() => owner_of(first),
-        _ => None,
-    }
-}
-
-/// A text field by its OTTL name.
-fn field(owner: Owner, names: &[&str]) -> Option<Target> {
-    let number = match (owner, names) {
-        (Owner::Span, ["status", "message"]) => return Some(Target::Field { owner: Owner::Status, number: 2 }),
-        (Owner::Span, ["name"]) | (Owner::Log, ["body"]) => 5,
-        (Owner::Event | Owner::Scope, ["name" | "version"]) => match (owner, names) {
-            (Owner::Scope, ["name"]) => 1,
-            (Owner::Event, ["version"]) => return None,
-            _ => 2,
-        },
-        (Owner::Log, ["severity_text"]) | (Owner::Span, ["trace_state"]) | (Owner::Metric, ["unit"]) => 3,
-        (Owner::Log, ["event_name"]) => 12,
-        (Owner::Metric, ["name"]) => 1,
-        (Owner::Metric, ["description"]) => 2,
-        _ => return None,
-    };
-    Some(Target::Field { owner, number })
 }
 
 /// Patterns like the guide's `token=[^&]+`, and places that a redaction by one key leaves open.
-fn lint(line: u32, path: &str, statement: &crate::ottl::Statement, findings: &mut Findings) {
-    let pattern = statement.arguments.get(1).map(|(_, value)| value);
-    let Some(Value::Text(pattern)) = pattern else { return };
-    if pattern.contains("=[^&]") && !pattern.contains("(?i)") {
+fn lint(line: u32, path: &str, text: &str, findings: &mut Findings) {
+    if text.contains("=[^&]") && !text.contains("(?i)") {
+        let pattern = text.split('"').find(|part| part.contains("=[^&]")).unwrap_or(text);
         let message =
             format!("the pattern `{pattern}` is case-sensitive, also hits longer names and swallows `#fragment` and blanks");
-        findings.warn(
-            line,
-            path,
-            message,
-            r"write (?i)(token|password|secret|api[_-]?key)=[^&#\\s]* with the replacement $1=REDACTED",
-        );
+        let advice = r"write (?i)(token|password|secret|api[_-]?key)=[^&#\\s]* with the replacement $1=REDACTED";
+        findings.warn(line, path, message, advice);
     }
-    let target = statement.arguments.first().map(|(_, value)| value);
-    let Some(Value::Path(target)) = target else { return };
-    let key = target.fields.iter().flat_map(|(_, keys)| keys).next();
-    if let Some(Key::Text(key)) = key
-        && key == "http.url"
-    {
+    if text.trim_start().starts_with("replace_") && text.contains("attributes[\"http.url\"]") {
         let message = "only the attribute http.url is rewritten: not url.full, url.query, http.target, span names, events, logs or resources";
         findings.warn(line, path, message, "the built-in masking covers all of these unless `spanlake.builtin_redaction` is off");
     }

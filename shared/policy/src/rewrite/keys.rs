@@ -71,6 +71,7 @@ impl KeyPlan {
                     let leaves = rules.string_leaves.iter().filter(|leaf| leaf.key == key);
                     this.leaves = leaves.fold(0, |bits, leaf| bits | leaf.mask);
                 }
+                Stage::Run(_) => {}
                 Stage::Transform(statements) => {
                     let hit = |target: &Target| matches!(target, Target::Attribute { key: named, .. } if named == key);
                     this.transformed |= statements.iter().any(|statement| hit(&statement.target));

@@ -41,6 +41,14 @@ impl Scratch {
         taken
     }
 
+    /// Adds counts by rule.
+    pub(crate) fn add_masked(&mut self, rules: &Rules, counts: &[u64]) {
+        self.bind(rules);
+        for (known, count) in self.counts.iter_mut().zip(counts) {
+            *known = known.saturating_add(*count);
+        }
+    }
+
     pub(super) fn count(&mut self, rule: usize) {
         if let Some(count) = self.counts.get_mut(rule) {
             *count = count.saturating_add(1);

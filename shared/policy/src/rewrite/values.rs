@@ -259,6 +259,7 @@ impl Walk<'_> {
         for (at, stage) in plan.stages.iter().enumerate() {
             match stage {
                 Stage::Sample => self.sample(current.as_deref(), place),
+                Stage::Run(_) => {}
                 Stage::Transform(statements) => self.transform(statements, &mut current, place),
                 Stage::Redact(redact) => {
                     let bit = 1_u32.checked_shl(u32::try_from(at).unwrap_or(u32::MAX)).unwrap_or(0);

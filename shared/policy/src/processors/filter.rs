@@ -1,0 +1,58 @@
+//! The `filter` processor: what a condition holds for is dropped.
+//!
+//! Source: `processor/filterprocessor` (contrib v0.161): resources first, then scopes, items and what is within them; what
+//! is below a dropped thing is not looked at. Containers that lose their last go with it.
+
+use spanlake_model::{PerSignal, Signal};
+use spanlake_otlp::tree::Payload;
+use spanlake_ottl::{Condition, Context, DataError, Frame};
+
+use super::visit::{Fate, visit};
+use super::{ErrorMode, Process, Tally};
+
+/// A `filter` processor.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    /// By signal, from the highest context to the lowest.
+    pub(crate) rules: PerSignal<Vec<Drops>>,
+}
+
+/// What is dropped of one context.
+#[derive(Debug)]
+pub(crate) struct Drops {
+    pub(crate) context: Context,
+    pub(crate) error_mode: ErrorMode,
+    pub(crate) conditions: Vec<Condition>,
+}
+
+impl Process for Filter {
+    fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError> {
+        for drops in &self.rules[payload.signal] {
+            visit(payload, drops.context, tally.now_nanos, None, |frame| drops.fate(frame, tally))?;
+        }
+        Ok(())
+    }
+
+    fn runs(&self, signal: Signal) -> bool {
+        !self.rules[signal].is_empty()
+    }
+}
+
+impl Drops {
+    /// A condition that fails does not hold, and the next one is asked.
+    fn fate<'a>(&'a self, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> Result<Fate, DataError> {
+        for condition in &self.conditions {
+            match condition.holds(frame) {
+                Ok(true) => return Ok(Fate::Drop),
+                Ok(false) => {}
+                Err(error) => {
+                    tally.errors = tally.errors.saturating_add(1);
+                    if self.error_mode == ErrorMode::Propagate {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(Fate::Keep)
+    }
+}

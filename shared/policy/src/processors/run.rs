@@ -1,0 +1,165 @@
+//! A payload through the processors of its pipeline, and what became of each of its items.
+
+use std::sync::Arc;
+
+use spanlake_model::Signal;
+use spanlake_otlp::payload::Items;
+use spanlake_otlp::tree::Payload;
+use spanlake_otlp::wire::WireError;
+
+use super::facts::span_facts;
+use super::{Process, Tally};
+use crate::rewrite::{Context, Scratch};
+use crate::rules::{Rules, Stage};
+use crate::sampling::SpanFacts;
+
+/// How the ledger's reasons begin for what a processor drops.
+pub const BY_PROCESSOR: &str = "processor ";
+
+/// A processor at its place in a pipeline.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    /// The ledger's reason for what it drops: `filter/health`.
+    pub(crate) reason: Arc<str>,
+    pub(crate) processor: Arc<dyn Process>,
+}
+
+/// Items that a processor took away, in the ledger's unit (spans, log records, data points).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// The item's place in the payload that came.
+    pub origin: u32,
+    /// The processor's id, as the ledger's reason.
+    pub reason: Arc<str>,
+    /// How many: one, or some of a metric's data points.
+    pub count: u64,
+}
+
+/// A payload behind its processors.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Processed {
+    /// The export request that is left.
+    pub payload: Vec<u8>,
+    /// For each item that is left, in their order, its place in the payload that came.
+    pub origins: Vec<u32>,
+    /// By place in the payload that came: what `tail_sampling` knows of the span. A span that was dropped before that has none.
+    pub facts: Vec<Option<SpanFacts>>,
+    /// What was dropped.
+    pub lost: Vec<Lost>,
+}
+
+impl Rules {
+    /// Whether payloads of this signal pass through processors before [`Rules::context`] and [`Rules::item`] see them.
+    #[must_use]
+    pub fn has_processors(&self, signal: Signal) -> bool {
+        self.plan(signal).steps().any(|step| step.processor.runs(signal))
+    }
+
+    /// Sends an export request through the processors of its pipeline. `now_nanos` is its arrival, nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// Bytes that are no export request.
+    pub fn process(&self, signal: Signal, bytes: &[u8], now_nanos: i64, scratch: &mut Scratch) -> Result<Processed, WireError> {
+        let mut payload = Payload::decode(signal, bytes)?;
+        let mut run = Run::new(self, &payload, now_nanos);
+        for stage in &self.plan(signal).stages {
+            match stage {
+                Stage::Sample => run.sample(&payload),
+                Stage::Run(step) if step.processor.runs(signal) => run.step(step, &mut payload),
+                _ => {}
+            }
+        }
+        scratch.add_masked(self, &run.tally.masked);
+        let mut processed = run.processed;
+        payload.encode(&mut processed.payload);
+        let items = payload.groups.iter().flat_map(|group| &group.scopes).flat_map(|scope| &scope.items);
+        processed.origins = items.map(|item| item.origin).collect();
+        Ok(processed)
+    }
+
+    /// What `tail_sampling` knows of each span of an export request.
+    ///
+    /// # Errors
+    /// Bytes that are no export request.
+    pub fn facts(&self, bytes: &[u8], now_nanos: i64, scratch: &mut Scratch) -> Result<Vec<Option<SpanFacts>>, WireError> {
+        if self.has_processors(Signal::Traces) {
+            return Ok(self.process(Signal::Traces, bytes, now_nanos, scratch)?.facts);
+        }
+        let mut facts = Vec::new();
+        let mut items = Items::new(bytes);
+        let (mut known, mut unused) = (None, Vec::new());
+        while let Some(item) = items.next()? {
+            let context = match known.take() {
+                Some((number, context)) if number == item.context => context,
+                _ => {
+                    let raw = items.context();
+                    let raw = Context {
+                        resource: raw.resource,
+                        resource_schema_url: raw.resource_schema_url,
+                        scope: raw.scope,
+                        scope_schema_url: raw.scope_schema_url,
+                    };
+                    self.context(Signal::Traces, raw, scratch)
+                }
+            };
+            unused.clear();
+            let outcome = self.item(Signal::Traces, &context, item.bytes, &mut unused, scratch);
+            facts.push(outcome.dropped.is_none().then_some(outcome.facts));
+            known = Some((item.context, context));
+        }
+        Ok(facts)
+    }
+}
+
+struct Run<'r> {
+    rules: &'r Rules,
+    tally: Tally,
+    /// By place of origin, in the ledger's unit.
+    counts: Vec<u64>,
+    processed: Processed,
+}
+
+impl<'r> Run<'r> {
+    fn new(rules: &'r Rules, payload: &Payload<'_>, now_nanos: i64) -> Self {
+        let counts = counts(payload, payload.items());
+        let processed = Processed { facts: vec![None; payload.items()], ..Processed::default() };
+        Self { rules, tally: Tally { now_nanos, ..Tally::default() }, counts, processed }
+    }
+
+    fn sample(&mut self, payload: &Payload<'_>) {
+        for group in &payload.groups {
+            for item in group.scopes.iter().flat_map(|scope| &scope.items) {
+                if let Some(facts) = self.processed.facts.get_mut(item.origin as usize) {
+                    *facts = Some(span_facts(self.rules, &group.resource, &item.node));
+                }
+            }
+        }
+    }
+
+    fn step<'a>(&mut self, step: &'a Step, payload: &mut Payload<'a>) {
+        if step.processor.process(payload, &mut self.tally).is_err() {
+            // Behind the stream there is no sender left who could be told.
+            payload.groups.clear();
+        }
+        let now = counts(payload, self.counts.len());
+        for (origin, (before, after)) in self.counts.iter().zip(&now).enumerate() {
+            let origin = u32::try_from(origin).unwrap_or(u32::MAX);
+            if after < before {
+                let (reason, count) = (Arc::clone(&step.reason), before - after);
+                self.processed.lost.push(Lost { origin, reason, count });
+            }
+        }
+        self.counts = now;
+    }
+}
+
+/// What there is of each item that came, in the ledger's unit.
+fn counts(payload: &Payload<'_>, items: usize) -> Vec<u64> {
+    let mut counts = vec![0_u64; items];
+    for item in payload.groups.iter().flat_map(|group| &group.scopes).flat_map(|scope| &scope.items) {
+        if let Some(count) = counts.get_mut(item.origin as usize) {
+            *count = count.saturating_add(super::units(payload.signal, &item.node));
+        }
+    }
+    counts
+}

@@ -1,0 +1,133 @@
+//! The `transform` processor: groups of OTTL statements.
+//!
+//! Source: `processor/transformprocessor` (contrib v0.161): groups run one after the other over the whole payload; within
+//! a group the statements run in order for each item, if one of the conditions holds.
+//!
+//! It fails closed, unlike the Collector: where a statement that redacts cannot be executed, what it was to redact is
+//! masked whole.
+
+use spanlake_model::{PerSignal, Signal};
+use spanlake_otlp::tree::{Map, Payload};
+use spanlake_ottl::{Condition, Context, DataError, Frame, Statement};
+
+use super::visit::{Fate, visit};
+use super::{ErrorMode, Process, Tally};
+use crate::rewrite::MASK;
+
+/// A `transform` processor.
+#[derive(Debug, Default)]
+pub(crate) struct Transform {
+    pub(crate) groups: PerSignal<Vec<Group>>,
+    /// Its number among the rules' names.
+    pub(crate) rule: usize,
+    /// What a redacting statement that fails was to redact is masked.
+    pub(crate) fail_closed: bool,
+}
+
+/// Statements of one context.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) context: Context,
+    pub(crate) error_mode: ErrorMode,
+    /// One of them must hold; none always holds.
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) statements: Vec<Statement>,
+    /// `cache` is one for all groups of this context that share it, and for all items.
+    pub(crate) shared_cache: bool,
+}
+
+impl Process for Transform {
+    fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError> {
+        let mut shared: Vec<(Context, Map<'a>)> = Vec::new();
+        for group in &self.groups[payload.signal] {
+            if group.shared_cache && !shared.iter().any(|(context, _)| *context == group.context) {
+                shared.push((group.context, Map::default()));
+            }
+            let own = shared.iter_mut().find(|(context, _)| group.shared_cache && *context == group.context);
+            let cache = own.map(|(_, map)| map);
+            visit(payload, group.context, tally.now_nanos, cache, |frame| self.group(group, frame, tally))?;
+        }
+        Ok(())
+    }
+
+    fn runs(&self, signal: Signal) -> bool {
+        !self.groups[signal].is_empty()
+    }
+}
+
+impl Transform {
+    fn group<'a>(&'a self, group: &'a Group, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> Result<Fate, DataError> {
+        match group.applies(frame) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Fate::Keep),
+            Err(error) => {
+                tally.errors = tally.errors.saturating_add(1);
+                if group.error_mode == ErrorMode::Propagate {
+                    return Err(error);
+                }
+                let masked = group.statements.iter().all(|statement| self.mask(statement, frame, tally));
+                return Ok(if masked { Fate::Keep } else { Fate::Drop });
+            }
+        }
+        for statement in &group.statements {
+            match statement.run(frame) {
+                Ok(true) if redacts(statement) => tally.mask(self.rule),
+                Ok(_) => {}
+                Err(error) => {
+                    tally.errors = tally.errors.saturating_add(1);
+                    if group.error_mode == ErrorMode::Propagate {
+                        return Err(error);
+                    }
+                    if !self.mask(statement, frame, tally) {
+                        return Ok(Fate::Drop);
+                    }
+                }
+            }
+        }
+        Ok(Fate::Keep)
+    }
+
+    /// Masks what a statement was to redact; false if that can't be done.
+    fn mask<'a>(&'a self, statement: &'a Statement, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> bool {
+        if !self.fail_closed || !redacts(statement) {
+            return true;
+        }
+        tally.mask(self.rule);
+        statement.target().is_some_and(|target| target.mask(frame, MASK).is_ok())
+    }
+}
+
+impl Group {
+    fn applies<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<bool, DataError> {
+        let mut failed = None;
+        for condition in &self.conditions {
+            match condition.holds(frame) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(self.conditions.is_empty()), Err)
+    }
+}
+
+/// Editors that take something away.
+const REDACTING: [&str; 9] = [
+    "replace_pattern",
+    "replace_all_patterns",
+    "replace_match",
+    "replace_all_matches",
+    "delete_key",
+    "delete_matching_keys",
+    "keep_keys",
+    "keep_matching_keys",
+    "truncate_all",
+];
+/// Converters after which a value can't be read any more.
+const HASHES: [&str; 9] = ["SHA1", "SHA256", "SHA512", "MD5", "FNV", "Murmur3Hash", "Murmur3Hash128", "XXH3", "XXH128"];
+
+/// Whether a statement is there to take something away.
+pub(crate) fn redacts(statement: &Statement) -> bool {
+    let editor = statement.editor();
+    REDACTING.contains(&editor) || statement.functions().iter().any(|name| HASHES.contains(name))
+}

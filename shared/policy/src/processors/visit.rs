@@ -1,0 +1,225 @@
+//! Visiting everything of a payload that a context is about.
+
+use std::borrow::Cow;
+
+use spanlake_otlp::schema::{EVENT, EXEMPLAR, NUMBER_DATA_POINT, SPAN};
+use spanlake_otlp::tree::{Map, Node, Payload, Slot};
+use spanlake_ottl::{Context, DataError, Frame};
+
+/// `Span.events`.
+const EVENTS: u32 = 11;
+/// The fields of a `Metric` that hold its data.
+const METRIC_DATA: [u32; 5] = [5, 7, 9, 10, 11];
+/// `data_points` of each of them.
+const POINTS: u32 = 1;
+/// How many metrics statements may add to those of a scope.
+const ADDED_MAX: usize = 10_000;
+
+/// What becomes of a thing that was visited.
+pub(crate) enum Fate {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Drop,
+}
+
+/// Shows `look` a frame for everything that `context` is about, in the payload's order, and takes away what it drops.
+/// `cache` is shared; without one each thing has its own.
+///
+/// # Errors
+/// The first of `look`; what came before it has been changed.
+pub(crate) fn visit<'a>(
+    payload: &mut Payload<'a>,
+    context: Context,
+    now_nanos: i64,
+    cache: Option<&mut Map<'a>>,
+    mut look: impl FnMut(&mut Frame<'_, 'a>) -> Result<Fate, DataError>,
+) -> Result<(), DataError> {
+    let mut visitor = Visitor { context, now_nanos, cache, look: &mut look, none: Spare::new(), added: Vec::new(), failed: None };
+    payload.groups.retain_mut(|group| {
+        if context == Context::Resource {
+            let url = &mut Cow::Borrowed("");
+            let nodes = Nodes {
+                resource: &mut group.resource,
+                resource_schema_url: &mut group.schema_url,
+                scope: None,
+                scope_schema_url: url,
+            };
+            return visitor.show(nodes, None, None, None);
+        }
+        let had_scopes = !group.scopes.is_empty();
+        group.scopes.retain_mut(|scope| {
+            let nodes = Nodes {
+                resource: &mut group.resource,
+                resource_schema_url: &mut group.schema_url,
+                scope: Some(&mut scope.scope),
+                scope_schema_url: &mut scope.schema_url,
+            };
+            visitor.scope(nodes, &mut scope.items)
+        });
+        // What was empty before stays: nothing named it.
+        !(had_scopes && group.scopes.is_empty())
+    });
+    visitor.failed.map_or(Ok(()), Err)
+}
+
+/// What a frame of the resource and scope is made of.
+struct Nodes<'x, 'a> {
+    resource: &'x mut Node<'a>,
+    resource_schema_url: &'x mut Cow<'a, str>,
+    scope: Option<&'x mut Node<'a>>,
+    scope_schema_url: &'x mut Cow<'a, str>,
+}
+
+impl<'a> Nodes<'_, 'a> {
+    fn again(&mut self) -> Nodes<'_, 'a> {
+        Nodes {
+            resource: self.resource,
+            resource_schema_url: self.resource_schema_url,
+            scope: self.scope.as_deref_mut(),
+            scope_schema_url: self.scope_schema_url,
+        }
+    }
+}
+
+/// Empty nodes for what a context does not have.
+struct Spare<'a> {
+    scope: Node<'a>,
+    item: Node<'a>,
+    part: Node<'a>,
+    exemplar: Node<'a>,
+}
+
+impl Spare<'_> {
+    const fn new() -> Self {
+        Self {
+            scope: Node::new(&spanlake_otlp::schema::SCOPE),
+            item: Node::new(&SPAN),
+            part: Node::new(&EVENT),
+            exemplar: Node::new(&EXEMPLAR),
+        }
+    }
+}
+
+struct Visitor<'v, 'a> {
+    context: Context,
+    now_nanos: i64,
+    cache: Option<&'v mut Map<'a>>,
+    look: &'v mut dyn FnMut(&mut Frame<'_, 'a>) -> Result<Fate, DataError>,
+    none: Spare<'a>,
+    added: Vec<Node<'a>>,
+    failed: Option<DataError>,
+}
+
+impl<'a> Visitor<'_, 'a> {
+    /// Shows one thing; whether it stays. After an error nothing more is shown.
+    fn show(
+        &mut self,
+        nodes: Nodes<'_, 'a>,
+        item: Option<&mut Node<'a>>,
+        part: Option<&mut Node<'a>>,
+        exemplar: Option<&mut Node<'a>>,
+    ) -> bool {
+        if self.failed.is_some() {
+            return true;
+        }
+        let mut own = Map::default();
+        let mut frame = Frame {
+            resource: nodes.resource,
+            resource_schema_url: nodes.resource_schema_url,
+            scope: nodes.scope.unwrap_or(&mut self.none.scope),
+            scope_schema_url: nodes.scope_schema_url,
+            item: item.unwrap_or(&mut self.none.item),
+            part: part.unwrap_or(&mut self.none.part),
+            exemplar: exemplar.unwrap_or(&mut self.none.exemplar),
+            cache: self.cache.as_deref_mut().unwrap_or(&mut own),
+            added: &mut self.added,
+            now_nanos: self.now_nanos,
+        };
+        match (self.look)(&mut frame) {
+            Ok(fate) => matches!(fate, Fate::Keep),
+            Err(error) => {
+                self.failed = Some(error);
+                true
+            }
+        }
+    }
+
+    /// A scope and what is below it; whether it stays.
+    fn scope(&mut self, mut nodes: Nodes<'_, 'a>, items: &mut Vec<spanlake_otlp::tree::Entry<'a>>) -> bool {
+        if self.context == Context::Scope {
+            return self.show(nodes, None, None, None);
+        }
+        let had_items = !items.is_empty();
+        let mut added = Vec::new();
+        items.retain_mut(|item| {
+            let stays = self.item(nodes.again(), &mut item.node);
+            let origin = item.origin;
+            added.extend(self.added.drain(..).map(|node| spanlake_otlp::tree::Entry { node, origin }));
+            stays
+        });
+        added.truncate(ADDED_MAX);
+        items.append(&mut added);
+        !(had_items && items.is_empty())
+    }
+
+    /// An item and what is below it; whether it stays.
+    fn item(&mut self, mut nodes: Nodes<'_, 'a>, item: &mut Node<'a>) -> bool {
+        match self.context {
+            Context::SpanEvent => {
+                let Some(Slot::Nodes(mut events)) = item.remove(EVENTS) else { return true };
+                events.retain_mut(|event| self.show(nodes.again(), Some(item), Some(event), None));
+                if !events.is_empty() {
+                    item.set(EVENTS, Slot::Nodes(events));
+                }
+                true
+            }
+            Context::DataPoint | Context::Exemplar => self.points(nodes, item),
+            _ => self.show(nodes.again(), Some(item), None, None),
+        }
+    }
+
+    /// A metric's data points; a metric that loses its last goes.
+    fn points(&mut self, mut nodes: Nodes<'_, 'a>, metric: &mut Node<'a>) -> bool {
+        for number in METRIC_DATA {
+            let data = match metric.get_mut(number) {
+                Some(Slot::Node(data)) => data,
+                _ => continue,
+            };
+            let Some(Slot::Nodes(mut points)) = data.remove(POINTS) else { continue };
+            points.retain_mut(|point| {
+                if self.context == Context::Exemplar {
+                    self.exemplars(nodes.again(), metric, point)
+                } else {
+                    self.show(nodes.again(), Some(metric), Some(point), None)
+                }
+            });
+            let is_empty = points.is_empty();
+            // A statement may have made another type of the metric: the points go where its data is now.
+            put_points(metric, number, points);
+            return !is_empty;
+        }
+        true
+    }
+
+    fn exemplars(&mut self, mut nodes: Nodes<'_, 'a>, metric: &mut Node<'a>, point: &mut Node<'a>) -> bool {
+        let number = point.schema().fields.iter().find(|field| field.name == "exemplars").map(|field| field.number);
+        let Some(number) = number else { return true };
+        let Some(Slot::Nodes(mut exemplars)) = point.remove(number) else { return true };
+        exemplars.retain_mut(|exemplar| self.show(nodes.again(), Some(metric), Some(point), Some(exemplar)));
+        if !exemplars.is_empty() {
+            point.set(number, Slot::Nodes(exemplars));
+        }
+        true
+    }
+}
+
+fn put_points<'a>(metric: &mut Node<'a>, number: u32, points: Vec<Node<'a>>) {
+    let of_numbers = points.first().is_some_and(|point| std::ptr::eq(point.schema(), &raw const NUMBER_DATA_POINT));
+    let holds = |metric: &Node<'_>, number: &u32| metric.node(*number).is_some();
+    let target =
+        if holds(metric, &number) || !of_numbers { Some(number) } else { [5, 7].into_iter().find(|other| holds(metric, other)) };
+    if let Some(data) = target.and_then(|number| metric.node_mut(number)) {
+        data.set(POINTS, Slot::Nodes(points));
+    }
+}
