@@ -48,6 +48,30 @@ pub enum Slot<'a> {
     Map(Map<'a>),
     /// An `AnyValue`.
     Value(Value<'a>),
+    /// Fields that nobody wanted to see, as they stand on the wire; their number is 0.
+    Raw(&'a [u8]),
+}
+
+/// Which fields are read: bit `n` stands for field `n`. The others stay as they are, and seem to be absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Want {
+    /// Fields of the `Resource`.
+    pub resource: u32,
+    /// Fields of the `InstrumentationScope`.
+    pub scope: u32,
+    /// Fields of the item. What is within them is read whole.
+    pub item: u32,
+}
+
+impl Want {
+    /// Every field.
+    pub const ALL: Self = Self { resource: u32::MAX, scope: u32::MAX, item: u32::MAX };
+
+    /// What either wants.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { resource: self.resource | other.resource, scope: self.scope | other.scope, item: self.item | other.item }
+    }
 }
 
 impl PartialEq for Node<'_> {

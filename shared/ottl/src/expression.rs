@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use spanlake_otlp::tree::{Map, Value, float_text};
+use spanlake_otlp::tree::{Map, Value, Want, float_text};
 
 use crate::error::DataError;
 use crate::frame::Frame;
@@ -122,7 +122,39 @@ impl Test {
     }
 }
 
+impl Test {
+    /// Adds the fields that it looks at.
+    pub(crate) fn wants(&self, want: &mut Want) {
+        match self {
+            Self::Or(tests) | Self::And(tests) => tests.iter().for_each(|test| test.wants(want)),
+            Self::Not(test) => test.wants(want),
+            Self::Constant(_) => {}
+            Self::Compare(left, _, right) => {
+                left.wants(want);
+                right.wants(want);
+            }
+            Self::Call(call) => call.wants(want),
+        }
+    }
+}
+
 impl Expression {
+    /// Adds the fields that it looks at.
+    pub(crate) fn wants(&self, want: &mut Want) {
+        match self {
+            Self::Place(place) => place.wants(want),
+            Self::Call(call) => call.wants(want),
+            Self::List(items) => items.iter().for_each(|item| item.wants(want)),
+            Self::Map(entries) => entries.iter().for_each(|(_, value)| value.wants(want)),
+            Self::Negate(inner) => inner.wants(want),
+            Self::Math(left, _, right) => {
+                left.wants(want);
+                right.wants(want);
+            }
+            Self::Scalar(_) | Self::Text(_) | Self::Bytes(_) => {}
+        }
+    }
+
     /// Appends the names of the functions that it calls.
     pub(crate) fn names(&self, names: &mut Vec<&'static str>) {
         match self {
@@ -140,6 +172,30 @@ impl Expression {
 }
 
 impl Call {
+    /// Adds the fields that it looks at: all of them, where the function sees the item.
+    fn wants_arguments(&self, want: &mut Want) {
+        for argument in &self.arguments {
+            match argument {
+                Argument::Value(expression, _) => expression.wants(want),
+                Argument::Values(items) => items.iter().for_each(|item| item.wants(want)),
+                Argument::Target(place) => place.wants(want),
+                _ => {}
+            }
+        }
+        self.keys.iter().for_each(|key| key.wants(want));
+    }
+
+    pub(crate) fn wants(&self, want: &mut Want) {
+        // What looks at the item itself may look at all of it; an editor of a path looks at that path.
+        let is_edit_of_path = self.arguments.iter().any(|argument| matches!(argument, Argument::Target(_)));
+        match self.function.run {
+            Run::Convert(_) => {}
+            Run::Edit(_) if is_edit_of_path => {}
+            Run::ConvertIn(_) | Run::Edit(_) => *want = Want::ALL,
+        }
+        self.wants_arguments(want);
+    }
+
     /// Appends its name and those of the functions in its arguments.
     pub(crate) fn names(&self, names: &mut Vec<&'static str>) {
         names.push(self.function.name);

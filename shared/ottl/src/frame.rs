@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use spanlake_otlp::tree::{Map, Node};
+use spanlake_otlp::tree::{Map, Node, Want};
 
 /// What a statement is about: the lowest of the things that it can see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,18 @@ impl Context {
             Self::SpanEvent => Some(Self::Span),
             Self::DataPoint => Some(Self::Metric),
             Self::Exemplar => Some(Self::DataPoint),
+        }
+    }
+
+    /// The fields that visiting everything of this context needs: the lists that lead to it.
+    #[must_use]
+    pub const fn wants(self) -> Want {
+        match self {
+            Self::SpanEvent => Want { resource: 0, scope: 0, item: 1 << 11 },
+            Self::DataPoint | Self::Exemplar => {
+                Want { resource: 0, scope: 0, item: 1 << 5 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11 }
+            }
+            _ => Want { resource: 0, scope: 0, item: 0 },
         }
     }
 

@@ -7,7 +7,7 @@ mod access;
 mod tables;
 mod trace_state;
 
-use spanlake_otlp::tree::{Map, Node, Value};
+use spanlake_otlp::tree::{Map, Node, Value, Want};
 
 use crate::error::DataError;
 use crate::expression::Expression;
@@ -120,7 +120,31 @@ pub(crate) enum KeyValue<'a> {
     Int(i64),
 }
 
+impl PlaceKey {
+    pub(crate) fn wants(&self, want: &mut Want) {
+        if let Self::Computed(expression) = self {
+            expression.wants(want);
+        }
+    }
+}
+
 impl Place {
+    /// Adds the fields that it looks at.
+    pub(crate) fn wants(&self, want: &mut Want) {
+        let number = match self.access.via.unwrap_or(self.access.field) {
+            Field::Number(number @ 1..32) => 1 << number,
+            Field::Number(_) | Field::Named(_) => u32::MAX,
+        };
+        match self.root {
+            Root::Resource => want.resource |= number,
+            Root::Scope => want.scope |= number,
+            Root::Item => want.item |= number,
+            // What is within an item is read whole, and the context says that it is wanted.
+            Root::Part | Root::Exemplar | Root::Cache => {}
+        }
+        self.keys.iter().for_each(|key| key.wants(want));
+    }
+
     /// The context whose field it is.
     #[must_use]
     pub const fn context(&self) -> Context {

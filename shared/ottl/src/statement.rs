@@ -1,5 +1,7 @@
 //! Statements and conditions, and the context that a group of them is about.
 
+use spanlake_otlp::tree::Want;
+
 use crate::compile::{Compiler, FunctionSet};
 use crate::error::{DataError, LoadError};
 use crate::expression::{Call, Test};
@@ -46,6 +48,15 @@ impl Statement {
         Ok(true)
     }
 
+    /// The fields that it looks at.
+    #[must_use]
+    pub fn wants(&self) -> Want {
+        let mut want = Want::default();
+        self.editor.wants(&mut want);
+        self.condition.iter().for_each(|condition| condition.wants(&mut want));
+        want
+    }
+
     /// The editor's name.
     #[must_use]
     pub const fn editor(&self) -> &'static str {
@@ -78,6 +89,14 @@ impl Condition {
     pub fn new(text: &str, context: Context, functions: FunctionSet) -> Result<Self, LoadError> {
         let syntax = syntax::condition(text)?;
         Ok(Self(Compiler { context, functions }.test(&syntax)?))
+    }
+
+    /// The fields that it looks at.
+    #[must_use]
+    pub fn wants(&self) -> Want {
+        let mut want = Want::default();
+        self.0.wants(&mut want);
+        want
     }
 
     /// Whether it holds.

@@ -52,6 +52,8 @@ fn decide(rules: &Rules) {
 }
 
 fn apply(rules: &Rules, request: &[u8], scratch: &mut Scratch) -> (u64, usize) {
+    let processed = rules.has_processors(Signal::Traces).then(|| rules.process(Signal::Traces, request, 0, scratch).unwrap());
+    let request = processed.as_ref().map_or(request, |processed| processed.payload.as_slice());
     let mut out = Vec::with_capacity(request.len());
     let mut spans = 0;
     for (_, group) in fields(request) {

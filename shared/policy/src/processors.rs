@@ -11,7 +11,7 @@ mod visit;
 use std::fmt;
 
 use spanlake_model::Signal;
-use spanlake_otlp::tree::{Node, Payload};
+use spanlake_otlp::tree::{Node, Payload, Want};
 use spanlake_ottl::DataError;
 
 /// What happens when a statement or condition can't be executed on an item.
@@ -54,6 +54,12 @@ pub(crate) trait Process: fmt::Debug + Send + Sync {
     /// # Errors
     /// `error_mode: propagate`: the payload is refused as a whole.
     fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError>;
+
+    /// Which fields it looks at.
+    fn wants(&self, signal: Signal) -> Want {
+        let _any = signal;
+        Want::ALL
+    }
 
     /// Whether it has anything to do for a signal.
     fn runs(&self, signal: Signal) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 use spanlake_model::{PerSignal, Signal, TraceId};
+use spanlake_otlp::tree::Want;
 
 use crate::regex::Template;
 use crate::sampling::{Decision, Sampler, SpanFacts, TraceFacts, Verdict, Votes};
@@ -138,11 +139,26 @@ impl Plan {
         })
     }
 
+    /// The fields that its processors look at, and the facts for sampling.
+    pub(crate) fn wants(&self, signal: Signal) -> Want {
+        // A metric's data is always read: its points are counted.
+        let item = match signal {
+            Signal::Traces => FACT_FIELDS,
+            Signal::Logs => 0,
+            Signal::Metrics => 1 << 5 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11,
+        };
+        let wants = self.steps().filter(|step| step.processor.runs(signal)).map(|step| step.processor.wants(signal));
+        wants.fold(Want { resource: 1 << 1, scope: 0, item }, Want::and)
+    }
+
     /// Whether any stage looks into every text.
     pub(crate) fn scans_values(&self) -> bool {
         self.stages.iter().any(|stage| matches!(stage, Stage::Redact(redact) if redact.any_value.is_some()))
     }
 }
+
+/// The fields of a span that facts are taken from: `trace_state`, `parent_span_id`, `kind`, times, attributes, status, flags.
+const FACT_FIELDS: u32 = 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 15 | 1 << 16;
 
 /// A step of a pipeline.
 #[derive(Debug, Clone)]

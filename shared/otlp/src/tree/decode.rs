@@ -27,6 +27,32 @@ impl<'a> Node<'a> {
         Ok(node)
     }
 
+    /// Reads some fields of a message into this one: those whose bit is set in `want`. See [`super::Want`].
+    pub(super) fn merge_some(&mut self, bytes: &'a [u8], want: u32) -> Result<(), WireError> {
+        if want == u32::MAX {
+            return self.merge(bytes, 0);
+        }
+        // Neighbours that nobody wants are one piece.
+        let (mut fields, mut from) = (Reader::new(bytes), 0);
+        while let Some(field) = fields.next()? {
+            if field.number < 32 && want >> field.number & 1 == 1 {
+                self.put_raw(bytes, from, fields.position() - field.raw.len());
+                from = fields.position();
+                if let Some(known) = self.schema().field(field.number) {
+                    self.take(known, field.value, 0)?;
+                }
+            }
+        }
+        self.put_raw(bytes, from, bytes.len());
+        Ok(())
+    }
+
+    fn put_raw(&mut self, bytes: &'a [u8], from: usize, to: usize) {
+        if let Some(raw @ [_, ..]) = bytes.get(from..to) {
+            self.slots.push((0, Slot::Raw(raw)));
+        }
+    }
+
     /// Reads a message into this one: of a field that is there already the later value counts, and lists grow.
     fn merge(&mut self, bytes: &'a [u8], depth: u32) -> Result<(), WireError> {
         if depth > DEPTH_MAX {
@@ -91,7 +117,7 @@ impl<'a> Node<'a> {
     }
 }
 
-fn text(bytes: &[u8]) -> Cow<'_, str> {
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Borrowed(simdutf8::basic::from_utf8(bytes).unwrap_or(NO_TEXT))
 }
 

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use spanlake_model::Signal;
 
-use super::{Node, Slot};
-use crate::schema::{self, Kind, Message, RESOURCE, SCOPE};
+use super::decode::text;
+use super::{Node, Want};
+use crate::schema::{self, Message, RESOURCE, SCOPE};
 use crate::wire::{Reader, Value as Wire, WireError};
 
 /// An export request, or a record's payload, which has its form.
@@ -49,29 +50,30 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Reads an export request.
+    /// Reads an export request, as far as it is wanted.
     ///
     /// # Errors
     /// Bytes that are no such message.
-    pub fn decode(signal: Signal, bytes: &'a [u8]) -> Result<Self, WireError> {
+    pub fn decode(signal: Signal, bytes: &'a [u8], want: Want) -> Result<Self, WireError> {
         let mut payload = Self { signal, groups: Vec::new() };
         let mut origin = 0;
-        for bytes in messages(bytes, 1)? {
-            let mut group = ResourceGroup { resource: Node::new(&RESOURCE), schema_url: Cow::Borrowed(""), scopes: Vec::new() };
-            // The tables of all three signals number these fields alike.
-            let holder = resource_message(signal);
-            let mut fields = Node::new(holder);
-            shallow(&mut fields, bytes)?;
-            if let Some(Slot::Node(resource)) = fields.remove(1) {
-                group.resource = resource;
+        for bytes in Container::read(bytes, 1)?.children {
+            let outer = Container::read(bytes, 2)?;
+            let mut scopes = Vec::with_capacity(outer.children.len());
+            for bytes in &outer.children {
+                let inner = Container::read(bytes, 2)?;
+                let mut items = Vec::with_capacity(inner.children.len());
+                for bytes in &inner.children {
+                    let mut node = Node::new(schema::item(signal));
+                    node.merge_some(bytes, want.item)?;
+                    items.push(Entry { node, origin });
+                    origin = origin.saturating_add(1);
+                }
+                let (scope, schema_url) = inner.head(&SCOPE, want.scope)?;
+                scopes.push(ScopeGroup { scope, schema_url, items });
             }
-            if let Some(Slot::Text(url)) = fields.remove(3) {
-                group.schema_url = url;
-            }
-            for bytes in messages(bytes, 2)? {
-                group.scopes.push(scope_group(signal, bytes, &mut origin)?);
-            }
-            payload.groups.push(group);
+            let (resource, schema_url) = outer.head(&RESOURCE, want.resource)?;
+            payload.groups.push(ResourceGroup { resource, schema_url, scopes });
         }
         Ok(payload)
     }
@@ -108,59 +110,35 @@ fn put_text(number: u32, text: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn scope_group<'a>(signal: Signal, bytes: &'a [u8], origin: &mut u32) -> Result<ScopeGroup<'a>, WireError> {
-    let mut group = ScopeGroup { scope: Node::new(&SCOPE), schema_url: Cow::Borrowed(""), items: Vec::new() };
-    let mut fields = Node::new(scope_message(signal));
-    shallow(&mut fields, bytes)?;
-    if let Some(Slot::Node(scope)) = fields.remove(1) {
-        group.scope = scope;
-    }
-    if let Some(Slot::Text(url)) = fields.remove(3) {
-        group.schema_url = url;
-    }
-    for bytes in messages(bytes, 2)? {
-        group.items.push(Entry { node: Node::decode(schema::item(signal), bytes)?, origin: *origin });
-        *origin = origin.saturating_add(1);
-    }
-    Ok(group)
+/// An export request, or one of its two levels below: they number their fields alike in all three signals.
+struct Container<'a> {
+    /// What its items have in common: `Resource` or `InstrumentationScope`, perhaps in pieces.
+    heads: Vec<&'a [u8]>,
+    children: Vec<&'a [u8]>,
+    schema_url: &'a [u8],
 }
 
-/// Reads everything of a message but its lists of messages.
-fn shallow<'a>(node: &mut Node<'a>, bytes: &'a [u8]) -> Result<(), WireError> {
-    let mut fields = Reader::new(bytes);
-    while let Some(field) = fields.next()? {
-        let known = node.schema().field(field.number);
-        if let Some(known) = known.filter(|known| !(known.repeated && matches!(known.kind, Kind::Message(_)))) {
-            node.take(known, field.value, 0)?;
+impl<'a> Container<'a> {
+    /// `child` is the number of the list of what is below.
+    fn read(bytes: &'a [u8], child: u32) -> Result<Self, WireError> {
+        let mut container = Self { heads: Vec::new(), children: Vec::new(), schema_url: &[] };
+        let mut fields = Reader::new(bytes);
+        while let Some(field) = fields.next()? {
+            match (field.number, field.value) {
+                (number, Wire::Len(message)) if number == child => container.children.push(message),
+                (1, Wire::Len(head)) => container.heads.push(head),
+                (3, Wire::Len(url)) => container.schema_url = url,
+                _ => {}
+            }
         }
+        Ok(container)
     }
-    Ok(())
-}
 
-/// The payloads of all fields of this number.
-fn messages(bytes: &[u8], number: u32) -> Result<Vec<&[u8]>, WireError> {
-    let mut all = Vec::new();
-    let mut fields = Reader::new(bytes);
-    while let Some(field) = fields.next()? {
-        if let (true, Wire::Len(message)) = (field.number == number, field.value) {
-            all.push(message);
+    fn head(&self, schema: &'static Message, want: u32) -> Result<(Node<'a>, Cow<'a, str>), WireError> {
+        let mut node = Node::new(schema);
+        for head in &self.heads {
+            node.merge_some(head, want)?;
         }
-    }
-    Ok(all)
-}
-
-const fn resource_message(signal: Signal) -> &'static Message {
-    match signal {
-        Signal::Traces => &schema::RESOURCE_SPANS,
-        Signal::Logs => &schema::RESOURCE_LOGS,
-        Signal::Metrics => &schema::RESOURCE_METRICS,
-    }
-}
-
-const fn scope_message(signal: Signal) -> &'static Message {
-    match signal {
-        Signal::Traces => &schema::SCOPE_SPANS,
-        Signal::Logs => &schema::SCOPE_LOGS,
-        Signal::Metrics => &schema::SCOPE_METRICS,
+        Ok((node, text(self.schema_url)))
     }
 }

@@ -4,9 +4,9 @@ use spanlake_model::Signal;
 use super::*;
 use crate::arbitrary;
 
-fn through_the_tree(signal: Signal, bytes: &[u8]) -> Vec<u8> {
+fn through_the_tree(signal: Signal, bytes: &[u8], want: Want) -> Vec<u8> {
     let mut out = Vec::new();
-    Payload::decode(signal, bytes).unwrap().encode(&mut out);
+    Payload::decode(signal, bytes, want).unwrap().encode(&mut out);
     out
 }
 
@@ -40,13 +40,16 @@ proptest::proptest! {
         traces in arbitrary::traces(),
         logs in arbitrary::logs(),
         metrics in arbitrary::metrics(),
+        wants in proptest::prelude::any::<[u32; 3]>(),
+        all in proptest::prelude::any::<bool>(),
     ) {
+        let want = if all { Want::ALL } else { Want { resource: wants[0], scope: wants[1], item: wants[2] } };
         use opentelemetry_proto::tonic::collector::{logs, metrics, trace};
-        let out = through_the_tree(Signal::Traces, &traces.encode_to_vec());
+        let out = through_the_tree(Signal::Traces, &traces.encode_to_vec(), want);
         proptest::prop_assert_eq!(normal(&trace::v1::ExportTraceServiceRequest::decode(out.as_slice()).unwrap()), normal(&traces));
-        let out = through_the_tree(Signal::Logs, &logs.encode_to_vec());
+        let out = through_the_tree(Signal::Logs, &logs.encode_to_vec(), want);
         proptest::prop_assert_eq!(normal(&logs::v1::ExportLogsServiceRequest::decode(out.as_slice()).unwrap()), normal(&logs));
-        let out = through_the_tree(Signal::Metrics, &metrics.encode_to_vec());
+        let out = through_the_tree(Signal::Metrics, &metrics.encode_to_vec(), want);
         let read = metrics::v1::ExportMetricsServiceRequest::decode(out.as_slice()).unwrap();
         proptest::prop_assert_eq!(normal(&read), normal(&metrics));
     }
@@ -54,7 +57,7 @@ proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
         for signal in Signal::ALL {
-            drop(Payload::decode(signal, &bytes));
+            drop(Payload::decode(signal, &bytes, Want::ALL));
         }
     }
 }

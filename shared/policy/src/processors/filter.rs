@@ -4,7 +4,7 @@
 //! is below a dropped thing is not looked at. Containers that lose their last go with it.
 
 use spanlake_model::{PerSignal, Signal};
-use spanlake_otlp::tree::Payload;
+use spanlake_otlp::tree::{Payload, Want};
 use spanlake_ottl::{Condition, Context, DataError, Frame};
 
 use super::visit::{Fate, visit};
@@ -31,6 +31,12 @@ impl Process for Filter {
             visit(payload, drops.context, tally.now_nanos, None, |frame| drops.fate(frame, tally))?;
         }
         Ok(())
+    }
+
+    fn wants(&self, signal: Signal) -> Want {
+        let each = self.rules[signal].iter();
+        let each = each.flat_map(|drops| drops.conditions.iter().map(Condition::wants).chain([drops.context.wants()]));
+        each.fold(Want::default(), Want::and)
     }
 
     fn runs(&self, signal: Signal) -> bool {

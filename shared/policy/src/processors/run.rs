@@ -60,7 +60,7 @@ impl Rules {
     /// # Errors
     /// Bytes that are no export request.
     pub fn process(&self, signal: Signal, bytes: &[u8], now_nanos: i64, scratch: &mut Scratch) -> Result<Processed, WireError> {
-        let mut payload = Payload::decode(signal, bytes)?;
+        let mut payload = Payload::decode(signal, bytes, self.plan(signal).wants(signal))?;
         let mut run = Run::new(self, &payload, now_nanos);
         for stage in &self.plan(signal).stages {
             match stage {

@@ -7,7 +7,7 @@
 //! masked whole.
 
 use spanlake_model::{PerSignal, Signal};
-use spanlake_otlp::tree::{Map, Payload};
+use spanlake_otlp::tree::{Map, Payload, Want};
 use spanlake_ottl::{Condition, Context, DataError, Frame, Statement};
 
 use super::visit::{Fate, visit};
@@ -48,6 +48,15 @@ impl Process for Transform {
             visit(payload, group.context, tally.now_nanos, cache, |frame| self.group(group, frame, tally))?;
         }
         Ok(())
+    }
+
+    fn wants(&self, signal: Signal) -> Want {
+        let groups = self.groups[signal].iter();
+        let each = groups.flat_map(|group| {
+            let statements = group.statements.iter().map(Statement::wants);
+            statements.chain(group.conditions.iter().map(Condition::wants)).chain([group.context.wants()])
+        });
+        each.fold(Want::default(), Want::and)
     }
 
     fn runs(&self, signal: Signal) -> bool {
