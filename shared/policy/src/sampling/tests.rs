@@ -29,11 +29,11 @@ fn thresholds_and_hashes_are_those_of_the_reference() {
 
 fn chance(salt: u8, ratio: f64) -> Part {
     let condition = Condition::Chance(Chance { salt, salted: salted(&salt.to_string()), threshold: threshold(ratio), ratio });
-    Part { condition, negated: false }
+    Part::plain(condition)
 }
 
 fn policy(drops: bool, parts: Vec<Part>) -> Policy {
-    Policy { name: String::new(), kind: "", drops, parts }
+    Policy { name: String::new(), kind: "", body: if drops { Body::Drop(parts) } else { Body::And(parts) } }
 }
 
 /// Ids that FNV spreads well.
@@ -44,7 +44,7 @@ fn ids() -> impl Iterator<Item = TraceId> {
 
 #[test]
 fn weights_of_the_kept_traces_add_up_to_all_traces() {
-    let error = Part { condition: Condition::Bit { mask: 1, inverted: false }, negated: false };
+    let error = Part::plain(Condition::Bit { mask: 1, inverted: false });
     let cases = [
         vec![policy(false, vec![chance(0, 0.05)])],
         vec![policy(false, vec![chance(0, 0.05)]), policy(false, vec![chance(0, 0.2)]), policy(false, vec![chance(1, 0.1)])],
@@ -52,14 +52,57 @@ fn weights_of_the_kept_traces_add_up_to_all_traces() {
         vec![policy(false, vec![Part { negated: true, ..chance(0, 0.4) }]), policy(false, vec![chance(0, 0.1)])],
     ];
     for policies in cases {
-        let sampler = Sampler::new(policies, 2, false);
+        let sampler = Sampler::new(policies, Vec::new(), Vec::new(), Options::default());
         for bits in [0, 1] {
             let facts = TraceFacts { bits, spans: 1, ..TraceFacts::default() };
-            let kept = ids().map(|id| sampler.decide(&id, &facts)).filter(|decision| decision.verdict == Verdict::Kept);
+            let decide = |id| sampler.decide(&id, &[facts], &Admitted::default());
+            let kept = ids().map(decide).filter(|decision| decision.verdict == Verdict::Kept);
             let total: f64 = kept.map(|decision| decision.weight).sum();
             assert!((total / 40_000.0 - 1.0).abs() < 0.05, "{total} {sampler:?}");
         }
     }
+}
+
+#[test]
+fn a_share_of_one_salt_has_its_exact_weight() {
+    for (percent, weight) in [(5.0, 20.0), (10.0, 10.0), (25.0, 4.0), (50.0, 2.0), (100.0, 1.0)] {
+        let sampler = Sampler::new(vec![policy(false, vec![chance(0, percent / 100.0)])], Vec::new(), Vec::new(), Options::default());
+        let facts = TraceFacts { spans: 1, ..TraceFacts::default() };
+        let decisions = ids().map(|id| sampler.decide(&id, &[facts], &Admitted::default()));
+        let kept = decisions.filter(|decision| decision.verdict == Verdict::Kept).next().unwrap();
+        assert_eq!(kept.weight.to_bits(), f64::to_bits(weight), "{percent} %");
+    }
+}
+
+#[test]
+fn thresholds_are_those_of_the_reference_at_both_precisions() {
+    for row in rows().iter().filter(|row| row["kind"] == "threshold") {
+        let ratio = row["sampling_percentage"].as_f64().unwrap() / 100.0;
+        for (key, precision) in [("th_full_precision", 14), ("th_precision4", 4)] {
+            if let Some(wanted) = row[key].as_str() {
+                let found = super::threshold::rejection_at(ratio, precision).map(super::tracestate::threshold_text);
+                assert_eq!(found.as_deref(), Some(wanted), "{row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_came_first_counts_for_conditions_that_can_fail() {
+    let pairs = Pairs(0b100);
+    let fact = |bits| TraceFacts { bits, spans: 1, ..TraceFacts::default() };
+    let order = |list: [u64; 3]| {
+        let mut facts = TraceFacts::default();
+        list.iter().for_each(|bits| facts.then(&fact(*bits), pairs));
+        facts.bits
+    };
+    assert_eq!(order([0b0001, 0b0110, 0b1010]), 0b0111);
+    assert_eq!(order([0b0000, 0b1000, 0b0101]), 0b1001);
+    let mut later = fact(0b1000);
+    later.then(&fact(0b0100), pairs);
+    let mut whole = fact(0);
+    whole.then(&later, pairs);
+    assert_eq!(whole.bits, 0b1000, "however the facts are cut");
 }
 
 proptest::proptest! {
