@@ -52,7 +52,8 @@ impl TraceSize {
         framed(message_bytes)
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Takes in the size of other groups.
+    pub fn merge(&mut self, other: &Self) {
         self.groups_bytes = self.groups_bytes.saturating_add(other.groups_bytes);
         self.whole_bytes = self.whole_bytes.saturating_add(other.whole_bytes);
     }

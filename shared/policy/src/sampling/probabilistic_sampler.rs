@@ -188,7 +188,7 @@ fn hashed(source: &[u8], seed: u32) -> u64 {
         hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     }
     let bucket = u64::from(hash & (BUCKETS - 1));
-    let rest = u64::from(hash >> 14);
+    let rest = u64::from(hash >> 18);
     let mixed = rest ^ rest << 10;
     (u64::from(BUCKETS - 1) - bucket) << 42 | mixed << 14 | bucket
 }

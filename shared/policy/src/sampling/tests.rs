@@ -80,7 +80,7 @@ fn thresholds_are_those_of_the_reference_at_both_precisions() {
         let ratio = row["sampling_percentage"].as_f64().unwrap() / 100.0;
         for (key, precision) in [("th_full_precision", 14), ("th_precision4", 4)] {
             if let Some(wanted) = row[key].as_str() {
-                let found = super::threshold::rejection_at(ratio, precision).map(super::tracestate::threshold_text);
+                let found = super::threshold::rejection_at(ratio, precision).map(tracestate::threshold_text);
                 assert_eq!(found.as_deref(), Some(wanted), "{row}");
             }
         }
