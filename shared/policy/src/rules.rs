@@ -8,7 +8,8 @@ use spanlake_model::{PerSignal, Signal, TraceId};
 
 use crate::regex::Template;
 use crate::sampling::{
-    Admission, Admitted, Body, Decision, NEVER, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Votes, share,
+    Admission, Admitted, Body, Decision, NEVER, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Votes,
+    share,
 };
 
 /// The rules of one configuration. Immutable; the same text and environment give the same rules and [`Rules::version`].
@@ -72,9 +73,7 @@ impl Rules {
         let policies = self.sampler.as_ref().map(Sampler::policies).unwrap_or_default();
         let policy = decision.policy.and_then(|place| policies.get(usize::from(place)));
         match (policy.map(|policy| &policy.body), decision.sub_policy) {
-            (Some(Body::Composite { subs, .. }), Some(place)) => {
-                subs.get(usize::from(place)).map_or("", |sub| sub.name.as_str())
-            }
+            (Some(Body::Composite { subs, .. }), Some(place)) => subs.get(usize::from(place)).map_or("", |sub| sub.name.as_str()),
             _ => "",
         }
     }

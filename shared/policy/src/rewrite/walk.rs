@@ -45,6 +45,9 @@ pub(super) struct Walk<'a> {
     pub(super) scalar: Option<Scalar<'static>>,
     facts: SpanFacts,
     status: u64,
+    /// Whether the fields that the Collector always writes were there: the parent's id, the status.
+    has_parent: bool,
+    has_status: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -52,19 +55,34 @@ impl<'a> Walk<'a> {
         scratch.bind(rules);
         let plan = rules.plan(signal);
         let facts = SpanFacts { is_root: true, ..SpanFacts::default() };
-        Self { rules, plan, signal, scratch, bits: 0, bounded: 0, scans_values: plan.scans_values(), scalar: None, facts, status: 0 }
+        Self {
+            rules,
+            plan,
+            signal,
+            scratch,
+            bits: 0,
+            bounded: 0,
+            scans_values: plan.scans_values(),
+            scalar: None,
+            facts,
+            status: 0,
+            has_parent: false,
+            has_status: false,
+        }
     }
 
     pub(super) fn bits(&self) -> u64 {
         self.bits
     }
 
-    /// The facts of the span that was walked.
-    pub(super) fn facts(&self) -> SpanFacts {
+    /// The facts of the span that was walked, whose message was so long.
+    pub(super) fn facts(&self, length: usize) -> SpanFacts {
         let code = 1_u8.checked_shl(u32::try_from(self.status).unwrap_or(u32::MAX)).unwrap_or(0);
         let status = self.rules.leaves.status.iter().filter(|(_, codes)| codes & code != 0);
         let bits = status.fold(self.bits, |bits, (mask, _)| bits | mask);
-        SpanFacts { bits, is_error: self.status == 2, ..self.facts }
+        let absent = 2 * (u32::from(!self.has_parent) + u32::from(!self.has_status));
+        let bytes = u32::try_from(length).unwrap_or(u32::MAX);
+        SpanFacts { bits, is_error: self.status == 2, bytes, size_bytes: bytes.saturating_add(absent), ..self.facts }
     }
 
     /// Appends the message with everything masked to `out`.
@@ -105,6 +123,7 @@ impl<'a> Walk<'a> {
         if depth > DEPTH_MAX {
             return Err(Malformed);
         }
+        self.has_status |= owner == Owner::Status;
         let outer_bounded = std::mem::take(&mut self.bounded);
         let (mut attributes, mut dropped_count) = (0, 0);
         let mut fields = Reader::with_base(message, base);
@@ -159,7 +178,10 @@ impl<'a> Walk<'a> {
     #[inline]
     fn scalar(&mut self, owner: Owner, number: u32, value: Value<'_>) {
         match (owner, number, value) {
-            (Owner::Span, 4, Value::Len(parent)) => self.facts.is_root = parent.iter().all(|byte| *byte == 0),
+            (Owner::Span, 4, Value::Len(parent)) => {
+                self.has_parent = true;
+                self.facts.is_root = parent.iter().all(|byte| *byte == 0);
+            }
             (Owner::Span, 6, Value::Varint(kind)) => self.facts.kind = u8::try_from(kind).unwrap_or(0),
             (Owner::Span, 7, Value::Fixed64(start)) => self.facts.start_nanos = start,
             (Owner::Span, 8, Value::Fixed64(end)) => self.facts.end_nanos = end,

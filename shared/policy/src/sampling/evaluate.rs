@@ -96,13 +96,9 @@ impl Sampler {
             sampled.or_else(|| inverted.filter(|_| !votes.has(Vote::NotSampled)))
         };
         match kept {
-            Some(best) => Evaluation {
-                verdict: Verdict::Kept,
-                votes,
-                winner: Some(best.place),
-                sub: best.sub,
-                threshold: best.threshold,
-            },
+            Some(best) => {
+                Evaluation { verdict: Verdict::Kept, votes, winner: Some(best.place), sub: best.sub, threshold: best.threshold }
+            }
             None => Evaluation::of(Verdict::SampledOut, votes),
         }
     }

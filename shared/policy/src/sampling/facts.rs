@@ -18,6 +18,9 @@ pub struct SpanFacts {
     pub kind: u8,
     /// Length of the span's message as it arrived.
     pub bytes: u32,
+    /// Length of the span's message as the Collector writes it, which gives an absent parent id and an absent status two bytes
+    /// each.
+    pub size_bytes: u32,
     /// The randomness that its tracestate states (`ot=rv:`), 56 bits.
     pub randomness: Option<u64>,
     /// The rejection threshold that its tracestate states (`ot=th:`), 56 bits: how it was sampled before it came here.
@@ -46,10 +49,10 @@ impl TraceSize {
         self.merge(&Self { groups_bytes: inner, whole_bytes: framed(inner) });
     }
 
-    /// What a span of this message length adds to its scope's group: tag, length and message.
+    /// What a span adds to its scope's group: tag, length and message.
     #[must_use]
-    pub fn span_bytes(message_bytes: u64) -> u64 {
-        framed(message_bytes)
+    pub fn span_bytes(span: &SpanFacts) -> u64 {
+        framed(u64::from(span.size_bytes))
     }
 
     /// Takes in the size of other groups.

@@ -129,10 +129,11 @@ impl ProbabilisticSampler {
         }
         let Some(state) = &mut carrier.state else { return Carrier { is_wrong: true, ..carrier } };
         if hashes {
-            carrier.is_wrong = state.randomness.is_some() || state.threshold.is_some();
-            if state.randomness.is_none() && state.threshold.is_none() {
-                state.state_randomness(carrier.randomness);
+            if state.randomness.is_some() || state.threshold.is_some() {
+                // Somebody else's word on sampling is not to be touched.
+                return Carrier { state: None, is_wrong: true, ..carrier };
             }
+            state.state_randomness(carrier.randomness);
             return carrier;
         }
         carrier.randomness = state.randomness.unwrap_or(low);

@@ -66,7 +66,8 @@ fn weights_of_the_kept_traces_add_up_to_all_traces() {
 #[test]
 fn a_share_of_one_salt_has_its_exact_weight() {
     for (percent, weight) in [(5.0, 20.0), (10.0, 10.0), (25.0, 4.0), (50.0, 2.0), (100.0, 1.0)] {
-        let sampler = Sampler::new(vec![policy(false, vec![chance(0, percent / 100.0)])], Vec::new(), Vec::new(), Options::default());
+        let sampler =
+            Sampler::new(vec![policy(false, vec![chance(0, percent / 100.0)])], Vec::new(), Vec::new(), Options::default());
         let facts = TraceFacts { spans: 1, ..TraceFacts::default() };
         let decisions = ids().map(|id| sampler.decide(&id, &[facts], &Admitted::default()));
         let kept = decisions.filter(|decision| decision.verdict == Verdict::Kept).next().unwrap();

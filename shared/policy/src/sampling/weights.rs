@@ -159,7 +159,10 @@ fn weights_are_unbiased_for_composite() {
             ("even", list(&[&composite(60, fill, [30, 30, 40], &subs)])),
             ("more than the total", list(&[&composite(50, fill, [80, 80, 80], &subs)])),
             ("beside chance", list(&[&chance("o", 20, "b"), &composite(60, fill, [30, 50, 20], &subs)])),
-            ("little asked of one", list(&[&composite(80, fill, [60, 20, 20], &format!("{half}, {{name: rest, type: always_sample}}"))])),
+            (
+                "little asked of one",
+                list(&[&composite(80, fill, [60, 20, 20], &format!("{half}, {{name: rest, type: always_sample}}"))]),
+            ),
             (
                 "beside a limit",
                 list(&[

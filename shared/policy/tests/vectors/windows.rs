@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 use spanlake_model::{Signal, TraceId};
-use spanlake_policy::{Context, Rules, Scratch, SpanFacts, TraceSize};
+use spanlake_policy::{Context, Rules, Scratch, SpanFacts, TraceFacts, TraceSize};
 
 use crate::harness::{fields, one, protobuf};
 
@@ -36,12 +36,14 @@ pub(crate) fn arrivals(rules: &Rules, request: &Json, record: usize, at_ms: u64)
             let mut spans: BTreeMap<TraceId, u64> = BTreeMap::new();
             for (_, item) in scope.iter().filter(|(number, _)| *number == 2) {
                 // Ingest refuses a span without a trace id.
-                let Some(id) = TraceId::from_slice(one(&fields(item), 1)).filter(|id| *id != TraceId::default()) else { continue };
+                let Some(id) = TraceId::from_slice(one(&fields(item), 1)).filter(|id| *id != TraceId::default()) else {
+                    continue;
+                };
                 let outcome = rules.item(Signal::Traces, &masked, item, &mut Vec::new(), &mut scratch);
                 assert_eq!(outcome.dropped, None);
                 let tracestate = String::from_utf8(one(&fields(item), 3).to_vec()).unwrap();
+                *spans.entry(id).or_default() += TraceSize::span_bytes(&outcome.facts);
                 all.push(Arrival { id, at_ms, record, facts: outcome.facts, tracestate, group: None });
-                *spans.entry(id).or_default() += TraceSize::span_bytes(item.len() as u64);
             }
             for (id, bytes) in spans {
                 sizes.entry(id).or_default().push((one(&scope, 1).len() as u64, bytes));
@@ -54,4 +56,26 @@ pub(crate) fn arrivals(rules: &Rules, request: &Json, record: usize, at_ms: u64)
         }
     }
     all
+}
+
+/// The facts of a trace's spans as its rules want them: one after the other, by record or as one.
+pub(crate) fn records(rules: &Rules, spans: &[(usize, Arrival)]) -> Vec<TraceFacts> {
+    let mut records: Vec<(usize, TraceFacts)> = Vec::new();
+    for (_, span) in spans {
+        if records.last().is_none_or(|(record, _)| *record != span.record) {
+            records.push((span.record, TraceFacts::default()));
+        }
+        let facts = &mut records.last_mut().unwrap().1;
+        facts.then(&TraceFacts::of(&span.facts), rules.pairs());
+        if let Some(size) = span.group {
+            facts.size.merge(&size);
+        }
+    }
+    let records: Vec<TraceFacts> = records.into_iter().map(|(_, facts)| facts).collect();
+    if rules.evaluates_records() {
+        return records;
+    }
+    let mut whole = TraceFacts::default();
+    records.iter().for_each(|facts| whole.then(facts, rules.pairs()));
+    vec![whole]
 }

@@ -72,10 +72,12 @@ fn what_the_reference_refuses_is_refused() {
 
 #[test]
 fn log_records_are_sampled_by_their_source() {
-    let sampler = sampler("probabilistic_sampler: {sampling_percentage: 50, attribute_source: record, from_attribute: id}").unwrap();
+    let sampler =
+        sampler("probabilistic_sampler: {sampling_percentage: 50, attribute_source: record, from_attribute: id}").unwrap();
     assert_eq!(sampler.source(), &Source::Record("id".to_owned()));
     let kept = |source: &str, priority| sampler.record(source.as_bytes(), priority).is_kept;
-    let share = (0..1000_u64).filter(|number| kept(&format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)), Priority::None)).count();
+    let share =
+        (0..1000_u64).filter(|number| kept(&format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)), Priority::None)).count();
     assert!((450..550).contains(&share), "{share}");
     assert!(!kept("", Priority::None), "without a source it fails closed");
     assert!(!kept("a", Priority::Number(0.0)) && kept("a", Priority::Number(100.0)));

@@ -152,7 +152,8 @@ impl Reader<'_> {
             block.finish(self.findings);
         }
         if bounds == (0, 0) {
-            let message = "numeric_attribute needs min_value or max_value (0 counts as unset); the Collector stops at the first trace";
+            let message =
+                "numeric_attribute needs min_value or max_value (0 counts as unset); the Collector stops at the first trace";
             self.findings.error(line, &path, message);
             return None;
         }
