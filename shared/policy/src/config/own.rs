@@ -8,6 +8,7 @@ use crate::rules::Limits;
 const HOUR_MS: u64 = 3_600_000;
 
 /// What the section says, or its defaults.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Own {
     pub(super) builtin_redaction: bool,

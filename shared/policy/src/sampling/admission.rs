@@ -265,6 +265,13 @@ fn units(sampler: &Sampler, records: &[TraceFacts], axes: &Axes, rooms: &[Room],
     mask
 }
 
+/// Whether some unit that may admit it does, by these thresholds.
+fn is_admitted(sampler: &Sampler, trace: &Candidate, thresholds: &[u64]) -> bool {
+    let passes = |bucket: &usize| thresholds.get(*bucket).is_some_and(|threshold| *threshold <= trace.randomness);
+    let mut mine = sampler.units.iter().enumerate().filter(|(number, _)| trace.units >> number & 1 == 1);
+    mine.any(|(_, unit)| unit.iter().all(passes))
+}
+
 /// The room that is left while candidates are taken in their order.
 struct Sweep {
     left: Vec<u64>,
@@ -329,7 +336,7 @@ impl Admitted {
         } else {
             self.met(&trace)
         };
-        if found.is_some() && sampler.units.len() > 1 && self.is_admitted(sampler, &trace, &thresholds) {
+        if found.is_some() && sampler.units.len() > 1 && is_admitted(sampler, &trace, &thresholds) {
             let mut possible = trace.units;
             axes.cells(&sampler.cuts, &[], &mut |at, _| possible |= units(sampler, records, at, &self.rooms, &trace));
             if possible.count_ones() > 1 {
@@ -342,12 +349,6 @@ impl Admitted {
             }
         }
         thresholds
-    }
-
-    fn is_admitted(&self, sampler: &Sampler, trace: &Candidate, thresholds: &[u64]) -> bool {
-        let passes = |bucket: &usize| thresholds.get(*bucket).is_some_and(|threshold| *threshold <= trace.randomness);
-        let mut mine = sampler.units.iter().enumerate().filter(|(number, _)| trace.units >> number & 1 == 1);
-        mine.any(|(_, unit)| unit.iter().all(passes))
     }
 
     /// What a trace that was no candidate would have met.

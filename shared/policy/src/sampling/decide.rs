@@ -34,6 +34,7 @@ pub struct Decision {
 }
 
 /// What the configuration says beside the policies.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Options {
     /// `sample_on_first_match`.

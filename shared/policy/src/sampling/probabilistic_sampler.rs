@@ -97,7 +97,7 @@ impl ProbabilisticSampler {
         let mut carrier = self.carrier(&id.0, tracestate);
         let threshold = match priority.number() {
             Some(number) if number > 0.0 => 0,
-            Some(number) if number == 0.0 => NEVER,
+            Some(0.0) => NEVER,
             _ if carrier.is_wrong && self.fail_closed => NEVER,
             _ if carrier.is_wrong => 0,
             _ => self.threshold(carrier.state.as_ref(), self.percentage),

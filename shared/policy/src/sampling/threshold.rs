@@ -18,7 +18,7 @@ pub(crate) fn rejection(ratio: f64) -> u64 {
 /// The rejection threshold of a share at a precision of so many hex digits, more where the share is near 0 or 1; `None` for
 /// shares below 2^-56 or above 1.
 pub(crate) fn rejection_at(ratio: f64, precision: u32) -> Option<u64> {
-    if !(ratio >= 1.0 / ALL && ratio <= 1.0) {
+    if !(1.0 / ALL..=1.0).contains(&ratio) {
         return None;
     }
     if ratio >= 1.0 {

@@ -39,7 +39,9 @@ fn probed(rules: &Rules) -> Vec<u64> {
         traces.push((spans[0].1.id, records(rules, &spans)));
     }
     let mut admission = rules.admission(0, rules.window_ms(), 1.0);
-    traces.iter().for_each(|(id, facts)| admission.offer(id, facts));
+    for (id, facts) in &traces {
+        admission.offer(id, facts);
+    }
     let admitted = admission.finish();
     let kept = |(id, facts): &(TraceId, Vec<TraceFacts>)| rules.decide_in_window(id, facts, &admitted).verdict == Verdict::Kept;
     (0..).zip(&traces).filter(|(_, trace)| kept(trace)).map(|(number, _)| number).collect()

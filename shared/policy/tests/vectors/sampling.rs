@@ -163,7 +163,9 @@ fn run(rules: &Rules, case: &Json, alone: bool) -> Outcome {
         let at_ms = phase["at_ms"].as_u64().unwrap();
         world.close_until(at_ms);
         for batch in phase["batches"].as_array().unwrap() {
-            arrivals(rules, batch, record, at_ms).into_iter().for_each(|span| world.arrive(number, span));
+            for span in arrivals(rules, batch, record, at_ms) {
+                world.arrive(number, span);
+            }
             record += 1;
         }
     }
@@ -172,74 +174,88 @@ fn run(rules: &Rules, case: &Json, alone: bool) -> Outcome {
 }
 
 /// What differs from the reference.
-fn differences(outcome: &Outcome, expected: &Json) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut differ = |what: String, ours: String, theirs: String| {
+#[derive(Default)]
+struct Differences(Vec<String>);
+
+impl Differences {
+    fn note(&mut self, what: &str, ours: &str, theirs: &str) {
         if ours != theirs {
-            found.push(format!("{what}: {ours}, in the reference {theirs}"));
+            self.0.push(format!("{what}: {ours}, in the reference {theirs}"));
         }
-    };
-    let spans: u64 = outcome.kept.values().map(|kept| kept.spans).sum();
-    if let Some(bounds) = expected["bounds"].as_object() {
-        let within = |key: &str, number: u64| {
+    }
+
+    /// Where the reference depends on the order of a map.
+    fn bounds(&mut self, outcome: &Outcome, bounds: &Json) {
+        let spans: u64 = outcome.kept.values().map(|kept| kept.spans).sum();
+        for (key, number) in [("kept_traces", outcome.kept.len() as u64), ("kept_spans", spans)] {
             let bound = |place: usize| bounds[key][place].as_u64().unwrap();
-            (bound(0)..=bound(1)).contains(&number)
-        };
-        let traces = outcome.kept.len() as u64;
-        differ(
-            format!("{traces} traces and {spans} spans are within {bounds:?}"),
-            (within("kept_traces", traces) && within("kept_spans", spans)).to_string(),
-            "true".to_owned(),
-        );
-        for (key, wanted) in [("always_kept", true), ("never_kept", false)] {
-            for id in bounds.get(key).and_then(Json::as_array).into_iter().flatten() {
+            let is_within = (bound(0)..=bound(1)).contains(&number);
+            self.note(&format!("{number} {key} within {}", bounds[key]), &is_within.to_string(), "true");
+        }
+        for (key, wanted) in [("always_kept", "true"), ("never_kept", "false")] {
+            for id in bounds[key].as_array().into_iter().flatten() {
                 let kept = outcome.kept.contains_key(id.as_str().unwrap());
-                differ(format!("{key} {id}"), kept.to_string(), wanted.to_string());
+                self.note(&format!("{key} {id}"), &kept.to_string(), wanted);
             }
         }
-        return found;
     }
-    let kept = expected["kept"].as_object().unwrap();
-    let dropped = expected["dropped"].as_array().unwrap();
-    let ids = kept
-        .keys()
-        .map(String::as_str)
-        .chain(dropped.iter().filter_map(Json::as_str))
-        .chain(outcome.seen.iter().map(String::as_str));
-    for id in ids.collect::<BTreeSet<&str>>() {
-        let (ours, theirs) = (outcome.kept.get(id), kept.get(id));
-        differ(format!("{id} is kept"), ours.is_some().to_string(), theirs.is_some().to_string());
-        let dropped_by = expected["dropped_by"][id].as_str().unwrap_or_default();
-        differ(format!("{id} is dropped by"), outcome.dropped_by.get(id).cloned().unwrap_or_default(), dropped_by.to_owned());
-        let (Some(ours), Some(theirs)) = (ours, theirs) else { continue };
-        differ(format!("spans of {id}"), ours.spans.to_string(), theirs["spans"].to_string());
-        for (key, ours) in [("policy", &ours.policy), ("composite_policy", &ours.sub_policy)] {
-            if let Some(theirs) = theirs[key].as_str() {
-                differ(format!("{key} of {id}"), ours.clone(), theirs.to_owned());
+
+    fn traces(&mut self, outcome: &Outcome, expected: &Json) {
+        let kept = expected["kept"].as_object().unwrap();
+        let dropped = expected["dropped"].as_array().unwrap().iter().filter_map(Json::as_str);
+        let ids = kept.keys().map(String::as_str).chain(dropped).chain(outcome.seen.iter().map(String::as_str));
+        for id in ids.collect::<BTreeSet<&str>>() {
+            let (ours, theirs) = (outcome.kept.get(id), kept.get(id));
+            self.note(&format!("{id} is kept"), &ours.is_some().to_string(), &theirs.is_some().to_string());
+            let dropped_by = expected["dropped_by"][id].as_str().unwrap_or_default();
+            self.note(&format!("{id} is dropped by"), outcome.dropped_by.get(id).map_or("", String::as_str), dropped_by);
+            let (Some(ours), Some(theirs)) = (ours, theirs) else { continue };
+            self.note(&format!("spans of {id}"), &ours.spans.to_string(), &theirs["spans"].to_string());
+            for (key, ours) in [("policy", &ours.policy), ("composite_policy", &ours.sub_policy)] {
+                self.note(&format!("{key} of {id}"), ours, theirs[key].as_str().unwrap_or(ours));
+            }
+            if theirs["tracestates"].is_array() {
+                let mut states = ours.tracestates.clone();
+                states.sort();
+                self.note(&format!("tracestates of {id}"), &Json::from(states).to_string(), &theirs["tracestates"].to_string());
             }
         }
-        if let Some(theirs) = theirs["tracestates"].as_array() {
-            let mut ours = ours.tracestates.clone();
-            ours.sort();
-            differ(format!("tracestates of {id}"), Json::from(ours).to_string(), Json::from(theirs.clone()).to_string());
+    }
+
+    fn votes(&mut self, outcome: &Outcome, expected: &Json) {
+        let mut votes = BTreeMap::new();
+        for (policy, results) in expected["votes"].as_object().into_iter().flatten() {
+            for (vote, count) in results.as_object().unwrap() {
+                votes.insert((policy.as_str(), vote.as_str()), count.as_u64().unwrap());
+            }
+        }
+        let ours: BTreeMap<_, _> =
+            outcome.votes.iter().map(|((policy, vote), count)| ((policy.as_str(), *vote), *count)).collect();
+        self.note("votes", &format!("{ours:?}"), &format!("{votes:?}"));
+        let errors = expected["policy_errors"].as_u64().unwrap_or(0);
+        self.note("policy errors", &outcome.errors.to_string(), &errors.to_string());
+    }
+
+    fn phases(&mut self, outcome: &Outcome, expected: &Json) {
+        for (number, phase) in expected["by_phase"].as_array().into_iter().flatten().enumerate() {
+            let kept = phase["kept"].as_object().unwrap().keys().map(|id| (id.clone(), true));
+            let dropped = phase["dropped"].as_array().unwrap().iter().map(|id| (id.as_str().unwrap().to_owned(), false));
+            let theirs: BTreeMap<String, bool> = kept.chain(dropped).collect();
+            self.note(&format!("phase {number}"), &format!("{:?}", outcome.by_phase[number]), &format!("{theirs:?}"));
         }
     }
-    let mut votes = BTreeMap::new();
-    for (policy, results) in expected["votes"].as_object().into_iter().flatten() {
-        for (vote, count) in results.as_object().unwrap() {
-            votes.insert((policy.clone(), vote.clone()), count.as_u64().unwrap());
-        }
+}
+
+fn differences(outcome: &Outcome, expected: &Json) -> Vec<String> {
+    let mut found = Differences::default();
+    if expected["bounds"].is_object() {
+        found.bounds(outcome, &expected["bounds"]);
+    } else {
+        found.traces(outcome, expected);
+        found.votes(outcome, expected);
+        found.phases(outcome, expected);
     }
-    let ours: BTreeMap<_, _> =
-        outcome.votes.iter().map(|((policy, vote), count)| ((policy.clone(), (*vote).to_owned()), *count)).collect();
-    differ("votes".to_owned(), format!("{ours:?}"), format!("{votes:?}"));
-    differ("policy errors".to_owned(), outcome.errors.to_string(), expected["policy_errors"].as_u64().unwrap_or(0).to_string());
-    for (number, phase) in expected["by_phase"].as_array().into_iter().flatten().enumerate() {
-        let mut theirs: BTreeMap<String, bool> = phase["kept"].as_object().unwrap().keys().map(|id| (id.clone(), true)).collect();
-        theirs.extend(phase["dropped"].as_array().unwrap().iter().map(|id| (id.as_str().unwrap().to_owned(), false)));
-        differ(format!("phase {number}"), format!("{:?}", outcome.by_phase[number]), format!("{theirs:?}"));
-    }
-    found
+    found.0
 }
 
 /// The configuration of a case, with what of ours stands for the reference's feature gates.

@@ -76,6 +76,8 @@ pub(crate) fn records(rules: &Rules, spans: &[(usize, Arrival)]) -> Vec<TraceFac
         return records;
     }
     let mut whole = TraceFacts::default();
-    records.iter().for_each(|facts| whole.then(facts, rules.pairs()));
+    for facts in &records {
+        whole.then(facts, rules.pairs());
+    }
     vec![whole]
 }

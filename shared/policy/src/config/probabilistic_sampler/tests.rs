@@ -50,11 +50,11 @@ fn spans_are_sampled_as_the_reference_samples_them() {
         for span in spans(&case) {
             let id: TraceId = span["traceId"].as_str().unwrap().parse().unwrap();
             let incoming = span["traceState"].as_str().unwrap_or_default();
-            let sampled = sampler.span(&id, incoming, priority(&span));
+            let outcome = sampler.span(&id, incoming, priority(&span));
             let kept = &case["kept"][id.to_string()];
-            assert_eq!(sampled.is_kept, kept.is_object(), "{number} {span}");
-            if sampled.is_kept {
-                let outgoing = sampled.tracestate.as_deref().unwrap_or(incoming);
+            assert_eq!(outcome.is_kept, kept.is_object(), "{number} {span}");
+            if outcome.is_kept {
+                let outgoing = outcome.tracestate.as_deref().unwrap_or(incoming);
                 assert_eq!(outgoing, kept["tracestate"].as_str().unwrap_or_default(), "{number} {span}");
             }
         }
