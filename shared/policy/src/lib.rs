@@ -13,4 +13,7 @@ pub use finding::{Finding, Severity};
 pub use processors::run::{BY_PROCESSOR, Lost, Processed};
 pub use rewrite::{Context, ContextFacts, ItemOutcome, MaskedContext, Scratch};
 pub use rules::Rules;
-pub use sampling::{Decision, SpanFacts, TraceFacts, Verdict, Vote, Votes};
+pub use sampling::{
+    Admission, Admitted, Decision, Pairs, Priority, ProbabilisticSampler, Sampled, Source, SpanFacts, TraceFacts, TraceSize,
+    Verdict, Vote, Votes,
+};

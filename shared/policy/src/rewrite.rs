@@ -131,9 +131,8 @@ impl Rules {
         if signal != Signal::Traces {
             return ItemOutcome::default();
         }
-        let mut facts = walk.facts();
+        let mut facts = walk.facts(item.len());
         facts.bits |= context.facts.bits;
-        facts.bytes = u32::try_from(item.len()).unwrap_or(u32::MAX);
         ItemOutcome { facts, dropped: None }
     }
 }

@@ -8,19 +8,21 @@ use spanlake_model::{PerSignal, Signal, TraceId};
 use spanlake_otlp::tree::Want;
 
 use crate::regex::Template;
-use crate::sampling::{Decision, Sampler, SpanFacts, TraceFacts, Verdict, Votes};
+use crate::sampling::{
+    Admission, Admitted, Body, Decision, NEVER, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Votes,
+    share,
+};
 
 /// The rules of one configuration. Immutable; the same text and environment give the same rules and [`Rules::version`].
 #[derive(Debug)]
 pub struct Rules {
     pub(crate) version: String,
     pub(crate) decision_wait_ms: u64,
+    pub(crate) root_wait_ms: Option<u64>,
     pub(crate) window_ms: u64,
     pub(crate) late_horizon_ms: u64,
     pub(crate) sampler: Option<Sampler>,
-    /// For each `status_code` condition: its bit, and the accepted codes as bits 0 to 2.
-    pub(crate) status_leaves: Vec<(u64, u8)>,
-    pub(crate) string_leaves: Vec<StringLeaf>,
+    pub(crate) leaves: Leaves,
     pub(crate) plans: PerSignal<Arc<Plan>>,
     pub(crate) limits: Limits,
     /// Names of what masks, for counting: those of the built-in masking first.
@@ -66,12 +68,114 @@ impl Rules {
         place.and_then(|place| self.policies().nth(usize::from(place))).map_or("", |(name, _)| name)
     }
 
-    /// Decides a trace. Without a `tail_sampling` processor everything is kept with weight 1.
+    /// The name of a `composite` policy's sub-policy that decided; empty where none did.
+    #[must_use]
+    pub fn sub_policy_name(&self, decision: &Decision) -> &str {
+        let policies = self.sampler.as_ref().map(Sampler::policies).unwrap_or_default();
+        let policy = decision.policy.and_then(|place| policies.get(usize::from(place)));
+        match (policy.map(|policy| &policy.body), decision.sub_policy) {
+            (Some(Body::Composite { subs, .. }), Some(place)) => subs.get(usize::from(place)).map_or("", |sub| sub.name.as_str()),
+            _ => "",
+        }
+    }
+
+    /// Decides a trace by the facts of all its spans, where nothing is limited: limiters admit nothing. Without a `tail_sampling`
+    /// processor everything is kept with weight 1.
     #[must_use]
     pub fn decide(&self, id: &TraceId, facts: &TraceFacts) -> Decision {
+        self.decide_in_window(id, std::slice::from_ref(facts), &Admitted::default())
+    }
+
+    /// Decides a trace in its window.
+    ///
+    /// `records` are the facts of all spans of the trace as one; where [`Rules::evaluates_records`] says so, one for each record
+    /// that brought spans of it, in the order of the stream. `admitted` is what the window's [`Admission`] came to, to which
+    /// the same was offered.
+    #[must_use]
+    pub fn decide_in_window(&self, id: &TraceId, records: &[TraceFacts], admitted: &Admitted) -> Decision {
         match &self.sampler {
-            Some(sampler) => sampler.decide(id, facts),
-            None => Decision { verdict: Verdict::Kept, policy: None, weight: 1.0, votes: Votes::default() },
+            Some(sampler) => sampler.decide(id, records, admitted),
+            None => Decision {
+                verdict: Verdict::Kept,
+                policy: None,
+                sub_policy: None,
+                weight: 1.0,
+                threshold: Some(0),
+                is_too_large: false,
+                votes: Votes::default(),
+            },
+        }
+    }
+
+    /// Whether a window's traces compete for room, so that every trace that is due must be offered before any is decided.
+    #[must_use]
+    pub fn has_limits(&self) -> bool {
+        self.sampler.as_ref().is_some_and(Sampler::has_limits)
+    }
+
+    /// Whether deciding needs [`TraceFacts::size`].
+    #[must_use]
+    pub fn needs_size(&self) -> bool {
+        self.sampler.as_ref().is_some_and(Sampler::measures_bytes)
+    }
+
+    /// Whether records are evaluated one by one: `sampling_strategy: span-ingest`.
+    #[must_use]
+    pub fn evaluates_records(&self) -> bool {
+        self.sampler.as_ref().is_some_and(|sampler| sampler.options().by_record)
+    }
+
+    /// Begins the close of a window. `window_end_ms` is its end since 1970, by which parts of a whole are carried from window to
+    /// window; `share` is the shard's share of all hash buckets, 0 to 1: over all shards the sum is the configured rate.
+    #[must_use]
+    pub fn admission(&self, window_end_ms: i64, window_ms: u64, share: f64) -> Admission<'_> {
+        Admission::new(self.sampler.as_ref(), window_end_ms, window_ms, share)
+    }
+
+    /// Which bits belong to conditions that can fail, for [`TraceFacts::then`].
+    #[must_use]
+    pub fn pairs(&self) -> Pairs {
+        Pairs(self.leaves.pairs)
+    }
+
+    /// How long after its root span a trace is due, in milliseconds, if that is sooner than [`Rules::decision_wait_ms`] after
+    /// its first span.
+    #[must_use]
+    pub fn decision_wait_after_root_ms(&self) -> Option<u64> {
+        self.root_wait_ms
+    }
+
+    /// The tracestate that a kept span goes on with; `None` where it stays as it came.
+    ///
+    /// With `probabilistic_mode: consistent` it states the higher of the incoming threshold and the decision's, and none
+    /// where the decision's probability is not that of one threshold. With `hash` a threshold is taken out where chance had a
+    /// part: nobody downstream may take the hash for consistent sampling. What does not parse is left alone.
+    #[must_use]
+    pub fn outgoing_tracestate(&self, decision: &Decision, incoming: &str) -> Option<String> {
+        let options = self.sampler.as_ref().map(Sampler::options)?;
+        let mut state = TraceState::parse(incoming)?;
+        match decision.threshold {
+            Some(threshold) if options.consistent => {
+                if state.threshold.is_none_or(|stated| stated < threshold) {
+                    state.state_threshold(threshold);
+                }
+            }
+            Some(0) => return None,
+            _ if state.threshold.is_none() => return None,
+            _ => state.forget_threshold(),
+        }
+        state.text().filter(|text| text != incoming)
+    }
+
+    /// The weight of one span of a kept trace, whose tracestate stated this threshold ([`SpanFacts::threshold`]) as it came: head
+    /// sampling counts too.
+    #[must_use]
+    pub fn span_weight(&self, decision: &Decision, incoming: Option<u64>) -> f64 {
+        let Some(incoming) = incoming.filter(|threshold| (1..NEVER).contains(threshold)) else { return decision.weight };
+        let is_consistent = self.sampler.as_ref().is_some_and(|sampler| sampler.options().consistent);
+        match decision.threshold {
+            Some(threshold) if is_consistent => 1.0 / share(threshold.max(incoming)),
+            _ => decision.weight / share(incoming),
         }
     }
 
@@ -95,27 +199,58 @@ impl Rules {
     }
 }
 
-/// A `string_attribute` condition.
+/// The conditions on spans, each with its bit.
+#[derive(Debug, Default)]
+pub(crate) struct Leaves {
+    /// For each `status_code` condition: its bit, and the accepted codes as bits 0 to 2.
+    pub(crate) status: Vec<(u64, u8)>,
+    pub(crate) attributes: Vec<AttributeLeaf>,
+    pub(crate) states: Vec<StateLeaf>,
+    /// The bits of `trace_flags`.
+    pub(crate) flags: u64,
+    /// The lower bits of the pairs of conditions that can fail.
+    pub(crate) pairs: u64,
+}
+
+/// A condition on an attribute.
 #[derive(Debug)]
-pub(crate) struct StringLeaf {
+pub(crate) struct AttributeLeaf {
     pub(crate) mask: u64,
     pub(crate) key: String,
     pub(crate) matcher: Matcher,
 }
 
-/// How a `string_attribute` compares.
+/// How an attribute is compared: by its real type.
 #[derive(Debug)]
 pub(crate) enum Matcher {
     Exact(BTreeSet<String>),
     Regex(Vec<Regex>),
+    Number { min: i64, max: i64 },
+    Truth(bool),
 }
 
-impl StringLeaf {
+/// An attribute's value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scalar<'a> {
+    Text(&'a str),
+    Int(i64),
+    Double(f64),
+    Bool(bool),
+}
+
+impl AttributeLeaf {
     /// As upstream: an exact list never holds the empty text, and a regex is not asked about a span's empty text.
-    pub(crate) fn matches(&self, value: &str, on_resource: bool) -> bool {
-        match &self.matcher {
-            Matcher::Exact(values) => values.contains(value),
-            Matcher::Regex(regexes) => (on_resource || !value.is_empty()) && regexes.iter().any(|regex| regex.is_match(value)),
+    #[expect(clippy::cast_precision_loss, reason = "bounds beyond 2^53 are compared as doubles")]
+    pub(crate) fn matches(&self, value: Scalar<'_>, on_resource: bool) -> bool {
+        match (&self.matcher, value) {
+            (Matcher::Exact(values), Scalar::Text(text)) => values.contains(text),
+            (Matcher::Regex(regexes), Scalar::Text(text)) => {
+                (on_resource || !text.is_empty()) && regexes.iter().any(|regex| regex.is_match(text))
+            }
+            (Matcher::Number { min, max }, Scalar::Int(number)) => (min..=max).contains(&&number),
+            (Matcher::Number { min, max }, Scalar::Double(number)) => number >= *min as f64 && number <= *max as f64,
+            (Matcher::Truth(wanted), Scalar::Bool(truth)) => *wanted == truth,
+            _ => false,
         }
     }
 }

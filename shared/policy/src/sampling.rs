@@ -4,13 +4,33 @@
 //! policy; any drop wins, else any keep; the recorded policy is the one with the lowest threshold). The weight is
 //! computed from eligibility, not from votes: what was the probability, over all trace ids, that these facts are kept?
 
+mod admission;
+mod axes;
 mod decide;
+mod evaluate;
 mod facts;
 mod hash;
+mod policy;
+mod probabilistic_sampler;
 #[cfg(test)]
 mod tests;
+mod threshold;
+mod tracestate;
+mod votes;
+#[cfg(test)]
+mod weights;
 
-pub(crate) use decide::{Chance, Condition, Latency, POLICIES_MAX, Part, Policy, Sampler};
-pub use decide::{Decision, Verdict, Vote, Votes};
-pub use facts::{SpanFacts, TraceFacts};
+pub use admission::{Admission, Admitted};
+pub(crate) use admission::{Bucket, UNITS_MAX, Unit};
+pub(crate) use axes::SALTS_MAX;
+pub use decide::Decision;
+pub(crate) use decide::{CELLS_MAX, Options, Sampler};
+pub use facts::{Pairs, SpanFacts, TraceFacts, TraceSize};
 pub(crate) use hash::{salted, threshold};
+pub(crate) use policy::{Body, Chance, Condition, Latency, Part, Policy, Sub};
+pub(crate) use probabilistic_sampler::Mode;
+pub use probabilistic_sampler::{Priority, ProbabilisticSampler, Sampled, Source};
+pub(crate) use threshold::{NEVER, share};
+pub(crate) use tracestate::{StateLeaf, TraceState, has_value};
+pub(crate) use votes::POLICIES_MAX;
+pub use votes::{Verdict, Vote, Votes};

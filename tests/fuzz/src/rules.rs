@@ -89,10 +89,19 @@ fn run(rules: &Rules) {
         let mut out = Vec::new();
         rules.item(signal, &context, &item, &mut out, &mut scratch);
     }
-    let facts = TraceFacts { bits: u64::MAX, start_nanos: 1, end_nanos: u64::MAX, spans: u64::MAX, errors: 1, bytes: 1 };
-    let decision = rules.decide(&TraceId([7; 16]), &facts);
-    assert!(decision.weight >= 1.0 && decision.weight.is_finite(), "weight {}", decision.weight);
-    used(rules.votes_text(&decision));
-    used(rules.policy_name(decision.policy));
+    let most = TraceFacts { bits: u64::MAX, start_nanos: 1, end_nanos: u64::MAX, spans: u64::MAX, ..TraceFacts::default() };
+    for facts in [most, TraceFacts { spans: 1, ..TraceFacts::default() }] {
+        let mut admission = rules.admission(10_000, rules.window_ms(), 0.25);
+        (0..8).for_each(|id| admission.offer(&TraceId([id; 16]), &[facts]));
+        let admitted = admission.finish();
+        for decision in [rules.decide(&TraceId([7; 16]), &facts), rules.decide_in_window(&TraceId([7; 16]), &[facts, most], &admitted)] {
+            assert!(decision.weight >= 1.0 && decision.weight.is_finite(), "weight {}", decision.weight);
+            used(rules.votes_text(&decision));
+            used(rules.policy_name(decision.policy));
+            used(rules.sub_policy_name(&decision));
+            used(rules.outgoing_tracestate(&decision, "x=1,ot=th:8;rv:95e7fd44ec1fba"));
+            used(rules.span_weight(&decision, Some(1 << 55)));
+        }
+    }
     used(rules.keeps_late_span(&TraceId([7; 16]), &SpanFacts::default()));
 }

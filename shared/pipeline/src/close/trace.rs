@@ -245,5 +245,6 @@ fn facts_of(row: &Row, bits: u64) -> SpanFacts {
         is_root: row.span.is_root,
         kind: row.span.kind,
         bytes: row.body.1,
+        ..SpanFacts::default()
     }
 }

@@ -8,12 +8,17 @@ use crate::rules::Limits;
 const HOUR_MS: u64 = 3_600_000;
 
 /// What the section says, or its defaults.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Own {
     pub(super) builtin_redaction: bool,
     pub(super) latency_inclusive: bool,
     /// What a redacting statement that fails was to redact is masked.
     pub(super) fail_closed: bool,
+    /// The votes of `invert_match` up to v0.154 of the Collector.
+    pub(super) invert_decisions: bool,
+    /// Chance is a matter of a trace's stated randomness, not of a hash.
+    pub(super) consistent: bool,
     pub(super) window_ms: u64,
     pub(super) late_horizon_ms: u64,
     pub(super) limits: Limits,
@@ -25,6 +30,8 @@ impl Default for Own {
             builtin_redaction: true,
             latency_inclusive: false,
             fail_closed: true,
+            invert_decisions: false,
+            consistent: false,
             window_ms: 10_000,
             late_horizon_ms: 600_000,
             limits: Limits::default(),
@@ -69,11 +76,17 @@ pub(super) fn read(tree: &Tree, findings: &mut Findings) -> Own {
             Some("inclusive") => own.latency_inclusive = true,
             Some(other) => findings.error(line, &path, format!("expected inclusive or exclusive, found `{other}`")),
         }
-        let (line, path) = (compat.line_of("invert_decisions"), compat.path_of("invert_decisions"));
-        if compat.bool("invert_decisions", findings) == Some(true) {
-            findings.unsupported(line, &path, "invert_decisions");
-        }
+        own.invert_decisions = compat.bool("invert_decisions", findings).unwrap_or(false);
         compat.finish(findings);
+    }
+    if let Some(mut sampling) = fields.map("sampling", findings) {
+        let (line, path) = (sampling.line_of("probabilistic_mode"), sampling.path_of("probabilistic_mode"));
+        match sampling.string("probabilistic_mode", findings) {
+            None | Some("hash") => {}
+            Some("consistent") => own.consistent = true,
+            Some(other) => findings.error(line, &path, format!("expected hash or consistent, found `{other}`")),
+        }
+        sampling.finish(findings);
     }
     if let Some(mut limits) = fields.map("limits", findings) {
         let mut number = |key: &str| {

@@ -10,8 +10,7 @@ use super::tail_sampling::TailSampling;
 use super::yaml::Tree;
 use super::{Components, Processor};
 use crate::processors::run::{BY_PROCESSOR, Step};
-use crate::rules::{Plan, Rules, Stage, Target};
-use crate::sampling::Sampler;
+use crate::rules::{Leaves, Plan, Rules, Stage, Target};
 
 /// Two bits of an attribute's key for each stage.
 const STAGES_MAX: usize = 32;
@@ -135,13 +134,7 @@ impl Builder {
                         findings.unsupported(*line, &path, "a second tail_sampling processor");
                         continue;
                     }
-                    let empty = TailSampling {
-                        decision_wait_ms: 0,
-                        sampler: Sampler::new(Vec::new(), 0, false),
-                        status_leaves: Vec::new(),
-                        string_leaves: Vec::new(),
-                    };
-                    let tail = std::mem::replace(&mut **tail, empty);
+                    let tail = std::mem::take(&mut **tail);
                     used.push(format!("{id} ({} policies)", tail.sampler.policies().len()));
                     self.tail = Some(tail);
                     stages.push(Stage::Sample);
@@ -205,17 +198,18 @@ fn rules(builder: Builder, plans: &[Arc<Plan>], own: &Own, rule_names: Vec<Strin
     let Builder { tail, mut summary, .. } = builder;
     let plan = |place: usize| plans.get(place).cloned().unwrap_or_default();
     let plans = PerSignal([plan(0), plan(1), plan(2)]);
-    let (decision_wait_ms, sampler, status_leaves, string_leaves) = match tail {
-        Some(tail) => (tail.decision_wait_ms, Some(tail.sampler), tail.status_leaves, tail.string_leaves),
-        None => (DECISION_WAIT_MS, None, Vec::new(), Vec::new()),
+    let (decision_wait_ms, root_wait_ms, sampler, leaves) = match tail {
+        Some(tail) => (tail.decision_wait_ms, tail.root_wait_ms, Some(tail.sampler), tail.leaves),
+        None => (DECISION_WAIT_MS, None, None, Leaves::default()),
     };
     match &sampler {
         Some(sampler) => {
             for policy in sampler.policies() {
-                let verb = if policy.drops { "drops" } else { "keeps" };
+                let verb = if policy.drops() { "drops" } else { "keeps" };
                 summary.push(format!("policy {} ({}) {verb}", policy.name, policy.kind));
             }
             summary.push(format!("a trace is decided {decision_wait_ms} ms after its first span, at a window's end"));
+            summary.extend(root_wait_ms.map(|wait| format!("or {wait} ms after its root, if that is sooner")));
         }
         None => summary.push("no tail_sampling: every trace is kept".to_owned()),
     }
@@ -223,11 +217,11 @@ fn rules(builder: Builder, plans: &[Arc<Plan>], own: &Own, rule_names: Vec<Strin
     Rules {
         version: String::new(),
         decision_wait_ms,
+        root_wait_ms,
         window_ms: own.window_ms,
         late_horizon_ms: own.late_horizon_ms,
         sampler,
-        status_leaves,
-        string_leaves,
+        leaves,
         plans,
         limits: own.limits,
         rule_names: rule_names.into(),

@@ -27,7 +27,7 @@ pub(crate) enum KeyAction {
 #[expect(clippy::struct_excessive_bools, reason = "four independent answers")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyPlan {
-    /// Bits of the `string_attribute` conditions on this key.
+    /// Bits of the conditions on this key.
     pub(crate) leaves: u64,
     /// Two bits for each stage.
     actions: u64,
@@ -68,7 +68,7 @@ impl KeyPlan {
         for (place, stage) in plan.stages.iter().enumerate() {
             match stage {
                 Stage::Sample => {
-                    let leaves = rules.string_leaves.iter().filter(|leaf| leaf.key == key);
+                    let leaves = rules.leaves.attributes.iter().filter(|leaf| leaf.key == key);
                     this.leaves = leaves.fold(0, |bits, leaf| bits | leaf.mask);
                 }
                 Stage::Run(_) => {}

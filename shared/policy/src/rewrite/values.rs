@@ -9,7 +9,7 @@ use super::MASK;
 use super::builtin::{self, Rule};
 use super::keys::{KeyAction, KeyPlan};
 use super::walk::{DEPTH_MAX, Malformed, Walk, fits};
-use crate::rules::{Owner, Redact, Stage, Statement, Target};
+use crate::rules::{Owner, Redact, Scalar, Stage, Statement, Target};
 
 /// `AnyValue.string_value_strindex`, which stands for no value here: there is no table of strings.
 const STRINDEX: u32 = 8;
@@ -141,6 +141,9 @@ impl Walk<'_> {
         }
         let (mut skip, mark) = (skip, self.scratch.edits.len());
         let (kind, counts_from) = last_kind(value)?;
+        if place.key.leaves != 0 {
+            self.scalar = scalar_of(value);
+        }
         let whole = match kind {
             Some(1) => End::Same,
             _ if place.key.plain => End::Same,
@@ -298,9 +301,19 @@ impl Walk<'_> {
 
     fn sample(&mut self, text: Option<&str>, place: &Place<'_>) {
         let Subject::Attribute(owner @ (Owner::Resource | Owner::Span), _) = place.subject else { return };
-        let (Some(text), true) = (text, place.string && place.key.leaves != 0) else { return };
-        let leaves = self.rules.string_leaves.iter().filter(|leaf| leaf.mask & place.key.leaves & !self.bits != 0);
-        let met = leaves.filter(|leaf| leaf.matches(text, owner == Owner::Resource)).fold(0, |bits, leaf| bits | leaf.mask);
+        if place.key.leaves == 0 {
+            return;
+        }
+        let value = match text {
+            Some(text) if place.string => Scalar::Text(text),
+            Some(_) => return,
+            None => match self.scalar {
+                Some(scalar) => scalar,
+                None => return,
+            },
+        };
+        let leaves = self.rules.leaves.attributes.iter().filter(|leaf| leaf.mask & place.key.leaves & !self.bits != 0);
+        let met = leaves.filter(|leaf| leaf.matches(value, owner == Owner::Resource)).fold(0, |bits, leaf| bits | leaf.mask);
         self.bits |= met;
     }
 
@@ -439,6 +452,22 @@ fn last_kind(value: &[u8]) -> Result<(Option<u32>, usize), Malformed> {
             (kind, from) = (Some(known.number), start);
         }
     }
+}
+
+/// The number or truth value that an `AnyValue` is, if it is one.
+fn scalar_of(value: &[u8]) -> Option<Scalar<'static>> {
+    let mut scalar = None;
+    let mut fields = Reader::new(value);
+    while let Ok(Some(field)) = fields.next() {
+        scalar = match (field.number, field.value) {
+            (2, Value::Varint(value)) => Some(Scalar::Bool(value != 0)),
+            (3, Value::Varint(value)) => Some(Scalar::Int(value.cast_signed())),
+            (4, Value::Fixed64(bits)) => Some(Scalar::Double(f64::from_bits(bits))),
+            (number, value) if ANY_VALUE.field(number).is_some_and(|known| fits(known.kind, known.repeated, value)) => None,
+            _ => scalar,
+        };
+    }
+    scalar
 }
 
 /// A number or truth value as text.

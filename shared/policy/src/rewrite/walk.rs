@@ -11,11 +11,14 @@ use spanlake_otlp::wire::{Reader, Value, WireError, put_varint_field};
 
 use super::scratch::Scratch;
 use super::values::{Place, Subject};
-use crate::rules::{Owner, Plan, Rules};
-use crate::sampling::SpanFacts;
+use crate::rules::{Owner, Plan, Rules, Scalar};
+use crate::sampling::{SpanFacts, TraceState, has_value};
 
 /// As deep as prost decodes.
 pub(super) const DEPTH_MAX: u32 = 100;
+
+/// The number of `Span.trace_state`.
+const TRACE_STATE: u32 = 3;
 
 /// The message can't be walked: not well-formed, or nested too deep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +36,18 @@ pub(super) struct Walk<'a> {
     pub(super) plan: &'a Arc<Plan>,
     pub(super) signal: Signal,
     pub(super) scratch: &'a mut Scratch,
-    /// Bits of the `string_attribute` conditions that have been met.
+    /// Bits of the conditions that have been met.
     pub(super) bits: u64,
     /// How many attributes of the present message were taken away or cut.
     pub(super) bounded: u64,
     pub(super) scans_values: bool,
+    /// The value at hand, if it is no text and a condition is on its key.
+    pub(super) scalar: Option<Scalar<'static>>,
     facts: SpanFacts,
     status: u64,
+    /// Whether the fields that the Collector always writes were there: the parent's id, the status.
+    has_parent: bool,
+    has_status: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -47,19 +55,34 @@ impl<'a> Walk<'a> {
         scratch.bind(rules);
         let plan = rules.plan(signal);
         let facts = SpanFacts { is_root: true, ..SpanFacts::default() };
-        Self { rules, plan, signal, scratch, bits: 0, bounded: 0, scans_values: plan.scans_values(), facts, status: 0 }
+        Self {
+            rules,
+            plan,
+            signal,
+            scratch,
+            bits: 0,
+            bounded: 0,
+            scans_values: plan.scans_values(),
+            scalar: None,
+            facts,
+            status: 0,
+            has_parent: false,
+            has_status: false,
+        }
     }
 
     pub(super) fn bits(&self) -> u64 {
         self.bits
     }
 
-    /// The facts of the span that was walked.
-    pub(super) fn facts(&self) -> SpanFacts {
+    /// The facts of the span that was walked, whose message was so long.
+    pub(super) fn facts(&self, length: usize) -> SpanFacts {
         let code = 1_u8.checked_shl(u32::try_from(self.status).unwrap_or(u32::MAX)).unwrap_or(0);
-        let status = self.rules.status_leaves.iter().filter(|(_, codes)| codes & code != 0);
+        let status = self.rules.leaves.status.iter().filter(|(_, codes)| codes & code != 0);
         let bits = status.fold(self.bits, |bits, (mask, _)| bits | mask);
-        SpanFacts { bits, is_error: self.status == 2, ..self.facts }
+        let absent = 2 * (u32::from(!self.has_parent) + u32::from(!self.has_status));
+        let bytes = u32::try_from(length).unwrap_or(u32::MAX);
+        SpanFacts { bits, is_error: self.status == 2, bytes, size_bytes: bytes.saturating_add(absent), ..self.facts }
     }
 
     /// Appends the message with everything masked to `out`.
@@ -100,6 +123,7 @@ impl<'a> Walk<'a> {
         if depth > DEPTH_MAX {
             return Err(Malformed);
         }
+        self.has_status |= owner == Owner::Status;
         let outer_bounded = std::mem::take(&mut self.bounded);
         let (mut attributes, mut dropped_count) = (0, 0);
         let mut fields = Reader::with_base(message, base);
@@ -126,6 +150,9 @@ impl<'a> Walk<'a> {
                     }
                 }
                 (Kind::String, Value::Len(text)) => {
+                    if (owner, known.number) == (Owner::Span, TRACE_STATE) && !text.is_empty() {
+                        self.trace_state(text);
+                    }
                     let place = Place::of(Subject::Field(owner, known.number));
                     if let Some(masked) = self.text(text, &place, &mut 0) {
                         self.scratch.edits.payload(end - text.len(), end, |out| out.extend_from_slice(masked.as_bytes()));
@@ -151,12 +178,27 @@ impl<'a> Walk<'a> {
     #[inline]
     fn scalar(&mut self, owner: Owner, number: u32, value: Value<'_>) {
         match (owner, number, value) {
-            (Owner::Span, 4, Value::Len(parent)) => self.facts.is_root = parent.iter().all(|byte| *byte == 0),
+            (Owner::Span, 4, Value::Len(parent)) => {
+                self.has_parent = true;
+                self.facts.is_root = parent.iter().all(|byte| *byte == 0);
+            }
             (Owner::Span, 6, Value::Varint(kind)) => self.facts.kind = u8::try_from(kind).unwrap_or(0),
             (Owner::Span, 7, Value::Fixed64(start)) => self.facts.start_nanos = start,
             (Owner::Span, 8, Value::Fixed64(end)) => self.facts.end_nanos = end,
+            (Owner::Span, 16, Value::Fixed32(flags)) if flags & 1 == 1 => self.bits |= self.rules.leaves.flags,
             (Owner::Status, 3, Value::Varint(code)) => self.status = code,
             _ => {}
+        }
+    }
+
+    /// What a span's tracestate says, as it came: rules that mask it don't change how a trace was sampled.
+    #[cold]
+    fn trace_state(&mut self, text: &[u8]) {
+        let Ok(text) = std::str::from_utf8(text) else { return };
+        let leaves = self.rules.leaves.states.iter().filter(|leaf| has_value(text, leaf));
+        self.bits = leaves.fold(self.bits, |bits, leaf| bits | leaf.mask);
+        if let Some(state) = TraceState::parse(text).filter(|_| text.contains("ot=")) {
+            (self.facts.randomness, self.facts.threshold) = (state.randomness, state.threshold);
         }
     }
 }

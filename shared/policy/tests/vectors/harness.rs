@@ -45,7 +45,7 @@ pub(crate) fn protobuf(signal: Signal, request: &Json) -> Vec<u8> {
     to_protobuf(signal, request.to_string().as_bytes(), &Limits::default()).unwrap().protobuf
 }
 
-fn fields(message: &[u8]) -> Vec<(u32, &[u8])> {
+pub(crate) fn fields(message: &[u8]) -> Vec<(u32, &[u8])> {
     let mut reader = Reader::new(message);
     let mut all = Vec::new();
     while let Some(field) = reader.next().unwrap() {
@@ -54,7 +54,7 @@ fn fields(message: &[u8]) -> Vec<(u32, &[u8])> {
     all
 }
 
-fn one<'a>(fields: &[(u32, &'a [u8])], number: u32) -> &'a [u8] {
+pub(crate) fn one<'a>(fields: &[(u32, &'a [u8])], number: u32) -> &'a [u8] {
     fields.iter().find(|(found, _)| *found == number).map_or(&[], |(_, bytes)| *bytes)
 }
 

@@ -14,3 +14,4 @@ mod ottl;
 mod processors;
 mod rewriting;
 mod sampling;
+mod windows;

@@ -1,0 +1,177 @@
+use spanlake_model::TraceId;
+
+use super::*;
+
+/// Numbers that look random (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    fn id(&mut self) -> TraceId {
+        TraceId((u128::from(self.next()) << 64 | u128::from(self.next())).to_be_bytes())
+    }
+}
+
+/// How often a window is drawn.
+const SEEDS: u32 = 1200;
+/// Traces in a window, of four sorts and many sizes.
+const TRACES: u64 = 48;
+
+fn rules(policies: &str, own: &str) -> crate::Rules {
+    let text = format!(
+        "processors:\n  tail_sampling:\n    policies:\n{policies}service: {{pipelines: {{traces: {{processors: [tail_sampling]}}}}}}\n{own}"
+    );
+    let loaded = crate::load(&text, &|_| None);
+    loaded.rules.unwrap_or_else(|| panic!("{:?}\n{text}", loaded.findings))
+}
+
+/// The facts of the traces of a window: the same for every seed, so that chance is in the ids alone.
+fn traces() -> Vec<TraceFacts> {
+    let facts = |number: u64| {
+        let size = TraceSize { groups_bytes: 90 + 13 * (number % 7), whole_bytes: 100 + 13 * (number % 7) };
+        let end_nanos = if number.is_multiple_of(5) { 2_000_000_001 } else { 2 };
+        TraceFacts { bits: number % 4, spans: 1 + number % 5, start_nanos: 1, end_nanos, size, ..TraceFacts::default() }
+    };
+    (0..TRACES).map(facts).collect()
+}
+
+/// Checks that the weights of what is kept add up to the traces that can be kept at all: over all seeds the mean error must be
+/// within what its own spread allows.
+fn check(name: &str, policies: &str, own: &str) {
+    let rules = rules(policies, own);
+    let facts = traces();
+    let mut random = Random(name.len() as u64);
+    let mut kept_ever = vec![0_u32; facts.len()];
+    let mut sums = vec![[0.0; 2]; facts.len()];
+    let (mut total, mut squares) = (0.0, 0.0);
+    for _ in 0..SEEDS {
+        let ids: Vec<TraceId> = facts.iter().map(|_| random.id()).collect();
+        let mut admission = rules.admission(0, 1000, 1.0);
+        ids.iter().zip(&facts).for_each(|(id, facts)| admission.offer(id, std::slice::from_ref(facts)));
+        let admitted = admission.finish();
+        let mut sum = 0.0;
+        for (place, (id, facts)) in ids.iter().zip(&facts).enumerate() {
+            let decision = rules.decide_in_window(id, std::slice::from_ref(facts), &admitted);
+            assert!(decision.weight >= 1.0 && decision.weight.is_finite());
+            if decision.verdict == Verdict::Kept {
+                kept_ever[place] += 1;
+                sums[place][0] += decision.weight;
+                sums[place][1] += decision.weight * decision.weight;
+                sum += decision.weight;
+            }
+        }
+        total += sum;
+        squares += sum * sum;
+    }
+    let seeds = f64::from(SEEDS);
+    let eligible: f64 = kept_ever.iter().map(|times| if *times > 0 { 1.0 } else { 0.0 }).sum();
+    let (mean, spread) = (total / seeds, (squares / seeds - (total / seeds).powi(2)).max(0.0).sqrt());
+    let bound = 4.0 * spread / seeds.sqrt() + 1e-9;
+    assert!((mean - eligible).abs() <= bound, "{name}: {mean} for {eligible}, bound {bound}");
+    for (place, [sum, squares]) in sums.iter().enumerate().filter(|(place, _)| kept_ever[*place] > 0) {
+        let mean = sum / seeds;
+        let bound = 5.0 * (squares / seeds - mean * mean).max(0.0).sqrt() / seeds.sqrt() + 1e-9;
+        assert!((mean - 1.0).abs() <= bound, "{name}: {mean} of trace {place}, bound {bound}");
+    }
+}
+
+const ERRORS: &str = "{name: e, type: status_code, status_code: {status_codes: [ERROR]}}";
+
+fn list(policies: &[&str]) -> String {
+    policies.iter().flat_map(|policy| ["      - ", policy, "\n"]).collect()
+}
+
+fn chance(name: &str, percent: u32, salt: &str) -> String {
+    format!("{{name: {name}, type: probabilistic, probabilistic: {{sampling_percentage: {percent}, hash_salt: {salt}}}}}")
+}
+
+#[test]
+fn weights_are_unbiased_for_policies_with_and_without_chance() {
+    let (ten, half, other) = (chance("p", 10, "a"), chance("h", 50, "a"), chance("o", 30, "b"));
+    let and = format!("{{name: and, type: and, and: {{and_sub_policy: [{half}, {other}]}}}}");
+    let not = format!("{{name: n, type: not, not: {{not_sub_policy: {half}}}}}");
+    let drop = format!("{{name: d, type: drop, drop: {{drop_sub_policy: [{ERRORS}, {other}]}}}}");
+    let slow = "{name: s, type: latency, latency: {threshold_ms: 1000}}";
+    let count = "{name: c, type: span_count, span_count: {min_spans: 4}}";
+    for (name, policies) in [
+        ("always", list(&["{name: a, type: always_sample}"])),
+        ("certain", list(&[ERRORS, slow, count])),
+        ("chance", list(&[&ten])),
+        ("mixed", list(&[ERRORS, &ten, slow])),
+        ("two salts", list(&[&half, &other])),
+        ("two salts in one and", list(&[&and, &ten])),
+        ("not", list(&[&not, &other])),
+        ("drop by chance", list(&[&drop, &half, slow])),
+    ] {
+        check(name, &policies, "");
+        check(name, &policies, "spanlake: {sampling: {probabilistic_mode: consistent}}\n");
+    }
+}
+
+#[test]
+fn weights_are_unbiased_under_limits() {
+    let (ten, half, other) = (chance("p", 10, "a"), chance("h", 50, "a"), chance("o", 30, "b"));
+    let spans = |name: &str, rate: u32| {
+        format!("{{name: {name}, type: rate_limiting, rate_limiting: {{spans_per_second: {rate}, burst_capacity: {rate}}}}}")
+    };
+    let bytes = "{name: b, type: bytes_limiting, bytes_limiting: {bytes_per_second: 1500, burst_capacity: 1500}}";
+    let small = "{name: small, type: span_count, span_count: {min_spans: 1, max_spans: 3}}";
+    let both = format!("{{name: both, type: and, and: {{and_sub_policy: [{small}, {}, {bytes}]}}}}", spans("r", 30));
+    let chanced = format!("{{name: ch, type: and, and: {{and_sub_policy: [{other}, {}]}}}}", spans("r", 12));
+    let drop = format!("{{name: d, type: drop, drop: {{drop_sub_policy: [{other}]}}}}");
+    for (name, policies) in [
+        ("spans", list(&[&spans("r", 40)])),
+        ("bytes", list(&[bytes])),
+        ("chance and a limit", list(&[&ten, &spans("r", 40)])),
+        ("two limits", list(&[&spans("r", 20), bytes])),
+        ("three limits", list(&[&spans("r", 20), &both, bytes])),
+        ("limits in and", list(&[&both])),
+        ("a limit on what chance lets pass", list(&[&chanced, &spans("s", 25)])),
+        ("drop, chance and two limits", list(&[&drop, &half, &both, &spans("s", 15)])),
+        ("a certain policy beside a limit", list(&["{name: s, type: latency, latency: {threshold_ms: 1000}}", &spans("r", 30)])),
+    ] {
+        check(name, &policies, "");
+        check(name, &policies, "spanlake: {sampling: {probabilistic_mode: consistent}}\n");
+    }
+}
+
+#[test]
+fn weights_are_unbiased_for_composite() {
+    let (half, small) = (chance("h", 50, "a"), "{name: small, type: span_count, span_count: {min_spans: 1, max_spans: 3}}");
+    let composite = |total: u32, fill: bool, shares: [u32; 3], subs: &str| {
+        let [one, two, three] = shares;
+        let rates =
+            format!("{{policy: small, percent: {one}}}, {{policy: h, percent: {two}}}, {{policy: rest, percent: {three}}}");
+        format!(
+            "{{name: c, type: composite, composite: {{max_total_spans_per_second: {total}, policy_order: [small, h, rest], \
+             fill_remaining: {fill}, rate_allocation: [{rates}], composite_sub_policy: [{subs}]}}}}"
+        )
+    };
+    let subs = format!("{small}, {half}, {{name: rest, type: always_sample}}");
+    for fill in [false, true] {
+        for (name, policies) in [
+            ("even", list(&[&composite(60, fill, [30, 30, 40], &subs)])),
+            ("more than the total", list(&[&composite(50, fill, [80, 80, 80], &subs)])),
+            ("beside chance", list(&[&chance("o", 20, "b"), &composite(60, fill, [30, 50, 20], &subs)])),
+            (
+                "little asked of one",
+                list(&[&composite(80, fill, [60, 20, 20], &format!("{half}, {{name: rest, type: always_sample}}"))]),
+            ),
+            (
+                "beside a limit",
+                list(&[
+                    "{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 20, burst_capacity: 20}}",
+                    &composite(40, fill, [40, 40, 20], &subs),
+                ]),
+            ),
+        ] {
+            check(name, &policies, "");
+        }
+    }
+}
