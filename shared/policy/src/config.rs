@@ -6,6 +6,7 @@ mod own;
 mod reader;
 mod redaction;
 mod report;
+mod single;
 mod service;
 mod tail_sampling;
 #[cfg(test)]
@@ -16,8 +17,10 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
+pub(crate) use expand::Environment;
 use reader::{Fields, Findings};
 pub use report::render;
+pub(crate) use single::{Unread, read_processor};
 use yaml::Tree;
 
 use crate::finding::Finding;

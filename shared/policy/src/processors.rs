@@ -2,6 +2,10 @@
 //!
 //! Each is a function of the payload alone. What is dropped is told from what is left: an item keeps its place of origin.
 
+pub(crate) mod maps;
+pub(crate) mod patterns;
+pub(crate) mod redaction;
+
 use spanlake_otlp::tree::Payload;
 use spanlake_ottl::DataError;
 

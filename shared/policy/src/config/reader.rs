@@ -215,11 +215,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A text: quoted, or plain and of no other type.
+/// A text: quoted, or plain and of no other type, or out of a variable, whatever that looks like.
 pub(crate) fn string<'a>(tree: &'a Tree, path: &str, findings: &mut Findings) -> Option<&'a str> {
     match &tree.node {
-        Node::Scalar(Scalar { text, plain: false }) => Some(text),
-        Node::Scalar(Scalar { text, plain: true }) if !tree.is_null() && as_bool(text).is_none() && as_number(text).is_none() => {
+        Node::Scalar(Scalar { text, plain: false, .. } | Scalar { text, variable: true, .. }) => Some(text),
+        Node::Scalar(Scalar { text, .. }) if !tree.is_null() && as_bool(text).is_none() && as_number(text).is_none() => {
             Some(text)
         }
         _ => {
@@ -231,7 +231,7 @@ pub(crate) fn string<'a>(tree: &'a Tree, path: &str, findings: &mut Findings) ->
 
 fn plain(tree: &Tree) -> Option<&str> {
     match &tree.node {
-        Node::Scalar(Scalar { text, plain: true }) => Some(text),
+        Node::Scalar(Scalar { text, plain: true, .. }) => Some(text),
         _ => None,
     }
 }
