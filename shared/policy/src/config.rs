@@ -1,17 +1,20 @@
 //! The Collector's configuration file, read strictly: every fault at once, each with its line.
 
+mod attributes;
 mod expand;
 mod inert;
+mod matching;
 mod own;
 mod reader;
 mod redaction;
 mod report;
-mod single;
 mod service;
+mod single;
 mod tail_sampling;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod value;
 mod version;
 mod yaml;
 

@@ -2,7 +2,9 @@
 //!
 //! Each is a function of the payload alone. What is dropped is told from what is left: an item keeps its place of origin.
 
+pub(crate) mod attributes;
 pub(crate) mod maps;
+pub(crate) mod matching;
 pub(crate) mod patterns;
 pub(crate) mod redaction;
 

@@ -5,8 +5,8 @@ use spanlake_otlp::tree::Payload;
 
 use crate::config::{self, Environment};
 use crate::finding::Finding;
-use crate::processors::{Process, Tally};
 pub use crate::processors::redaction::Coverage;
+use crate::processors::{Process, Tally};
 
 /// What became of a request.
 #[derive(Debug)]

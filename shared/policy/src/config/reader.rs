@@ -236,7 +236,7 @@ fn plain(tree: &Tree) -> Option<&str> {
     }
 }
 
-fn as_bool(text: &str) -> Option<bool> {
+pub(super) fn as_bool(text: &str) -> Option<bool> {
     match text {
         "true" | "True" | "TRUE" => Some(true),
         "false" | "False" | "FALSE" => Some(false),
@@ -244,13 +244,13 @@ fn as_bool(text: &str) -> Option<bool> {
     }
 }
 
-enum Number {
+pub(super) enum Number {
     Int(i128),
     Float(f64),
 }
 
 /// A number as YAML's core schema has it, with the older octal form.
-fn as_number(text: &str) -> Option<Number> {
+pub(super) fn as_number(text: &str) -> Option<Number> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, text.get(1..)?),
         b'+' => (false, text.get(1..)?),

@@ -131,7 +131,12 @@ fn hmac_key<'a>(fields: &mut Fields<'a>, findings: &mut Findings) -> Option<&'a 
         Node::Scalar(Scalar { text, variable, .. }) => {
             if !variable && !text.is_empty() {
                 let advice = "keep it in a variable of the environment, and write hmac_key: ${env:HMAC_KEY}";
-                findings.warn(tree.line, &path, "the key stands in the file, where everyone who reads it can undo the hashes", advice);
+                findings.warn(
+                    tree.line,
+                    &path,
+                    "the key stands in the file, where everyone who reads it can undo the hashes",
+                    advice,
+                );
             }
             Some(text)
         }
@@ -149,7 +154,8 @@ fn url_sanitizer(fields: &mut Fields<'_>, findings: &mut Findings) {
     section.bool("sanitize_span_name", findings);
     if is_on {
         let message = "url_sanitizer is not built here: its rules are those of a trained model in another project";
-        let advice = r#"name the parts yourself, in a transform processor: replace_pattern(span.attributes["url.path"], "/[0-9]+", "/*")"#;
+        let advice =
+            r#"name the parts yourself, in a transform processor: replace_pattern(span.attributes["url.path"], "/[0-9]+", "/*")"#;
         refuse(section.line_of("enabled"), &section.path_of("enabled"), message, advice, findings);
     }
     section.finish(findings);

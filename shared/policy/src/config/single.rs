@@ -5,7 +5,7 @@ use spanlake_model::Signal;
 use super::expand::{self, Environment};
 use super::reader::Findings;
 use super::yaml::{self, Tree};
-use super::redaction;
+use super::{attributes, redaction};
 use crate::finding::Finding;
 use crate::processors::Process;
 use crate::processors::redaction::Coverage;
@@ -28,9 +28,8 @@ pub(crate) fn read_processor(
     env: Environment<'_>,
 ) -> (Result<Box<dyn Process>, Unread>, Vec<Finding>) {
     let mut findings = Findings::default();
-    let processor = parse(text, env, &mut findings).map_or(Err(Unread::Refused), |tree| {
-        read(kind, &tree, coverage, signal, &mut findings)
-    });
+    let processor =
+        parse(text, env, &mut findings).map_or(Err(Unread::Refused), |tree| read(kind, &tree, coverage, signal, &mut findings));
     let failed = findings.has_errors();
     let processor = match processor {
         Ok(_) if failed => Err(Unread::Refused),
@@ -62,6 +61,12 @@ fn read(
             let mut processor = redaction::read_processor(tree, &path, 0, findings);
             processor.coverage = coverage;
             Box::new(processor)
+        }
+        "attributes" | "resource" => {
+            let reader = if kind == "resource" { attributes::read_resource } else { attributes::read_attributes };
+            let read = reader(tree, &path, findings);
+            read.check(signal, findings);
+            Box::new(read.processor)
         }
         _ => return Err(Unread::NotHereYet),
     })

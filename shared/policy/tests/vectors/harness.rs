@@ -161,10 +161,7 @@ impl Case {
     }
 
     /// Runs it through one of the crate's runners.
-    pub(crate) fn run(
-        &self,
-        runner: impl Fn(&str, &str, Signal, &[u8], &dyn Fn(&str) -> Option<String>) -> Outcome,
-    ) -> Outcome {
+    pub(crate) fn run(&self, runner: impl Fn(&str, &str, Signal, &[u8], &dyn Fn(&str) -> Option<String>) -> Outcome) -> Outcome {
         runner(&self.kind, &self.config, self.signal, &self.input, &|name| self.env.get(name).cloned())
     }
 
@@ -229,11 +226,19 @@ impl std::fmt::Display for Differences<'_> {
                 (Json::Object(one), Json::Object(two)) => {
                     let names: BTreeSet<_> = one.keys().chain(two.keys()).collect();
                     for name in names {
-                        walk(&format!("{at}/{name}"), one.get(name).unwrap_or(&Json::Null), two.get(name).unwrap_or(&Json::Null), out);
+                        walk(
+                            &format!("{at}/{name}"),
+                            one.get(name).unwrap_or(&Json::Null),
+                            two.get(name).unwrap_or(&Json::Null),
+                            out,
+                        );
                     }
                 }
                 (Json::Array(one), Json::Array(two)) if one.len() == two.len() => {
-                    one.iter().zip(two).enumerate().for_each(|(at_item, (one, two))| walk(&format!("{at}/{at_item}"), one, two, out));
+                    one.iter()
+                        .zip(two)
+                        .enumerate()
+                        .for_each(|(at_item, (one, two))| walk(&format!("{at}/{at_item}"), one, two, out));
                 }
                 _ if wanted != found => out.push(format!("{at}: expected {wanted}, found {found}")),
                 _ => {}

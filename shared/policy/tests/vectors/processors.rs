@@ -22,7 +22,9 @@ fn check(cases: Vec<Case>, section: &str, enough: usize) {
         }
     }
     let known: BTreeSet<_> = cases.iter().map(|case| case.name.clone()).collect();
-    faults.extend(listed.difference(&known).filter(|name| is_mine(section, name)).map(|name| format!("{name} is listed, and no case")));
+    faults.extend(
+        listed.difference(&known).filter(|name| is_mine(section, name)).map(|name| format!("{name} is listed, and no case")),
+    );
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 
@@ -76,7 +78,10 @@ fn what_the_core_masks_or_removes_is_masked_or_removed_by_the_wider_coverage() {
         let (End::Sent(core), End::Sent(wide)) = (&core.end, &wide.end) else { continue };
         let (core, wide) = (leaves(case.signal, core), leaves(case.signal, wide));
         // What is not masked stands in the core's outcome as it is: nothing that the core masked has come back.
-        for (at, text) in wide.iter().filter(|(at, text)| !text.contains("****") && !at.contains("/redaction.")) {
+        for (at, text) in wide.iter().filter(|(at, text)| ![at, text].iter().any(|part| part.contains("****"))) {
+            if at.contains("/redaction.") {
+                continue;
+            }
             assert!(core.iter().any(|known| known == &(at.clone(), text.clone())), "{} {at}: {text}", case.name);
         }
         checked += 1;
