@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 pub(crate) use expand::Environment;
 use reader::{Fields, Findings};
 pub use report::render;
+#[cfg(test)]
+pub(crate) use single::read_oldest;
 pub(crate) use single::{Unread, read_processor};
 use yaml::Tree;
 

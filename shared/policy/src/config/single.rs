@@ -71,3 +71,24 @@ fn read(
         _ => return Err(Unread::NotHereYet),
     })
 }
+
+/// The oldest form of a `filter` processor: its `include` and `exclude` blocks for a signal.
+#[cfg(test)]
+pub(crate) fn read_oldest(signal: Signal, text: &str) -> Result<crate::processors::matching::Selection, Vec<Finding>> {
+    use super::matching::{read_logs, read_metrics, read_spans};
+    use super::reader::Fields;
+
+    let mut findings = Findings::default();
+    let tree = parse(text, &|_| None, &mut findings).unwrap();
+    let mut root = Fields::new(&tree, "filter", &mut findings);
+    let selection = match signal {
+        Signal::Traces => root.get("spans").map(|spans| read_spans(spans, "filter.spans", &mut findings)),
+        Signal::Logs | Signal::Metrics => root.map(signal.name(), &mut findings).map(|mut section| {
+            let reader = if signal == Signal::Logs { read_logs } else { read_metrics };
+            let selection = reader(&mut section, &mut findings);
+            section.finish(&mut findings);
+            selection
+        }),
+    };
+    if findings.has_errors() { Err(findings.list) } else { Ok(selection.unwrap_or_default()) }
+}

@@ -1,5 +1,8 @@
 //! Which items a processor works on: the Collector's `include` and `exclude` blocks.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use regex::Regex;

@@ -70,6 +70,9 @@ fn every_refusal_names_a_line_and_a_place() {
     }
 }
 
+/// `****` in base64.
+const MASKED_BYTES: &str = "KioqKg==";
+
 #[test]
 fn what_the_core_masks_or_removes_is_masked_or_removed_by_the_wider_coverage() {
     let mut checked = 0;
@@ -78,7 +81,9 @@ fn what_the_core_masks_or_removes_is_masked_or_removed_by_the_wider_coverage() {
         let (End::Sent(core), End::Sent(wide)) = (&core.end, &wide.end) else { continue };
         let (core, wide) = (leaves(case.signal, core), leaves(case.signal, wide));
         // What is not masked stands in the core's outcome as it is: nothing that the core masked has come back.
-        for (at, text) in wide.iter().filter(|(at, text)| ![at, text].iter().any(|part| part.contains("****"))) {
+        for (at, text) in
+            wide.iter().filter(|(at, text)| ![at, text].iter().any(|part| part.contains("****") || *part == MASKED_BYTES))
+        {
             if at.contains("/redaction.") {
                 continue;
             }

@@ -28,6 +28,8 @@ pub(super) enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct KeyPlan {
     pub(super) action: Action,
+    /// A pattern of `blocked_key_patterns` matches, whatever else is said about the key.
+    pub(super) blocked: bool,
     /// The key's own text may hold something to mask.
     pub(super) dirty: bool,
 }
@@ -55,10 +57,11 @@ const SUMMARY_REPLACED: [&str; 6] = [
 impl Redaction {
     fn plan(&self, key: &str) -> KeyPlan {
         let dirty = self.coverage == Coverage::Wide && self.blocked_values.match_any(key);
-        KeyPlan { action: self.action(key), dirty }
+        let blocked = self.blocked_key_patterns.match_any(key);
+        KeyPlan { action: self.action(key, blocked), blocked, dirty }
     }
 
-    fn action(&self, key: &str) -> Action {
+    fn action(&self, key: &str, blocked: bool) -> Action {
         if self.summary != Summary::Silent && key.starts_with("redaction.") {
             if SUMMARY_ADDED.contains(&key) {
                 return Action::Summary;
@@ -71,7 +74,7 @@ impl Redaction {
             Action::Ignore
         } else if self.allowed_keys.as_ref().is_some_and(|allowed| !allowed.contains(key)) {
             Action::Delete
-        } else if self.blocked_key_patterns.match_any(key) {
+        } else if blocked {
             Action::Mask
         } else {
             Action::Search

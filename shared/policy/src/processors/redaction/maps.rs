@@ -104,7 +104,7 @@ impl<'a> Pass<'_, 'a> {
             return false;
         }
         let is_cleaned = plan.dirty && self.clean(key);
-        if plan.action == Action::Mask {
+        if plan.blocked {
             let masked = self.rules.mask.whole(value.as_str().unwrap_or_default());
             *value = Value::String(Cow::Owned(masked));
             return true;
