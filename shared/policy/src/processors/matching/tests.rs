@@ -14,12 +14,14 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(format!("{VECTORS}{name}")).unwrap()
 }
 
+/// A document's protobuf, with fields in the order of their names.
 fn request(signal: Signal, json: &str) -> Vec<u8> {
-    to_protobuf(signal, json.as_bytes(), &Limits::default()).unwrap().protobuf
+    let json: Json = serde_json::from_str(json).unwrap();
+    to_protobuf(signal, json.to_string().as_bytes(), &Limits::default()).unwrap().protobuf
 }
 
-/// The items that a selection leaves, each as its fields by number.
-fn left(signal: Signal, request: &[u8], selection: &Selection) -> Vec<Vec<String>> {
+/// The bytes of the items that a selection leaves.
+fn left(signal: Signal, request: &[u8], selection: &Selection) -> Vec<Vec<u8>> {
     let payload = Payload::decode(signal, request).unwrap();
     let mut all = Vec::new();
     for group in &payload.groups {
@@ -27,9 +29,9 @@ fn left(signal: Signal, request: &[u8], selection: &Selection) -> Vec<Vec<String
             for entry in &scope.items {
                 let item = Item { resource: &group.resource, scope: &scope.scope, node: &entry.node };
                 if selection.selects(signal, item) {
-                    let mut fields: Vec<_> = entry.node.slots().map(|(number, slot)| format!("{number:02} {slot:?}")).collect();
-                    fields.sort();
-                    all.push(fields);
+                    let mut bytes = Vec::new();
+                    entry.node.encode(&mut bytes);
+                    all.push(bytes);
                 }
             }
         }
