@@ -1,26 +1,34 @@
 //! The Collector's configuration file, read strictly: every fault at once, each with its line.
 
+mod attributes;
 mod expand;
 mod filter;
 mod inert;
+mod matching;
 mod own;
 mod probabilistic_sampler;
 mod reader;
 mod redaction;
 mod report;
 mod service;
+mod single;
 mod tail_sampling;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod value;
 mod version;
 mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use expand::Environment;
 use reader::{Fields, Findings};
 pub use report::render;
+#[cfg(test)]
+pub(crate) use single::read_oldest;
+pub(crate) use single::{Unread, read_processor};
 use yaml::Tree;
 
 use crate::finding::Finding;

@@ -7,6 +7,8 @@ mod regex;
 mod rewrite;
 mod rules;
 mod sampling;
+#[doc(hidden)]
+pub mod testing;
 
 pub use config::{DEFAULT_CONFIG, Loaded, load, render};
 pub use finding::{Finding, Severity};

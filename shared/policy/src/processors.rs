@@ -2,8 +2,13 @@
 //!
 //! Each is a function of the payload alone. What is dropped is told from what is left: an item keeps its place of origin.
 
+pub(crate) mod attributes;
 mod facts;
 pub(crate) mod filter;
+pub(crate) mod maps;
+pub(crate) mod matching;
+pub(crate) mod patterns;
+pub(crate) mod redaction;
 pub(crate) mod run;
 pub(crate) mod transform;
 mod visit;

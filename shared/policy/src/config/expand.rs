@@ -11,7 +11,7 @@ pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, errors: &mut Vec<Yam
         Node::Scalar(scalar) => match expand_text(&scalar.text, env) {
             Ok(None) => {}
             // A value that is only a variable takes the type of the variable's text.
-            Ok(Some((text, only))) => *scalar = Scalar { plain: scalar.plain || only, text },
+            Ok(Some(Expanded { text, variable, only })) => *scalar = Scalar { plain: scalar.plain || only, text, variable },
             Err(message) => errors.push(YamlError { line: tree.line, message }),
         },
         Node::List(items) => items.iter_mut().for_each(|item| expand(item, env, errors)),
@@ -19,13 +19,21 @@ pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, errors: &mut Vec<Yam
     }
 }
 
-/// The expanded text, and whether it was nothing but one variable; `None` without a `$`.
-fn expand_text(text: &str, env: Environment<'_>) -> Result<Option<(String, bool)>, String> {
+struct Expanded {
+    text: String,
+    /// A variable stood in it.
+    variable: bool,
+    /// It was nothing but one variable.
+    only: bool,
+}
+
+/// The expanded text; `None` without a `$`.
+fn expand_text(text: &str, env: Environment<'_>) -> Result<Option<Expanded>, String> {
     if !text.contains('$') {
         return Ok(None);
     }
     let mut out = String::with_capacity(text.len());
-    let mut only = false;
+    let (mut variable, mut only) = (false, false);
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
@@ -34,7 +42,8 @@ fn expand_text(text: &str, env: Environment<'_>) -> Result<Option<(String, bool)
             rest = after;
         } else if let Some(inner) = after.strip_prefix('{') {
             let (name, after) = inner.split_once('}').ok_or_else(|| format!("`${{{inner}` has no closing brace"))?;
-            out.push_str(&variable(name, env)?);
+            out.push_str(&look_up(name, env)?);
+            variable = true;
             only = rest.len() == text.len() && before.is_empty() && after.is_empty();
             rest = after;
         } else {
@@ -43,10 +52,10 @@ fn expand_text(text: &str, env: Environment<'_>) -> Result<Option<(String, bool)
         }
     }
     out.push_str(rest);
-    Ok(Some((out, only)))
+    Ok(Some(Expanded { text: out, variable, only }))
 }
 
-fn variable(reference: &str, env: Environment<'_>) -> Result<String, String> {
+fn look_up(reference: &str, env: Environment<'_>) -> Result<String, String> {
     let (name, default) = reference.split_once(":-").map_or((reference, None), |(name, default)| (name, Some(default)));
     let name = match name.split_once(':') {
         None => name,

@@ -215,11 +215,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A text: quoted, or plain and of no other type.
+/// A text: quoted, or plain and of no other type, or out of a variable, whatever that looks like.
 pub(crate) fn string<'a>(tree: &'a Tree, path: &str, findings: &mut Findings) -> Option<&'a str> {
     match &tree.node {
-        Node::Scalar(Scalar { text, plain: false }) => Some(text),
-        Node::Scalar(Scalar { text, plain: true }) if !tree.is_null() && as_bool(text).is_none() && as_number(text).is_none() => {
+        Node::Scalar(Scalar { text, plain: false, .. } | Scalar { text, variable: true, .. }) => Some(text),
+        Node::Scalar(Scalar { text, .. }) if !tree.is_null() && as_bool(text).is_none() && as_number(text).is_none() => {
             Some(text)
         }
         _ => {
@@ -231,12 +231,12 @@ pub(crate) fn string<'a>(tree: &'a Tree, path: &str, findings: &mut Findings) ->
 
 fn plain(tree: &Tree) -> Option<&str> {
     match &tree.node {
-        Node::Scalar(Scalar { text, plain: true }) => Some(text),
+        Node::Scalar(Scalar { text, plain: true, .. }) => Some(text),
         _ => None,
     }
 }
 
-fn as_bool(text: &str) -> Option<bool> {
+pub(super) fn as_bool(text: &str) -> Option<bool> {
     match text {
         "true" | "True" | "TRUE" => Some(true),
         "false" | "False" | "FALSE" => Some(false),
@@ -244,13 +244,13 @@ fn as_bool(text: &str) -> Option<bool> {
     }
 }
 
-enum Number {
+pub(super) enum Number {
     Int(i128),
     Float(f64),
 }
 
 /// A number as YAML's core schema has it, with the older octal form.
-fn as_number(text: &str) -> Option<Number> {
+pub(super) fn as_number(text: &str) -> Option<Number> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, text.get(1..)?),
         b'+' => (false, text.get(1..)?),

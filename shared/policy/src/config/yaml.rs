@@ -32,6 +32,8 @@ pub(crate) enum Node {
 pub(crate) struct Scalar {
     pub(crate) text: String,
     pub(crate) plain: bool,
+    /// A variable of the environment stood in it.
+    pub(crate) variable: bool,
 }
 
 /// A key with its value.
@@ -52,7 +54,7 @@ pub(crate) struct YamlError {
 impl Tree {
     /// A value that is not there.
     pub(crate) fn null(line: u32) -> Self {
-        Self { line, node: Node::Scalar(Scalar { text: String::new(), plain: true }) }
+        Self { line, node: Node::Scalar(Scalar { text: String::new(), plain: true, variable: false }) }
     }
 
     pub(crate) fn is_null(&self) -> bool {
@@ -125,7 +127,7 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 let string_tag = tag.is_some_and(|tag| tag.suffix() == "str");
                 let plain = style == ScalarStyle::Plain && !string_tag;
-                let scalar = Scalar { text: text.into_owned(), plain };
+                let scalar = Scalar { text: text.into_owned(), plain, variable: false };
                 self.count(line, 1)?;
                 self.done(Tree { line, node: Node::Scalar(scalar) }, anchor, 1)
             }
@@ -188,7 +190,7 @@ impl Builder {
 
 /// A map's key: a text, and only once.
 fn key_of(tree: Tree, entries: &[Entry]) -> Result<(u32, String), YamlError> {
-    let Node::Scalar(Scalar { text, plain }) = tree.node else {
+    let Node::Scalar(Scalar { text, plain, .. }) = tree.node else {
         return Err(YamlError { line: tree.line, message: "a key must be a text".to_owned() });
     };
     if plain && text == "<<" {

@@ -8,6 +8,7 @@ use spanlake_model::{Signal, TraceId};
 use spanlake_otlp::json::to_protobuf;
 use spanlake_otlp::limits::Limits;
 use spanlake_otlp::wire::{Reader, put_len};
+use spanlake_policy::testing::{End, Outcome};
 use spanlake_policy::{Context, Loaded, Rules, Scratch, TraceFacts, load, render};
 
 /// A file of the vectors.
@@ -121,4 +122,130 @@ pub(crate) fn deviations(section: &str) -> BTreeSet<String> {
     let heading = format!("## {section}");
     let lines = page.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
     lines.filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned())).collect()
+}
+
+/// A whole-processor vector.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) config: String,
+    pub(crate) signal: Signal,
+    /// The request's protobuf.
+    pub(crate) input: Vec<u8>,
+    env: BTreeMap<String, String>,
+    /// `create`, `consume` and so on, where the reference failed.
+    error_stage: Option<String>,
+    nothing_sent: bool,
+    expected: Json,
+}
+
+impl Case {
+    /// A line of the vectors.
+    pub(crate) fn new(line: &Json) -> Self {
+        let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let signal = Signal::ALL.into_iter().find(|signal| signal.name() == text("signal")).unwrap();
+        let input = document(&text("input"));
+        let env = line["env"].as_object().into_iter().flatten();
+        let expected = if line["newer"].is_null() { &line["expected"] } else { &line["newer"]["expected"] };
+        Self {
+            name: text("name"),
+            kind: text("processor"),
+            config: text("config"),
+            signal,
+            input: protobuf(signal, &input),
+            env: env.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect(),
+            error_stage: line["error_stage"].as_str().map(str::to_owned),
+            nothing_sent: line["nothing_sent"] == true,
+            expected: expected.clone(),
+        }
+    }
+
+    /// Runs it through one of the crate's runners.
+    pub(crate) fn run(&self, runner: impl Fn(&str, &str, Signal, &[u8], &dyn Fn(&str) -> Option<String>) -> Outcome) -> Outcome {
+        runner(&self.kind, &self.config, self.signal, &self.input, &|name| self.env.get(name).cloned())
+    }
+
+    /// How an outcome differs from the reference's.
+    pub(crate) fn difference(&self, outcome: &Outcome) -> Result<(), String> {
+        let stage = self.error_stage.as_deref();
+        match (&outcome.end, stage) {
+            (End::Refused, Some(stage)) if stage != "consume" => Ok(()),
+            (End::Failed(_), Some("consume")) => Ok(()),
+            (End::Nothing, None) if self.nothing_sent => Ok(()),
+            (End::Sent(sent), None) if !self.nothing_sent => {
+                let found = normal(&json(self.signal, sent));
+                // Through the same reader, so that every spelling of a value is one.
+                let wanted = normal(&json(self.signal, &protobuf(self.signal, &self.expected)));
+                if found == wanted { Ok(()) } else { Err(format!("{}", Differences(&wanted, &found))) }
+            }
+            (end, stage) => Err(format!("expected {stage:?}, found {end:?}, {:?}", outcome.findings)),
+        }
+    }
+}
+
+/// A document below the vectors of processors.
+pub(crate) fn document(name: &str) -> Json {
+    serde_json::from_str(&std::fs::read_to_string(path("processors").join(name)).unwrap()).unwrap()
+}
+
+/// A document with attributes in the order of their keys and without what is empty or zero.
+pub(crate) fn normal(json: &Json) -> Json {
+    match json {
+        Json::Array(items) => {
+            let mut items: Vec<Json> = items.iter().map(normal).collect();
+            if items.iter().all(|item| item.get("key").is_some()) {
+                items.sort_by_key(|item| item["key"].as_str().unwrap_or_default().to_owned());
+            }
+            Json::Array(items)
+        }
+        Json::Object(fields) => {
+            let is_value = |name: &str| name.ends_with("Value") || name == "value" || name == "key";
+            let fields = fields.iter().map(|(name, value)| (name.clone(), normal(value)));
+            Json::Object(fields.filter(|(name, value)| is_value(name) || !is_empty(value)).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn is_empty(value: &Json) -> bool {
+    match value {
+        Json::Array(items) => items.is_empty(),
+        Json::Object(fields) => fields.is_empty(),
+        Json::Null => true,
+        other => *other == "" || *other == 0 || *other == "0" || *other == false,
+    }
+}
+
+/// Where two documents differ, for messages.
+struct Differences<'a>(&'a Json, &'a Json);
+
+impl std::fmt::Display for Differences<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        fn walk(at: &str, wanted: &Json, found: &Json, out: &mut Vec<String>) {
+            match (wanted, found) {
+                (Json::Object(one), Json::Object(two)) => {
+                    let names: BTreeSet<_> = one.keys().chain(two.keys()).collect();
+                    for name in names {
+                        walk(
+                            &format!("{at}/{name}"),
+                            one.get(name).unwrap_or(&Json::Null),
+                            two.get(name).unwrap_or(&Json::Null),
+                            out,
+                        );
+                    }
+                }
+                (Json::Array(one), Json::Array(two)) if one.len() == two.len() => {
+                    one.iter()
+                        .zip(two)
+                        .enumerate()
+                        .for_each(|(at_item, (one, two))| walk(&format!("{at}/{at_item}"), one, two, out));
+                }
+                _ if wanted != found => out.push(format!("{at}: expected {wanted}, found {found}")),
+                _ => {}
+            }
+        }
+        let mut all = Vec::new();
+        walk("", self.0, self.1, &mut all);
+        f.write_str(&all.into_iter().take(6).collect::<Vec<_>>().join("\n  "))
+    }
 }

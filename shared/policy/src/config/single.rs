@@ -1,0 +1,94 @@
+//! One processor's block by itself, for the tests against the reference's vectors.
+
+use spanlake_model::Signal;
+
+use super::expand::{self, Environment};
+use super::reader::Findings;
+use super::yaml::{self, Tree};
+use super::{attributes, redaction};
+use crate::finding::Finding;
+use crate::processors::Process;
+use crate::processors::redaction::Coverage;
+
+/// Why there is no processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// A finding says why.
+    Refused,
+    /// Nothing here reads this kind by itself yet.
+    NotHereYet,
+}
+
+/// Reads the YAML text below a processor's id, for a pipeline of this signal.
+pub(crate) fn read_processor(
+    kind: &str,
+    text: &str,
+    coverage: Coverage,
+    signal: Signal,
+    env: Environment<'_>,
+) -> (Result<Box<dyn Process>, Unread>, Vec<Finding>) {
+    let mut findings = Findings::default();
+    let processor =
+        parse(text, env, &mut findings).map_or(Err(Unread::Refused), |tree| read(kind, &tree, coverage, signal, &mut findings));
+    let failed = findings.has_errors();
+    let processor = match processor {
+        Ok(_) if failed => Err(Unread::Refused),
+        other => other,
+    };
+    (processor, findings.list)
+}
+
+fn parse(text: &str, env: Environment<'_>, findings: &mut Findings) -> Option<Tree> {
+    let mut tree = yaml::parse(text).map_err(|error| findings.error(error.line, "", error.message)).ok()?;
+    let mut errors = Vec::new();
+    expand::expand(&mut tree, env, &mut errors);
+    for error in errors {
+        findings.error(error.line, "", error.message);
+    }
+    Some(tree)
+}
+
+fn read(
+    kind: &str,
+    tree: &Tree,
+    coverage: Coverage,
+    signal: Signal,
+    findings: &mut Findings,
+) -> Result<Box<dyn Process>, Unread> {
+    let path = format!("processors.{kind}");
+    Ok(match kind {
+        "redaction" => {
+            let mut processor = redaction::read_processor(tree, &path, 0, findings);
+            processor.coverage = coverage;
+            Box::new(processor)
+        }
+        "attributes" | "resource" => {
+            let reader = if kind == "resource" { attributes::read_resource } else { attributes::read_attributes };
+            let read = reader(tree, &path, findings);
+            read.check(signal, findings);
+            Box::new(read.processor)
+        }
+        _ => return Err(Unread::NotHereYet),
+    })
+}
+
+/// The oldest form of a `filter` processor: its `include` and `exclude` blocks for a signal.
+#[cfg(test)]
+pub(crate) fn read_oldest(signal: Signal, text: &str) -> Result<crate::processors::matching::Selection, Vec<Finding>> {
+    use super::matching::{read_logs, read_metrics, read_spans};
+    use super::reader::Fields;
+
+    let mut findings = Findings::default();
+    let tree = parse(text, &|_| None, &mut findings).unwrap();
+    let mut root = Fields::new(&tree, "filter", &mut findings);
+    let selection = match signal {
+        Signal::Traces => root.get("spans").map(|spans| read_spans(spans, "filter.spans", &mut findings)),
+        Signal::Logs | Signal::Metrics => root.map(signal.name(), &mut findings).map(|mut section| {
+            let reader = if signal == Signal::Logs { read_logs } else { read_metrics };
+            let selection = reader(&mut section, &mut findings);
+            section.finish(&mut findings);
+            selection
+        }),
+    };
+    if findings.has_errors() { Err(findings.list) } else { Ok(selection.unwrap_or_default()) }
+}
