@@ -16,5 +16,7 @@ const CONVERTERS: &[Function] = strings::ALL;
 pub const CONDITIONS: FunctionSet = &[CONVERTERS];
 /// What the `transform` processor offers.
 pub const TRANSFORM: FunctionSet = &[CONVERTERS, editors::ALL];
+/// What `tail_sampling` offers in an `ottl_condition`.
+pub const SAMPLING: FunctionSet = &[CONVERTERS];
 /// What the `filter` processor offers.
 pub const FILTER: FunctionSet = &[CONVERTERS];

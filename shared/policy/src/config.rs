@@ -34,7 +34,7 @@ use yaml::Tree;
 use crate::finding::Finding;
 use crate::processors::Process;
 use crate::rewrite::BUILTIN_RULES;
-use crate::rules::{Redact, Rules};
+use crate::rules::Rules;
 
 /// The configuration that holds where none is given.
 pub const DEFAULT_CONFIG: &str = include_str!("config/default.yaml");
@@ -116,9 +116,8 @@ struct Defined {
 /// What a processor is here.
 enum Processor {
     TailSampling(Box<tail_sampling::TailSampling>),
-    /// What works on the tree.
-    Tree(Arc<dyn Process>),
-    Redaction(Box<Redact>),
+    /// What changes or drops items, and what is to be checked where a pipeline of a signal uses it.
+    Tree(Arc<dyn Process>, attributes::Blocks),
     /// On the published list.
     Inert(&'static str, &'static str),
     /// Not known, or not supported yet: an error where it is used.
@@ -138,18 +137,16 @@ fn processor(
         "tail_sampling" => Processor::TailSampling(Box::new(tail_sampling::read(tree, path, own, findings))),
         "transform" => {
             rule_names.push(id.to_owned());
-            Processor::Tree(Arc::new(transform::read(tree, path, rule_names.len() - 1, own.fail_closed, findings)))
+            tree_processor(transform::read(tree, path, rule_names.len() - 1, own.fail_closed, findings))
         }
-        "filter" => Processor::Tree(Arc::new(filter::read(tree, path, findings))),
+        "filter" => tree_processor(filter::read(tree, path, findings)),
         "redaction" => {
             rule_names.push(id.to_owned());
-            Processor::Redaction(Box::new(redaction::read(tree, path, rule_names.len() - 1, findings)))
+            tree_processor(redaction::read_processor(tree, path, rule_names.len() - 1, findings))
         }
-        "probabilistic_sampler" => {
-            // What is wrong with it is said already; no pipeline runs it yet.
-            drop(probabilistic_sampler::read(tree, path, findings));
-            Processor::Missing(format!("the processor {kind} is not supported yet"))
-        }
+        "attributes" => attributes_processor(attributes::read_attributes(tree, path, findings)),
+        "resource" => attributes_processor(attributes::read_resource(tree, path, findings)),
+        "probabilistic_sampler" => tree_processor(probabilistic_sampler::read(tree, path, findings)),
         _ => match inert::processor(kind) {
             Some((why, instead)) => {
                 inert::validate(kind, tree, path, findings);
@@ -160,6 +157,14 @@ fn processor(
             None => Processor::Missing(format!("unknown processor type `{kind}`: it might have masked or dropped something")),
         },
     }
+}
+
+fn tree_processor(processor: impl Process + 'static) -> Processor {
+    Processor::Tree(Arc::new(processor), attributes::Blocks::default())
+}
+
+fn attributes_processor(read: attributes::Read) -> Processor {
+    Processor::Tree(Arc::new(read.processor), read.blocks)
 }
 
 /// The sign of a Collector on every node, where a trace's spans land on different nodes.

@@ -3,6 +3,7 @@
 //! Each is a function of the payload alone. What is dropped is told from what is left: an item keeps its place of origin.
 
 pub(crate) mod attributes;
+mod chance;
 mod facts;
 pub(crate) mod filter;
 pub(crate) mod maps;

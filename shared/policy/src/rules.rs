@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 use spanlake_model::{PerSignal, Signal, TraceId};
 use spanlake_otlp::tree::Want;
+use spanlake_ottl::Condition;
 
 use crate::regex::Template;
 use crate::sampling::{
@@ -208,8 +209,21 @@ pub(crate) struct Leaves {
     pub(crate) states: Vec<StateLeaf>,
     /// The bits of `trace_flags`.
     pub(crate) flags: u64,
+    pub(crate) ottl: Vec<OttlLeaf>,
     /// The lower bits of the pairs of conditions that can fail.
     pub(crate) pairs: u64,
+}
+
+/// An `ottl_condition`.
+#[derive(Debug)]
+pub(crate) struct OttlLeaf {
+    /// The bit of a span that meets one of the conditions.
+    pub(crate) met: u64,
+    /// The bit of one on which a condition fails first; 0 where a failing condition counts as not met.
+    pub(crate) failed: u64,
+    pub(crate) span: Vec<Condition>,
+    /// Conditions on one of its events.
+    pub(crate) spanevent: Vec<Condition>,
 }
 
 /// A condition on an attribute.
@@ -283,7 +297,8 @@ impl Plan {
             Signal::Metrics => 1 << 5 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11,
         };
         let wants = self.steps().filter(|step| step.processor.runs(signal)).map(|step| step.processor.wants(signal));
-        wants.fold(Want { resource: 1 << 1, scope: 0, item }, Want::and)
+        let facts = Want { resource: 1 << 1, scope: 0, item };
+        wants.fold(facts, Want::and)
     }
 
     /// Whether any stage looks into every text.

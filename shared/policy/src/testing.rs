@@ -1,7 +1,7 @@
 //! For this crate's tests against the reference's vectors only: one processor on one request. No part of the interface.
 
 use spanlake_model::Signal;
-use spanlake_otlp::tree::Payload;
+use spanlake_otlp::tree::{Payload, Want};
 
 use crate::config::{self, Environment};
 use crate::finding::Finding;
@@ -56,7 +56,7 @@ fn run(kind: &str, config: &str, coverage: Coverage, signal: Signal, input: &[u8
 }
 
 fn process(processor: &dyn Process, signal: Signal, input: &[u8]) -> End {
-    let Ok(mut payload) = Payload::decode(signal, input) else { return End::Failed("no request") };
+    let Ok(mut payload) = Payload::decode(signal, input, Want::ALL) else { return End::Failed("no request") };
     if let Err(error) = processor.process(&mut payload, &mut Tally::default()) {
         return End::Failed(error.0);
     }

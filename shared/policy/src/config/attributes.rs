@@ -3,7 +3,7 @@
 use regex::Regex;
 use spanlake_model::Signal;
 
-use super::matching::Blocks;
+pub(super) use super::matching::Blocks;
 use super::reader::{Fields, Findings};
 use super::value::value;
 use super::yaml::Tree;
@@ -14,7 +14,7 @@ use crate::regex::compile;
 #[derive(Debug, Clone)]
 pub(crate) struct Read {
     pub(crate) processor: Attributes,
-    blocks: Blocks,
+    pub(crate) blocks: Blocks,
 }
 
 impl Read {

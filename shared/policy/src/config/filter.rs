@@ -4,11 +4,13 @@ use spanlake_model::{PerSignal, Signal};
 use spanlake_ottl::functions::FILTER;
 use spanlake_ottl::{Condition, Context, infer};
 
+use super::matching::{read_logs, read_metrics, read_spans};
 use super::reader::{Fields, Findings, string};
 use super::transform::{context, contexts, error_mode};
 use super::yaml::{Node, Tree};
 use crate::processors::ErrorMode;
 use crate::processors::filter::{Drops, Filter};
+use crate::processors::matching::Selection;
 
 /// The keys of a signal: the flat list, the section, and the section's lists by context.
 struct Keys {
@@ -44,10 +46,18 @@ pub(super) fn read(tree: &Tree, path: &str, findings: &mut Findings) -> Filter {
     let mut fields = Fields::new(tree, path, findings);
     let mode = error_mode(&mut fields, findings).unwrap_or_default();
     let mut rules = PerSignal::default();
+    let mut oldest: PerSignal<Option<Selection>> = PerSignal::default();
+    let spans = fields.path_of("spans");
+    oldest[Signal::Traces] = fields.get("spans").map(|tree| read_spans(tree, &spans, findings));
     for keys in &KEYS {
         let mut drops = flat(&mut fields, keys, mode, findings);
         let line = fields.line_of(keys.section);
-        let by_context = section(&mut fields, keys, mode, findings);
+        let by_context = section(&mut fields, keys, mode, &mut oldest[keys.signal], findings);
+        let is_old = oldest[keys.signal].as_ref().is_some_and(|old| old.include.is_some() || old.exclude.is_some());
+        if is_old && !(drops.is_empty() && by_context.is_empty()) {
+            let at = fields.path_of(keys.section);
+            findings.error(line, &at, "conditions, and include or exclude, exclude each other");
+        }
         if !drops.is_empty() && !by_context.is_empty() {
             let at = fields.path_of(keys.section);
             findings.error(line, &at, format!("{} and lists by context exclude each other", keys.flat));
@@ -57,7 +67,7 @@ pub(super) fn read(tree: &Tree, path: &str, findings: &mut Findings) -> Filter {
         rules[keys.signal] = drops;
     }
     fields.finish(findings);
-    Filter { rules }
+    Filter { rules, oldest }
 }
 
 /// A flat list: texts, each with a context of its own, or groups.
@@ -102,8 +112,19 @@ fn flat(fields: &mut Fields<'_>, keys: &Keys, mode: ErrorMode, findings: &mut Fi
 }
 
 /// The lists by context.
-fn section(fields: &mut Fields<'_>, keys: &Keys, mode: ErrorMode, findings: &mut Findings) -> Vec<Drops> {
+fn section(
+    fields: &mut Fields<'_>,
+    keys: &Keys,
+    mode: ErrorMode,
+    oldest: &mut Option<Selection>,
+    findings: &mut Findings,
+) -> Vec<Drops> {
     let Some(mut section) = fields.map(keys.section, findings) else { return Vec::new() };
+    match keys.signal {
+        Signal::Traces => {}
+        Signal::Logs => *oldest = Some(read_logs(&mut section, findings)),
+        Signal::Metrics => *oldest = Some(read_metrics(&mut section, findings)),
+    }
     let mut all = Vec::new();
     for (name, context) in keys.lists {
         let conditions = section.strings(name, findings);

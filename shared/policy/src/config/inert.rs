@@ -20,8 +20,7 @@ const PROCESSORS: [(&str, &str, &str); 8] = [
 ];
 
 /// Processors that upstream has, that change or drop data, and that Spanlake does not have yet.
-const LATER: [&str; 16] = [
-    "attributes",
+const LATER: [&str; 13] = [
     "coralogix",
     "cumulativetodelta",
     "deltatocumulative",
@@ -32,8 +31,6 @@ const LATER: [&str; 16] = [
     "lookup",
     "metricsgeneration",
     "metricstransform",
-    "probabilistic_sampler",
-    "resource",
     "schema",
     "span",
     "unroll",

@@ -140,12 +140,11 @@ impl Builder {
                     stages.push(Stage::Sample);
                     continue;
                 }
-                Processor::Tree(processor) if processor.runs(signal) => {
+                Processor::Tree(processor, blocks) => {
+                    blocks.check(signal, findings);
                     let (reason, processor) = (format!("{BY_PROCESSOR}{id}").into(), Arc::clone(processor));
-                    Some(Stage::Run(Step { reason, processor }))
+                    processor.runs(signal).then_some(Stage::Run(Step { reason, processor }))
                 }
-                Processor::Tree(_) => None,
-                Processor::Redaction(redact) => Some(Stage::Redact(redact.clone())),
             };
             used.extend(stage.is_some().then(|| id.clone()));
             stages.extend(stage);
@@ -168,7 +167,7 @@ fn say_unused(components: &Components, findings: &mut Findings) {
     for (id, defined) in components.processors.iter().filter(|(_, defined)| !defined.used) {
         let path = format!("processors.{id}");
         let extra = match defined.processor {
-            Processor::Tree(_) | Processor::Redaction(_) => ": nothing is redacted by it until it is listed",
+            Processor::Tree(..) => ": nothing is redacted by it until it is listed",
             Processor::TailSampling(_) => ": no trace is sampled out by it until it is listed",
             _ => "",
         };

@@ -5,7 +5,7 @@ use spanlake_model::Signal;
 use super::expand::{self, Environment};
 use super::reader::Findings;
 use super::yaml::{self, Tree};
-use super::{attributes, redaction};
+use super::{attributes, filter, redaction, transform};
 use crate::finding::Finding;
 use crate::processors::Process;
 use crate::processors::redaction::Coverage;
@@ -68,6 +68,8 @@ fn read(
             read.check(signal, findings);
             Box::new(read.processor)
         }
+        "transform" => Box::new(transform::read(tree, &path, 0, coverage == Coverage::Wide, findings)),
+        "filter" => Box::new(filter::read(tree, &path, findings)),
         _ => return Err(Unread::NotHereYet),
     })
 }

@@ -7,6 +7,7 @@ use spanlake_model::{PerSignal, Signal};
 use spanlake_otlp::tree::{Payload, Want};
 use spanlake_ottl::{Condition, Context, DataError, Frame};
 
+use super::matching::{Item, Selection};
 use super::visit::{Fate, visit};
 use super::{ErrorMode, Process, Tally};
 
@@ -15,6 +16,8 @@ use super::{ErrorMode, Process, Tally};
 pub(crate) struct Filter {
     /// By signal, from the highest context to the lowest.
     pub(crate) rules: PerSignal<Vec<Drops>>,
+    /// The oldest form: what these select stays.
+    pub(crate) oldest: PerSignal<Option<Selection>>,
 }
 
 /// What is dropped of one context.
@@ -27,6 +30,13 @@ pub(crate) struct Drops {
 
 impl Process for Filter {
     fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError> {
+        if let Some(selection) = &self.oldest[payload.signal] {
+            let (signal, context) = (payload.signal, item_context(payload.signal));
+            visit(payload, context, tally.now_nanos, None, |frame| {
+                let item = Item { resource: frame.resource, scope: frame.scope, node: frame.item };
+                Ok(if selection.selects(signal, item) { Fate::Keep } else { Fate::Drop })
+            })?;
+        }
         for drops in &self.rules[payload.signal] {
             visit(payload, drops.context, tally.now_nanos, None, |frame| drops.fate(frame, tally))?;
         }
@@ -34,6 +44,9 @@ impl Process for Filter {
     }
 
     fn wants(&self, signal: Signal) -> Want {
+        if self.oldest[signal].is_some() {
+            return Want::ALL;
+        }
         let each = self.rules[signal].iter();
         let each = each.flat_map(|drops| drops.conditions.iter().map(Condition::wants).chain([drops.context.wants()]));
         each.fold(Want::default(), Want::and)
@@ -41,6 +54,16 @@ impl Process for Filter {
 
     fn runs(&self, signal: Signal) -> bool {
         !self.rules[signal].is_empty()
+            || self.oldest[signal].as_ref().is_some_and(|old| old.include.is_some() || old.exclude.is_some())
+    }
+}
+
+/// The context of a signal's items.
+const fn item_context(signal: Signal) -> Context {
+    match signal {
+        Signal::Traces => Context::Span,
+        Signal::Logs => Context::Log,
+        Signal::Metrics => Context::Metric,
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use spanlake_model::Signal;
 use spanlake_otlp::payload::Items;
-use spanlake_otlp::tree::Payload;
+use spanlake_otlp::tree::{Payload, Want};
 use spanlake_otlp::wire::WireError;
+use spanlake_ottl::Condition;
 
-use super::facts::span_facts;
+use super::facts;
 use super::{Process, Tally};
 use crate::rewrite::{Context, Scratch};
 use crate::rules::{Rules, Stage};
@@ -55,16 +56,22 @@ impl Rules {
         self.plan(signal).steps().any(|step| step.processor.runs(signal))
     }
 
+    /// Whether what `tail_sampling` knows of a span is taken by [`Rules::facts`], not by [`Rules::item`].
+    #[must_use]
+    pub fn reads_facts_apart(&self) -> bool {
+        self.has_processors(Signal::Traces) || !self.leaves.ottl.is_empty()
+    }
+
     /// Sends an export request through the processors of its pipeline. `now_nanos` is its arrival, nanoseconds since 1970.
     ///
     /// # Errors
     /// Bytes that are no export request.
     pub fn process(&self, signal: Signal, bytes: &[u8], now_nanos: i64, scratch: &mut Scratch) -> Result<Processed, WireError> {
-        let mut payload = Payload::decode(signal, bytes, self.plan(signal).wants(signal))?;
-        let mut run = Run::new(self, &payload, now_nanos);
+        let mut payload = Payload::decode(signal, bytes, self.wants(signal))?;
+        let mut run = Run::new(&payload, now_nanos);
         for stage in &self.plan(signal).stages {
             match stage {
-                Stage::Sample => run.sample(&payload),
+                Stage::Sample => run.sample(self, &mut payload),
                 Stage::Run(step) if step.processor.runs(signal) => run.step(step, &mut payload),
                 _ => {}
             }
@@ -77,12 +84,23 @@ impl Rules {
         Ok(processed)
     }
 
+    /// The fields that processors and conditions look at.
+    fn wants(&self, signal: Signal) -> Want {
+        let mut want = self.plan(signal).wants(signal);
+        for leaf in self.leaves.ottl.iter().filter(|_| signal == Signal::Traces) {
+            let conditions = leaf.span.iter().chain(&leaf.spanevent).map(Condition::wants);
+            let events = if leaf.spanevent.is_empty() { Want::default() } else { spanlake_ottl::Context::SpanEvent.wants() };
+            want = conditions.fold(want.and(events), Want::and);
+        }
+        want
+    }
+
     /// What `tail_sampling` knows of each span of an export request.
     ///
     /// # Errors
     /// Bytes that are no export request.
     pub fn facts(&self, bytes: &[u8], now_nanos: i64, scratch: &mut Scratch) -> Result<Vec<Option<SpanFacts>>, WireError> {
-        if self.has_processors(Signal::Traces) {
+        if self.reads_facts_apart() {
             return Ok(self.process(Signal::Traces, bytes, now_nanos, scratch)?.facts);
         }
         let mut facts = Vec::new();
@@ -111,29 +129,22 @@ impl Rules {
     }
 }
 
-struct Run<'r> {
-    rules: &'r Rules,
+struct Run {
     tally: Tally,
     /// By place of origin, in the ledger's unit.
     counts: Vec<u64>,
     processed: Processed,
 }
 
-impl<'r> Run<'r> {
-    fn new(rules: &'r Rules, payload: &Payload<'_>, now_nanos: i64) -> Self {
+impl Run {
+    fn new(payload: &Payload<'_>, now_nanos: i64) -> Self {
         let counts = counts(payload, payload.items());
         let processed = Processed { facts: vec![None; payload.items()], ..Processed::default() };
-        Self { rules, tally: Tally { now_nanos, ..Tally::default() }, counts, processed }
+        Self { tally: Tally { now_nanos, ..Tally::default() }, counts, processed }
     }
 
-    fn sample(&mut self, payload: &Payload<'_>) {
-        for group in &payload.groups {
-            for item in group.scopes.iter().flat_map(|scope| &scope.items) {
-                if let Some(facts) = self.processed.facts.get_mut(item.origin as usize) {
-                    *facts = Some(span_facts(self.rules, &group.resource, &item.node));
-                }
-            }
-        }
+    fn sample<'a>(&mut self, rules: &'a Rules, payload: &mut Payload<'a>) {
+        facts::take(rules, payload, self.tally.now_nanos, &mut self.processed.facts);
     }
 
     fn step<'a>(&mut self, step: &'a Step, payload: &mut Payload<'a>) {

@@ -1,25 +1,15 @@
 //! Basic policies: a condition on spans or on the trace.
 
+use spanlake_ottl::functions::SAMPLING;
+use spanlake_ottl::{Condition as OttlCondition, Context};
+
 use super::super::reader::Fields;
 use super::policies::Reader;
 use crate::regex::compile;
-use crate::rules::{AttributeLeaf, Matcher};
+use crate::rules::{AttributeLeaf, Matcher, OttlLeaf};
 use crate::sampling::{Bucket, Chance, Condition, Latency, StateLeaf, salted, threshold};
 
 const ANY: (i64, i64) = (i64::MIN, i64::MAX);
-
-/// An `ottl_condition`, before it is compiled.
-///
-/// This is where compiled conditions go in: the leaf would be kept beside the others, and walked spans would set its bits.
-struct OttlLeaf<'a> {
-    /// The bit of a span that meets a condition, and that of one on which a condition fails first.
-    bits: (u64, u64),
-    /// `propagate`: a failing condition is the policy's error. Else it counts as not met.
-    propagates: bool,
-    /// Conditions on a span, or on one of its events: meeting any is enough.
-    span: Vec<(u32, &'a str)>,
-    spanevent: Vec<(u32, &'a str)>,
-}
 
 impl Reader<'_> {
     /// A basic policy's condition; its type as a static text comes along.
@@ -218,32 +208,43 @@ impl Reader<'_> {
 
     fn ottl_condition(&mut self, fields: &mut Fields<'_>) -> Option<Condition> {
         let (line, path) = (fields.line_of("ottl_condition"), fields.path_of("ottl_condition"));
-        let mut leaf = OttlLeaf { bits: (0, 0), propagates: false, span: Vec::new(), spanevent: Vec::new() };
+        let (mut propagates, mut span, mut spanevent) = (false, Vec::new(), Vec::new());
         if let Some(mut block) = fields.map("ottl_condition", self.findings) {
             let mode_line = block.line_of("error_mode");
             match block.string("error_mode", self.findings) {
                 None | Some("ignore" | "silent") => {}
-                Some("propagate") => leaf.propagates = true,
+                Some("propagate") => propagates = true,
                 Some(other) => {
                     let message = format!("unknown error mode {other}: propagate, ignore or silent");
                     self.findings.error(mode_line, &path, message);
                 }
             }
-            leaf.span = block.strings("span", self.findings);
-            leaf.spanevent = block.strings("spanevent", self.findings);
+            span = block.strings("span", self.findings);
+            spanevent = block.strings("spanevent", self.findings);
             block.finish(self.findings);
         }
-        if leaf.span.is_empty() && leaf.spanevent.is_empty() {
+        if span.is_empty() && spanevent.is_empty() {
             self.findings.error(line, &path, "ottl_condition needs at least one condition in span or spanevent");
             return None;
         }
-        leaf.bits.0 = self.next_bit();
-        if leaf.propagates {
-            leaf.bits.1 = self.next_bit();
-            self.leaves.pairs |= leaf.bits.0;
+        let met = self.next_bit();
+        let mut failed = 0;
+        if propagates {
+            failed = self.next_bit();
+            self.leaves.pairs |= met;
         }
-        self.findings.unsupported(line, &path, "the policy type ottl_condition");
-        let (met, failed) = leaf.bits;
+        let mut compile = |texts: &[(u32, &str)], context| {
+            let mut compiled = Vec::with_capacity(texts.len());
+            for (line, text) in texts {
+                match OttlCondition::new(text, context, SAMPLING) {
+                    Ok(condition) => compiled.push(condition),
+                    Err(error) => self.findings.error(*line, &path, format!("{error} in `{text}`")),
+                }
+            }
+            compiled
+        };
+        let (span, spanevent) = (compile(&span, Context::Span), compile(&spanevent, Context::SpanEvent));
+        self.leaves.ottl.push(OttlLeaf { met, failed, span, spanevent });
         Some(Condition::Fallible { met, failed })
     }
 }

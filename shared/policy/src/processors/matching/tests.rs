@@ -22,7 +22,7 @@ fn request(signal: Signal, json: &str) -> Vec<u8> {
 
 /// The bytes of the items that a selection leaves.
 fn left(signal: Signal, request: &[u8], selection: &Selection) -> Vec<Vec<u8>> {
-    let payload = Payload::decode(signal, request).unwrap();
+    let payload = Payload::decode(signal, request, Want::ALL).unwrap();
     let mut all = Vec::new();
     for group in &payload.groups {
         for scope in &group.scopes {

@@ -59,7 +59,7 @@ fn a_secret_in_any_text_of_any_signal_is_masked() {
         for position in all {
             let input = request(&position);
             let mut read = Vec::new();
-            Payload::decode(signal, &input).unwrap().encode(&mut read);
+            Payload::decode(signal, &input, Want::ALL).unwrap().encode(&mut read);
             assert!(holds(&read, SECRET), "{position:?} is not read at all");
             let out = sent(run_processor_widely("redaction", BLOCKED, signal, &input, &|_| None));
             assert!(!holds(&out, SECRET) && holds(&out, MASK), "{signal:?} {position:?}");
@@ -97,7 +97,7 @@ fn span<'a>(config: &str, attributes: Vec<(&'a str, Value<'a>)>) -> Vec<(String,
         bytes = outer;
     }
     let out = sent(run_processor_widely("redaction", config, Signal::Traces, &bytes, &|_| None));
-    let payload = Payload::decode(Signal::Traces, &out).unwrap();
+    let payload = Payload::decode(Signal::Traces, &out, Want::ALL).unwrap();
     let span = &payload.groups[0].scopes[0].items[0].node;
     let all = span.map(9).into_iter().flat_map(Map::iter);
     // Through text, which needs no lifetime; numbers stay numbers.
