@@ -9,13 +9,12 @@ use crate::sampling::{Bucket, Chance, Condition, Latency, StateLeaf, salted, thr
 const ANY: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// An `ottl_condition`, before it is compiled.
-///
-/// This is where compiled conditions go in: the leaf would be kept beside the others, and walked spans would set its bits.
 struct OttlLeaf<'a> {
-    /// The bit of a span that meets a condition, and that of one on which a condition fails first.
-    bits: (u64, u64),
-    /// `propagate`: a failing condition is the policy's error. Else it counts as not met.
-    propagates: bool,
+    /// The bit of a span that meets a condition.
+    met: u64,
+    /// The bit of a span on which a condition fails before one is met, next to `met`; 0 unless the mode is `propagate`: then a
+    /// failing condition counts as not met.
+    failed: u64,
     /// Conditions on a span, or on one of its events: meeting any is enough.
     span: Vec<(u32, &'a str)>,
     spanevent: Vec<(u32, &'a str)>,
@@ -218,12 +217,13 @@ impl Reader<'_> {
 
     fn ottl_condition(&mut self, fields: &mut Fields<'_>) -> Option<Condition> {
         let (line, path) = (fields.line_of("ottl_condition"), fields.path_of("ottl_condition"));
-        let mut leaf = OttlLeaf { bits: (0, 0), propagates: false, span: Vec::new(), spanevent: Vec::new() };
+        let mut leaf = OttlLeaf { met: 0, failed: 0, span: Vec::new(), spanevent: Vec::new() };
+        let mut propagates = false;
         if let Some(mut block) = fields.map("ottl_condition", self.findings) {
             let mode_line = block.line_of("error_mode");
             match block.string("error_mode", self.findings) {
                 None | Some("ignore" | "silent") => {}
-                Some("propagate") => leaf.propagates = true,
+                Some("propagate") => propagates = true,
                 Some(other) => {
                     let message = format!("unknown error mode {other}: propagate, ignore or silent");
                     self.findings.error(mode_line, &path, message);
@@ -237,13 +237,18 @@ impl Reader<'_> {
             self.findings.error(line, &path, "ottl_condition needs at least one condition in span or spanevent");
             return None;
         }
-        leaf.bits.0 = self.next_bit();
-        if leaf.propagates {
-            leaf.bits.1 = self.next_bit();
-            self.leaves.pairs |= leaf.bits.0;
+        leaf.met = self.next_bit();
+        if propagates {
+            leaf.failed = self.next_bit();
+            self.leaves.pairs |= leaf.met;
         }
-        self.findings.unsupported(line, &path, "the policy type ottl_condition");
-        let (met, failed) = leaf.bits;
-        Some(Condition::Fallible { met, failed })
+        self.compile(&leaf, line, &path);
+        Some(Condition::Fallible { met: leaf.met, failed: leaf.failed })
+    }
+
+    /// The one place where conditions of OTTL come in: compiled, they belong beside the other leaves, and each span that is walked
+    /// sets at most one of a leaf's two bits.
+    fn compile(&mut self, _leaf: &OttlLeaf<'_>, line: u32, path: &str) {
+        self.findings.unsupported(line, path, "the policy type ottl_condition");
     }
 }
