@@ -224,7 +224,9 @@ fn of_too_many_candidates_those_of_the_highest_randomness_are_taken() {
         .map(|number| TraceId(u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()))
         .collect();
     let mut admission = limited.admission(0, 1000, 1.0);
-    traces.iter().for_each(|id| admission.offer(id, &facts));
+    for id in &traces {
+        admission.offer(id, &facts);
+    }
     let admitted = admission.finish();
     let decide = |id| limited.decide_in_window(id, &facts, &admitted);
     let kept: Vec<_> = traces.iter().map(decide).filter(|decision| decision.verdict == Verdict::Kept).collect();

@@ -19,7 +19,7 @@ impl Random {
 }
 
 /// How often a window is drawn.
-const SEEDS: u32 = 1200;
+const SEEDS: u32 = 1000;
 /// Traces in a window, of four sorts and many sizes.
 const TRACES: u64 = 48;
 
