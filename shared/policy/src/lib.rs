@@ -10,6 +10,6 @@ mod sampling;
 
 pub use config::{DEFAULT_CONFIG, Loaded, load, render};
 pub use finding::{Finding, Severity};
-pub use rewrite::{Context, ContextFacts, ItemOutcome, MaskedContext, Scratch};
+pub use rewrite::{Context, ContextFacts, Detector, ItemOutcome, MaskedContext, Scratch};
 pub use rules::Rules;
 pub use sampling::{Decision, SpanFacts, TraceFacts, Verdict, Vote, Votes};

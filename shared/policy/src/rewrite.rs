@@ -20,7 +20,8 @@ use spanlake_model::Signal;
 use spanlake_otlp::schema::{self, RESOURCE, SCOPE};
 use spanlake_otlp::wire::{Reader, Value};
 
-pub(crate) use builtin::RULE_NAMES as BUILTIN_RULES;
+pub use builtin::Detector;
+pub(crate) use builtin::{HashKey, Masking, RULE_NAMES as BUILTIN_RULES};
 pub use scratch::Scratch;
 use walk::Walk;
 

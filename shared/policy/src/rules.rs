@@ -7,6 +7,7 @@ use regex::Regex;
 use spanlake_model::{PerSignal, Signal, TraceId};
 
 use crate::regex::Template;
+use crate::rewrite::Masking;
 use crate::sampling::{Decision, Sampler, SpanFacts, TraceFacts, Verdict, Votes};
 
 /// The rules of one configuration. Immutable; the same text and environment give the same rules and [`Rules::version`].
@@ -125,6 +126,8 @@ pub(crate) struct Plan {
     pub(crate) stages: Vec<Stage>,
     /// The built-in masking runs at the end.
     pub(crate) builtin: bool,
+    /// What it does.
+    pub(crate) masking: Masking,
     /// Some `transform` statement rewrites a field.
     pub(crate) has_field_targets: bool,
 }

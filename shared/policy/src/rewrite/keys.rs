@@ -64,7 +64,7 @@ impl KeyPlan {
     pub(crate) fn new(rules: &Rules, signal: Signal, key: &str) -> Self {
         let plan = rules.plan(signal);
         let mut this = Self { sensitive: plan.builtin && builtin::is_secret_name(key), ..Self::default() };
-        this.dirty = plan.builtin && builtin::suspect(key.as_bytes()) && builtin::finds(key);
+        this.dirty = plan.builtin && builtin::suspect(key.as_bytes()) && plan.masking.finds(key);
         for (place, stage) in plan.stages.iter().enumerate() {
             match stage {
                 Stage::Sample => {

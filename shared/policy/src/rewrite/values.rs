@@ -323,8 +323,8 @@ impl Walk<'_> {
 
     fn builtin(&mut self, current: &mut Option<Cow<'_, str>>, place: &Place<'_>, hideable: bool) {
         if place.key.sensitive && hideable {
-            if current.as_deref() != Some(MASK) && current.as_deref() != Some("") {
-                *current = Some(Cow::Owned(MASK.to_owned()));
+            if !current.as_deref().is_some_and(|text| text.is_empty() || builtin::is_mask(text.as_bytes())) {
+                *current = Some(Cow::Owned(self.plan.masking.whole(current.as_deref())));
                 self.scratch.count(Rule::SecretName as usize);
             }
             return;
@@ -336,12 +336,7 @@ impl Walk<'_> {
             return;
         }
         let mut hits = std::mem::take(&mut self.scratch.hits);
-        builtin::find(text, &mut hits);
-        if !hits.is_empty() {
-            let masked = builtin::mask(text, &hits);
-            for hit in &hits {
-                self.scratch.count(hit.rule as usize);
-            }
+        if let Some(masked) = self.plan.masking.mask(text, &mut hits, |rule| self.scratch.count(rule as usize)) {
             *current = Some(Cow::Owned(masked));
         }
         self.scratch.hits = hits;

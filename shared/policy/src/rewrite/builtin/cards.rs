@@ -1,6 +1,7 @@
 //! Payment card numbers.
 
-use super::{Hit, Rule};
+use super::scan::steps;
+use super::{Hit, Rule, scan};
 
 /// The fewest digits of a card.
 pub(super) const DIGITS_MIN: usize = 13;
@@ -27,15 +28,27 @@ pub(super) fn suspect(text: &[u8]) -> bool {
     false
 }
 
-/// Notes the card numbers of `text`.
-pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
+/// The digits of a text that is one card number and nothing else.
+pub(super) fn digits_of(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
+    let run = could_begin(bytes, 0).then(|| Run::new(bytes, 0))?;
+    let is_all = run.card_end(bytes, 0) == Some(bytes.len());
+    is_all.then(|| text.chars().filter(char::is_ascii_digit).collect())
+}
+
+/// Notes the card numbers of `text`.
+pub(super) fn find(bytes: &[u8], hits: &mut Vec<Hit>) {
+    if !suspect(bytes) {
+        return;
+    }
     let mut at = 0;
-    while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
-        let start = at + offset;
+    loop {
+        let start = at + scan::run(bytes, at, |byte| !byte.is_ascii_digit());
+        if start >= bytes.len() {
+            return;
+        }
         if !could_begin(bytes, start) {
-            let digits = bytes.get(start..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count();
-            at = start + digits;
+            at = start + scan::run(bytes, start, |byte| byte.is_ascii_digit());
             continue;
         }
         let run = Run::new(bytes, start);
@@ -43,7 +56,8 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
             hits.push(Hit { start, end, rule: Rule::PaymentCard });
             at = end;
         } else {
-            at = run.first_group_end;
+            // The rest of a group begins behind a digit, and no card does.
+            at = run.first_group_end + scan::run(bytes, run.first_group_end, |byte| byte.is_ascii_digit());
         }
     }
 }
@@ -101,6 +115,7 @@ impl Run {
             }
             at += 1;
         }
+        steps::add(at - start + 1);
         run.close_group(group, run.end);
         run
     }
