@@ -37,6 +37,7 @@ pub(crate) use hash::{HashKey, is_mask};
 pub(crate) use names::is_secret_name;
 
 use super::MASK;
+use super::values::grown_max;
 
 /// Names of the rules, in the order of [`Rule`].
 pub(crate) const RULE_NAMES: [&str; 10] = [
@@ -143,9 +144,6 @@ impl Default for Masking {
 
 /// How often a masked text is masked again before all of it is.
 const ROUNDS_MAX: usize = 4;
-/// Digests make a text at most so many times as long, and short ones a little longer: else it has masks without.
-const GROWTH_MAX: usize = 4;
-const GROWN_BYTES_MAX: usize = 4096;
 
 impl Masking {
     /// What it does, in a line of `check`.
@@ -167,9 +165,10 @@ impl Masking {
         }
         let key = self.key.as_ref();
         let masked = self.settle(replace(text, hits, key), key, hits);
-        if masked.len() <= text.len().saturating_mul(GROWTH_MAX).saturating_add(GROWN_BYTES_MAX) {
+        if masked.len() <= grown_max(text) {
             return Some(masked);
         }
+        // Many short secrets, with a digest each: they have masks without.
         self.find(text, hits);
         Some(self.settle(replace(text, hits, None), None, hits))
     }
