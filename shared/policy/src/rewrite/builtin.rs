@@ -26,6 +26,8 @@ mod corpus;
 mod detector;
 mod fold;
 mod hash;
+#[cfg(test)]
+mod linear;
 mod names;
 mod scan;
 mod sql;
@@ -236,9 +238,9 @@ fn find(text: &str, wanted: Wanted, hits: &mut Vec<Hit>) {
     hits.clear();
     search(text.as_bytes(), wanted, hits);
     let mut found = Vec::new();
-    let readings = fold::Readings::new(text);
+    let readings = fold::Readings::new(text.as_bytes());
     for (reading, plain) in readings.texts().enumerate() {
-        search(plain.as_bytes(), wanted, &mut found);
+        search(plain, wanted, &mut found);
         hits.extend(found.drain(..).map(|hit| {
             // A place that can't be told is anywhere.
             let (start, end) = readings.origin(reading, hit.start, hit.end).unwrap_or((0, text.len()));

@@ -53,8 +53,9 @@ impl HashKey {
 /// A secret as it is hashed: in its plain reading, without the name of a header's scheme, a card as its digits alone and an
 /// address in lower case.
 fn plain(rule: Rule, secret: &str) -> Cow<'_, str> {
-    let readings = Readings::new(secret);
-    let plain = readings.texts().last().map_or(Cow::Borrowed(secret), |last| Cow::Owned(last.to_owned()));
+    let readings = Readings::new(secret.as_bytes());
+    let plain =
+        readings.texts().last().map_or(Cow::Borrowed(secret), |last| Cow::Owned(String::from_utf8_lossy(last).into_owned()));
     let plain = match rule {
         Rule::SecretName | Rule::SecretValue => Cow::Owned(without_scheme(plain.trim()).to_owned()),
         Rule::Email => Cow::Owned(plain.to_ascii_lowercase()),

@@ -1,7 +1,7 @@
 //! Secrets that are known by the name that stands before them.
 
 use super::hash::{is_mask, mask_length};
-use super::scan::{self, steps};
+use super::scan::{self, Stretch, steps};
 use super::{Hit, Rule};
 
 /// How far back a name is read.
@@ -41,8 +41,8 @@ const SECRETS: [&[u8]; 30] = [
     b"sig",
 ];
 
-/// Ends of names that look like the above but are not secrets.
-const HARMLESS: [&[u8]; 6] = [b"pagetoken", b"nexttoken", b"synctoken", b"continuationtoken", b"inputtoken", b"outputtoken"];
+/// What stands before `token` where the name is that of a place in a list, or of a count, and no secret.
+const HARMLESS: [&[u8]; 6] = [b"page", b"next", b"sync", b"continuation", b"input", b"output"];
 
 /// Secrets' names of three or four letters count only as whole words.
 const WHOLE: [&[u8]; 6] = [b"cvv", b"cvc", b"cvv2", b"ssn", b"jwt", b"sig"];
@@ -98,21 +98,56 @@ const fn is_sign(byte: u8) -> bool {
 }
 
 fn is_secret(name: &[u8]) -> bool {
-    ends_like_a_secret(name)
-        && SECRETS.iter().any(|secret| ends_with(name, secret) && (!WHOLE.contains(secret) || is_whole(name, secret)))
-        && !HARMLESS.iter().any(|harmless| ends_with(name, harmless))
-}
-
-/// Whether a name ends so, whatever its case and the signs in it.
-#[inline]
-fn ends_with(name: &[u8], end: &[u8]) -> bool {
-    let last = |text: &[u8]| text.last().map(|byte| letter(*byte));
-    // No sign ends a name that came so far, so that most ends are told from it by a letter.
-    if last(name) != last(end) && !name.last().is_some_and(|byte| is_sign(*byte)) {
+    if !ends_like_a_secret(name) {
         return false;
     }
-    let mut letters = name.iter().rev().filter(|byte| !is_sign(**byte));
-    end.iter().rev().all(|wanted| letters.next().is_some_and(|found| found.eq_ignore_ascii_case(wanted)))
+    let last = name.last().map_or(0, |byte| letter(*byte));
+    let mut alike = BY_END.get(last).copied().unwrap_or(u32::MAX);
+    while let Some(secret) = SECRETS.get(alike.trailing_zeros() as usize) {
+        if ends_with(name, secret) && (!WHOLE.contains(secret) || is_whole(name, secret)) {
+            return *secret != b"token" || !is_harmless_token(name);
+        }
+        alike &= alike - 1;
+    }
+    false
+}
+
+/// Which [`SECRETS`] end with a letter: a bit each.
+static BY_END: [u32; 32] = by_end();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
+const fn by_end() -> [u32; 32] {
+    let mut table = [0; 32];
+    let mut at = 0;
+    while at < SECRETS.len() {
+        if let [.., last] = SECRETS[at] {
+            table[letter(*last)] |= 1 << at;
+        }
+        at += 1;
+    }
+    table
+}
+
+/// Whether a name ends so, whatever its case and the signs in it. `end` is in lower case.
+#[inline]
+fn ends_with(name: &[u8], end: &[u8]) -> bool {
+    ends_in(letters_back(name), end)
+}
+
+/// Whether a name that ends with `token` is one of the harmless ones.
+fn is_harmless_token(name: &[u8]) -> bool {
+    let mut before = letters_back(name);
+    let _n = before.nth(b"token".len() - 1);
+    before.clone().next().is_some() && HARMLESS.iter().any(|harmless| ends_in(before.clone(), harmless))
+}
+
+fn letters_back(name: &[u8]) -> impl Iterator<Item = u8> + Clone {
+    name.iter().rev().copied().filter(|byte| !is_sign(*byte))
+}
+
+#[inline]
+fn ends_in(mut letters: impl Iterator<Item = u8>, end: &[u8]) -> bool {
+    end.iter().rev().all(|wanted| letters.next().is_some_and(|found| found | 0x20 == *wanted || found == *wanted))
 }
 
 fn is_whole(name: &[u8], secret: &[u8]) -> bool {
@@ -189,27 +224,6 @@ pub(super) fn find_pairs(text: &[u8], hits: &mut Vec<Hit>) {
     }
 }
 
-/// A stretch of text in which no unquoted value ends. Values that are none may begin anywhere in it: it is looked through once.
-#[derive(Default)]
-struct Stretch {
-    start: usize,
-    end: usize,
-    /// Behind its last digit.
-    digits_end: usize,
-}
-
-impl Stretch {
-    /// Makes this the stretch that `start` lies in.
-    fn reach(&mut self, text: &[u8], start: usize) {
-        if self.end == 0 || !(self.start..=self.end).contains(&start) {
-            self.start = start;
-            self.end = start + scan::run(text, start, |byte| !ends_value(byte));
-            let digit = text.get(start..self.end).and_then(|stretch| stretch.iter().rposition(u8::is_ascii_digit));
-            self.digits_end = digit.map_or(0, |digit| start + digit + 1);
-        }
-    }
-}
-
 /// Whether an unquoted value ends here.
 const fn ends_value(byte: u8) -> bool {
     ends_line(byte)
@@ -251,12 +265,11 @@ fn value_after(text: &[u8], mark: usize, name: &[u8], name_quoted: bool, stretch
     let end = if is_header(name) {
         start + scan::run(text, start, |byte| !ends_line(byte))
     } else {
-        stretch.reach(text, start);
-        stretch.end
+        stretch.reach(text, start, |byte| !ends_value(byte)).end
     };
     let value = text.get(start..end)?;
     let harmless = matches!(value, b"null" | b"true" | b"false" | b"None" | b"nil") || mask_length(value) == value.len();
-    let has_digit = || if is_header(name) { value.iter().any(u8::is_ascii_digit) } else { stretch.digits_end > start };
+    let has_digit = || if is_header(name) { value.iter().any(u8::is_ascii_digit) } else { stretch.has_digit(start) };
     let prose = colon && !name_quoted && is_weak(name) && !(value.len() >= 8 && has_digit());
     let short = is_signature(name) && value.len() < SIGNATURE_BYTES_MIN;
     (!harmless && !prose && !short).then_some((start, end))

@@ -44,6 +44,33 @@ fn next_of(text: &[u8], from: usize, is: impl Fn(u8) -> bool, search: impl Fn(&[
     place.map(|place| from + place)
 }
 
+/// A stretch of text that something begins in, maybe at each of its bytes: it is looked through once.
+#[derive(Debug, Default)]
+pub(super) struct Stretch {
+    start: usize,
+    pub(super) end: usize,
+    /// Behind its last digit.
+    digits_end: usize,
+}
+
+impl Stretch {
+    /// Makes this the stretch that `from` lies in.
+    pub(super) fn reach(&mut self, text: &[u8], from: usize, is_part: impl Fn(u8) -> bool) -> &Self {
+        if self.end == 0 || !(self.start..=self.end).contains(&from) {
+            self.start = from;
+            self.end = from + run(text, from, is_part);
+            let digit = text.get(from..self.end).and_then(|stretch| stretch.iter().rposition(u8::is_ascii_digit));
+            self.digits_end = digit.map_or(0, |digit| from + digit + 1);
+        }
+        self
+    }
+
+    /// Whether a digit stands at `from` or behind it.
+    pub(super) fn has_digit(&self, from: usize) -> bool {
+        self.digits_end > from
+    }
+}
+
 /// Counts the bytes that are looked at, in tests only.
 pub(super) mod steps {
     #[cfg(test)]

@@ -6,7 +6,7 @@ use super::tokens::{is_blank, same};
 use super::{Hit, Rule, scan};
 
 /// How far behind `SET PASSWORD FOR` its `=` is looked for.
-const USER_BYTES_MAX: usize = 255;
+const USER_BYTES_MAX: usize = 128;
 /// How far back `CREATE USER name` is looked for.
 const STATEMENT_BYTES_MAX: usize = 160;
 /// The longest name of a plugin.

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use regex::bytes;
 
-use super::{Hit, Rule, scan, sql};
+use super::scan::{self, Stretch};
+use super::{Hit, Rule, sql};
 
 /// The shortest text that can hold one: `PASSWORD 'x'`.
 pub(super) const LENGTH_MIN: usize = 12;
@@ -50,13 +51,17 @@ pub(super) fn find(text: &[u8], hits: &mut Vec<Hit>) {
         let before = text.get(..mark).unwrap_or_default();
         let found = match byte {
             b'J' if before.ends_with(b"ey") => words.jwt(text, mark),
-            b' ' | b'\t'..=b'\r' | b'(' if matches!(before, [.., b'c' | b'C' | b'r' | b'R' | b'd' | b'D']) => {
-                credential(text, mark).or_else(|| sql::find(text, mark))
-            }
+            b' ' | b'\t'..=b'\r' | b'(' => match before {
+                [.., b'c' | b'C'] => credential(text, mark, b"basic"),
+                [.., b'r' | b'R'] => credential(text, mark, b"bearer"),
+                [.., b'd' | b'D'] => sql::find(text, mark),
+                _ => None,
+            },
+            b'-' if before.ends_with(b"sk") => words.secret_key(text, mark),
             b'-' if before.ends_with(b"----") => private_key(text, mark),
             _ => None,
         };
-        let found = found.or_else(|| known_key(text, mark, byte));
+        let found = if found.is_none() && !is_blank(byte) { known_key(text, mark, byte) } else { found };
         at = mark + 1;
         if let Some(hit) = found {
             at = hit.end.max(at);
@@ -70,36 +75,36 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-/// Ends of words that were looked for, so that no word is run through for each of its bytes.
+/// The words that a token is made of, so that none is run through for each of its bytes.
 #[derive(Default)]
 struct Words {
-    parts: [(usize, usize); 3],
+    parts: [Stretch; 3],
 }
 
 impl Words {
-    /// Where the word ends that goes on at `from`.
-    fn end(&mut self, text: &[u8], part: usize, from: usize) -> usize {
-        let Some((start, end)) = self.parts.get_mut(part) else { return from };
-        if !(*start..=*end).contains(&from) || *end == 0 {
-            (*start, *end) = (from, from + scan::run(text, from, is_word));
-        }
-        *end
-    }
-
     /// A JSON Web Token whose first letters end at `mark`: three words with points between.
     fn jwt(&mut self, text: &[u8], mark: usize) -> Option<Hit> {
         let mut end = mark + 1;
-        for (part, least) in [(0, 6), (1, 6), (2, 0)] {
+        for (part, (word, least)) in self.parts.iter_mut().zip([6, 6, 0]).enumerate() {
             let from = end + usize::from(part > 0);
             if part > 0 && text.get(end) != Some(&b'.') {
                 return None;
             }
-            end = self.end(text, part, from);
+            end = word.reach(text, from, is_word).end;
             if end < from + least {
                 return None;
             }
         }
         Some(Hit { start: mark.checked_sub(2)?, end, rule: Rule::Jwt })
+    }
+
+    /// `sk-` and a word. Names of packages and files begin so, too: a key has digits.
+    fn secret_key(&mut self, text: &[u8], mark: usize) -> Option<Hit> {
+        let start = mark.checked_sub(2)?;
+        let [word, ..] = &mut self.parts;
+        let word = word.reach(text, mark + 1, is_word);
+        let is_key = !is_joined(text, start) && word.end > mark + 20 && word.has_digit(mark + 1);
+        is_key.then_some(Hit { start, end: word.end, rule: Rule::KnownKey })
     }
 }
 
@@ -119,7 +124,6 @@ fn known_key(text: &[u8], mark: usize, byte: u8) -> Option<Hit> {
         (b'-', [.., b'x', b'o', b'x', b'a' | b'b' | b'e' | b'o' | b'p' | b'r' | b's', _]) => {
             (5, 10, usize::MAX, |byte| byte.is_ascii_alphanumeric() || byte == b'-')
         }
-        (b'-', [.., b's', b'k', _]) => (3, 20, usize::MAX, is_word),
         (b'-', _) if head.ends_with(b"glpat-") => (6, 20, usize::MAX, is_word),
         (b'.', [.., b'y', b'a', b'2', b'9', _]) => (5, 20, usize::MAX, is_word),
         (b'.', [.., b'S', b'G', _]) => return sendgrid(text, mark),
@@ -131,13 +135,9 @@ fn known_key(text: &[u8], mark: usize, byte: u8) -> Option<Hit> {
     }
     let length = scan::run(text.get(..text.len().min((mark + 1).saturating_add(most)))?, mark + 1, is_part);
     let body = text.get(mark + 1..mark + 1 + length)?;
-    let is_random = match (byte, prefix) {
-        // Names of packages and files begin so, too: a key has digits.
-        (b'-', 3) => body.iter().any(u8::is_ascii_digit),
-        (b'.', _) => body.iter().any(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-')),
-        _ => true,
-    };
-    (length >= least && is_random).then(|| Hit { start, end: mark + 1 + length, rule: Rule::KnownKey })
+    // Names of hosts have points, too.
+    let is_random = || byte != b'.' || body.iter().any(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-'));
+    (length >= least && is_random()).then(|| Hit { start, end: mark + 1 + length, rule: Rule::KnownKey })
 }
 
 /// `SG.`, then two words with a point between.
@@ -158,23 +158,15 @@ fn is_joined(text: &[u8], start: usize) -> bool {
 }
 
 /// What follows `Bearer` or `Basic`, whose last letter stands before the blank at `mark`.
-fn credential(text: &[u8], mark: usize) -> Option<Hit> {
-    if text.get(mark) == Some(&b'(') {
-        return None;
-    }
-    let before = text.get(..mark)?;
-    let is_scheme = |word: &[u8]| {
-        let start = mark.checked_sub(word.len());
-        start.is_some_and(|start| {
-            let stands_alone = !is_joined(text, start) && !matches!(text.get(..start), Some([.., b'_']));
-            stands_alone && before.get(start..).is_some_and(|found| same(found, word))
-        })
-    };
-    if !is_scheme(b"bearer") && !is_scheme(b"basic") {
+fn credential(text: &[u8], mark: usize, scheme: &[u8]) -> Option<Hit> {
+    let word = mark.checked_sub(scheme.len())?;
+    let is_scheme = text.get(word..mark).is_some_and(|found| same(found, scheme));
+    let stands_alone = !is_joined(text, word) && !matches!(text.get(..word), Some([.., b'_']));
+    if !is_scheme || !stands_alone || text.get(mark) == Some(&b'(') {
         return None;
     }
     let start = mark + scan::run(text, mark, is_blank);
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=._~-".contains(&byte);
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'.' | b'_' | b'~' | b'-');
     let end = start + scan::run(text, start, is_part);
     is_credential(text.get(start..end)?).then_some(Hit { start, end, rule: Rule::BearerToken })
 }

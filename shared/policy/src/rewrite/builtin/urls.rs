@@ -49,12 +49,16 @@ pub(super) fn find_emails(text: &[u8], hits: &mut Vec<Hit>) {
         if passwords.last() == Some(&sign) {
             continue;
         }
-        let local = scan::run_back(text, sign, LOCAL_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte));
-        if local == 0 || ends_a_mask(text, sign) {
+        let is_local = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-');
+        if !matches!(text.get(..sign), Some([.., last]) if is_local(*last)) {
+            continue;
+        }
+        let local = scan::run_back(text, sign, LOCAL_BYTES_MAX, is_local);
+        if ends_a_mask(text, sign) {
             continue;
         }
         let within = text.get(..text.len().min(at + DOMAIN_BYTES_MAX)).unwrap_or_default();
-        let length = scan::run(within, at, |byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+        let length = scan::run(within, at, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
         let mut domain = text.get(at..at + length).unwrap_or_default();
         while let [shorter @ .., b'.' | b'-'] = domain {
             domain = shorter;
