@@ -5,7 +5,7 @@ use super::{Hit, Rule, scan};
 
 /// The fewest digits of a card.
 pub(super) const DIGITS_MIN: usize = 13;
-const DIGITS_MAX: usize = 19;
+pub(super) const DIGITS_MAX: usize = 19;
 
 /// Whether enough digits for a card follow each other with nothing but separators between them. Hexadecimal ids rarely have
 /// as many. A run is at least as long as it has digits, so only one byte in so many is looked at until one is met.
@@ -165,7 +165,7 @@ impl Run {
 }
 
 /// Whether these digits have an issuer's prefix and length and a right check digit.
-fn is_card(digits: &[u8]) -> bool {
+pub(super) fn is_card(digits: &[u8]) -> bool {
     let length = digits.len();
     if !(DIGITS_MIN..=DIGITS_MAX).contains(&length) {
         return false;
@@ -187,7 +187,7 @@ fn is_card(digits: &[u8]) -> bool {
     issued && luhn(digits)
 }
 
-fn luhn(digits: &[u8]) -> bool {
+pub(super) fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()

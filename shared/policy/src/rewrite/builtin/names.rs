@@ -239,7 +239,7 @@ const fn ends_line(byte: u8) -> bool {
 fn value_after(text: &[u8], mark: usize, name: &[u8], name_quoted: bool, stretch: &mut Stretch) -> Option<(usize, usize)> {
     let colon = text.get(mark) == Some(&b':');
     let mut start = mark + 1;
-    if text.get(start) == Some(&b'>') || (colon && text.get(start) == Some(&b'=')) {
+    if matches!(text.get(start), Some(b'>' | b'=')) {
         start += 1;
     }
     let is_gap = |byte: &u8| matches!(byte, b' ' | b'\t') || (name_quoted && matches!(byte, b'\r' | b'\n'));
@@ -268,7 +268,8 @@ fn value_after(text: &[u8], mark: usize, name: &[u8], name_quoted: bool, stretch
         stretch.reach(text, start, |byte| !ends_value(byte)).end
     };
     let value = text.get(start..end)?;
-    let harmless = matches!(value, b"null" | b"true" | b"false" | b"None" | b"nil") || mask_length(value) == value.len();
+    let harmless = matches!(value, b"null" | b"true" | b"false" | b"None" | b"nil" | b"YES" | b"NO" | b"?")
+        || mask_length(value) == value.len();
     let has_digit = || if is_header(name) { value.iter().any(u8::is_ascii_digit) } else { stretch.has_digit(start) };
     let prose = colon && !name_quoted && is_weak(name) && !(value.len() >= 8 && has_digit());
     let short = is_signature(name) && value.len() < SIGNATURE_BYTES_MIN;

@@ -99,8 +99,9 @@ fn word(text: &[u8], from: usize) -> Option<(&[u8], usize)> {
     text.get(from..from + length).filter(|word| !word.is_empty()).map(|word| (word, from + length))
 }
 
-/// What stands in the quotes that begin here, backslashes before them included.
+/// What stands in the quotes that begin here, a letter (`E'...'`) or backslashes before them included.
 fn quoted(text: &[u8], from: usize, is_quote: impl Fn(u8) -> bool) -> Option<(usize, usize)> {
+    let from = from + usize::from(matches!(text.get(from..), Some([b'e' | b'E' | b'n' | b'N', b'\'' | b'\\', ..])));
     let rest = text.get(from..)?;
     let escapes = rest.iter().take(WORD_BYTES_MAX).take_while(|byte| **byte == b'\\').count();
     let quote = rest.get(..=escapes).filter(|quote| quote.last().is_some_and(|last| is_quote(*last)))?;

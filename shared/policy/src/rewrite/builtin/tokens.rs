@@ -95,6 +95,12 @@ impl Words {
                 return None;
             }
         }
+        // An encrypted one has two more.
+        for _ in 0..2 {
+            if text.get(end) == Some(&b'.') {
+                end += 1 + scan::run(text, end + 1, is_word);
+            }
+        }
         Some(Hit { start: mark.checked_sub(2)?, end, rule: Rule::Jwt })
     }
 
