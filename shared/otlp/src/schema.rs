@@ -6,6 +6,8 @@
 
 mod tables;
 
+use std::fmt;
+
 use spanlake_model::Signal;
 
 pub use tables::{
@@ -86,7 +88,6 @@ pub struct Field {
 }
 
 /// A message type.
-#[derive(Debug)]
 pub struct Message {
     /// The name in the proto file, without its package.
     pub name: &'static str,
@@ -94,6 +95,13 @@ pub struct Message {
     pub fields: &'static [Field],
     /// For each field number the place in `fields`, counted from 1; 0 where there is no such field.
     places: [u8; NUMBER_MAX + 1],
+}
+
+impl fmt::Debug for Message {
+    /// Its name only: messages hold each other.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 impl Message {

@@ -72,13 +72,14 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
         let advice = "if this is meant, write `processors: {}`; the built-in default holds only where no file is given";
         findings.warn(1, "", "the file is empty: every trace is kept, and the built-in default does not apply", advice);
     }
+    let has_written_key = own::has_written_key(&tree);
     let mut errors = Vec::new();
     expand::expand(&mut tree, env, &mut errors);
     for error in errors {
         findings.error(error.line, "", error.message);
     }
     let mut root = Fields::new(&tree, "", findings);
-    let own = root.get("spanlake").map_or_else(own::Own::default, |tree| own::read(tree, findings));
+    let own = root.get("spanlake").map_or_else(own::Own::default, |tree| own::read(tree, has_written_key, findings));
     let mut components = Components::default();
     for section in ["receivers", "exporters", "extensions", "connectors"] {
         components.others.insert(section, ids(&mut root, section, findings));

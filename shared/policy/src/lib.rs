@@ -13,7 +13,7 @@ pub mod testing;
 pub use config::{DEFAULT_CONFIG, Loaded, load, render};
 pub use finding::{Finding, Severity};
 pub use processors::run::{BY_PROCESSOR, Lost, Processed};
-pub use rewrite::{Context, ContextFacts, ItemOutcome, MaskedContext, Scratch};
+pub use rewrite::{Context, ContextFacts, Detector, ItemOutcome, MaskedContext, Scratch};
 pub use rules::Rules;
 pub use sampling::{
     Admission, Admitted, Decision, Pairs, Priority, ProbabilisticSampler, Sampled, Source, SpanFacts, TraceFacts, TraceSize,

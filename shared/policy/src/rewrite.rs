@@ -5,14 +5,16 @@
 //! without edits is copied whole; otherwise it is written again with its edits. Unknown fields are removed: they reach
 //! no table and could hide text.
 //!
-//! It fails closed: an item that can't be walked is dropped. Ingest lets no text pass that is not UTF-8; what a rule looks
-//! into and is none all the same is masked whole.
+//! It fails closed: an item that can't be walked is dropped. Ingest lets no text pass that is not UTF-8; what is none all the
+//! same is masked whole, and so is a text that rules make grow without an end.
 
 mod builtin;
 mod clean;
 mod edits;
 mod keys;
 mod scratch;
+#[cfg(test)]
+mod tests;
 mod values;
 mod walk;
 
@@ -20,7 +22,8 @@ use spanlake_model::Signal;
 use spanlake_otlp::schema::{self, RESOURCE, SCOPE};
 use spanlake_otlp::wire::{Reader, Value};
 
-pub(crate) use builtin::RULE_NAMES as BUILTIN_RULES;
+pub use builtin::Detector;
+pub(crate) use builtin::{HashKey, Masking, RULE_NAMES as BUILTIN_RULES};
 pub use scratch::Scratch;
 use walk::Walk;
 

@@ -9,6 +9,7 @@ use spanlake_otlp::tree::Want;
 use spanlake_ottl::Condition;
 
 use crate::regex::Template;
+use crate::rewrite::Masking;
 use crate::sampling::{
     Admission, Admitted, Body, Decision, NEVER, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Votes,
     share,
@@ -275,6 +276,8 @@ pub(crate) struct Plan {
     pub(crate) stages: Vec<Stage>,
     /// The built-in masking runs at the end.
     pub(crate) builtin: bool,
+    /// What it does.
+    pub(crate) masking: Masking,
     /// Some `transform` statement rewrites a field.
     pub(crate) has_field_targets: bool,
 }

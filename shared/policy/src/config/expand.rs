@@ -2,6 +2,9 @@
 
 use super::yaml::{Node, Scalar, Tree, YamlError};
 
+/// The setting whose text is a secret itself.
+pub(crate) const SECRET_KEY: &str = "hmac_key";
+
 /// Looks up an environment variable.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -15,8 +18,23 @@ pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, errors: &mut Vec<Yam
             Err(message) => errors.push(YamlError { line: tree.line, message }),
         },
         Node::List(items) => items.iter_mut().for_each(|item| expand(item, env, errors)),
-        Node::Map(entries) => entries.iter_mut().for_each(|entry| expand(&mut entry.value, env, errors)),
+        Node::Map(entries) => {
+            for entry in entries {
+                let known = errors.len();
+                expand(&mut entry.value, env, errors);
+                // A message shows what could not be read, and nothing of a key is shown.
+                if entry.key == SECRET_KEY {
+                    let hidden = "the variable of this key can't be read: write `${env:NAME}`";
+                    errors.iter_mut().skip(known).for_each(|error| hidden.clone_into(&mut error.message));
+                }
+            }
+        }
     }
+}
+
+/// Whether some of a text stands in the file and does not come out of a variable.
+pub(crate) fn is_written(text: &str) -> bool {
+    !matches!(expand_text(text, &|_| None), Ok(Some(expanded)) if expanded.text.is_empty())
 }
 
 struct Expanded {

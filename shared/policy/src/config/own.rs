@@ -1,7 +1,9 @@
 //! The section `spanlake`: what only Spanlake has.
 
+use super::expand::{SECRET_KEY, is_written};
 use super::reader::{Fields, Findings};
-use super::yaml::Tree;
+use super::yaml::{Node, Tree};
+use crate::rewrite::{HashKey, Masking};
 use crate::rules::Limits;
 
 /// An hour, which the windows divide.
@@ -9,9 +11,10 @@ const HOUR_MS: u64 = 3_600_000;
 
 /// What the section says, or its defaults.
 #[expect(clippy::struct_excessive_bools, reason = "independent switches")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Own {
-    pub(super) builtin_redaction: bool,
+    /// `None` if it is off.
+    pub(super) masking: Option<Masking>,
     pub(super) latency_inclusive: bool,
     /// What a redacting statement that fails was to redact is masked.
     pub(super) fail_closed: bool,
@@ -27,7 +30,7 @@ pub(super) struct Own {
 impl Default for Own {
     fn default() -> Self {
         Self {
-            builtin_redaction: true,
+            masking: Some(Masking::default()),
             latency_inclusive: false,
             fail_closed: true,
             invert_decisions: false,
@@ -40,19 +43,10 @@ impl Default for Own {
 }
 
 /// Reads the section.
-pub(super) fn read(tree: &Tree, findings: &mut Findings) -> Own {
+pub(super) fn read(tree: &Tree, has_written_key: bool, findings: &mut Findings) -> Own {
     let mut own = Own::default();
     let mut fields = Fields::new(tree, "spanlake", findings);
-    let (line, path) = (fields.line_of("builtin_redaction"), fields.path_of("builtin_redaction"));
-    match fields.string("builtin_redaction", findings) {
-        None | Some("on") => {}
-        Some("off") => {
-            own.builtin_redaction = false;
-            let advice = "take the line out to have cards, passwords, tokens and keys masked";
-            findings.warn(line, &path, "the built-in masking is off: secrets that no rule of yours matches are stored", advice);
-        }
-        Some(other) => findings.error(line, &path, format!("expected on or off, found `{other}`")),
-    }
+    own.masking = masking(&mut fields, has_written_key, findings);
     if let Some(window) = fields.duration_ms("window", findings) {
         if window < 1000 || !HOUR_MS.is_multiple_of(window) {
             findings.error(fields.line_of("window"), "spanlake.window", "a window must be at least 1s and divide an hour");
@@ -103,4 +97,93 @@ pub(super) fn read(tree: &Tree, findings: &mut Findings) -> Own {
     }
     fields.finish(findings);
     own
+}
+
+/// What `builtin_redaction` says: `on`, `off`, or a map.
+fn masking(fields: &mut Fields<'_>, has_written_key: bool, findings: &mut Findings) -> Option<Masking> {
+    let (line, path) = (fields.line_of("builtin_redaction"), fields.path_of("builtin_redaction"));
+    let (is_on, masking) = match fields.get("builtin_redaction") {
+        Some(Tree { node: Node::Map(_), .. }) => {
+            masking_map(fields.map("builtin_redaction", findings)?, has_written_key, findings)
+        }
+        _ => match fields.string("builtin_redaction", findings) {
+            None | Some("on") => (true, Masking::default()),
+            Some("off") => (false, Masking::default()),
+            Some(other) => {
+                findings.error(line, &path, format!("expected on or off, found `{other}`"));
+                return None;
+            }
+        },
+    };
+    if !is_on {
+        let advice = "take the line out to have cards, passwords, tokens and keys masked";
+        findings.warn(line, &path, "the built-in masking is off: secrets that no rule of yours matches are stored", advice);
+    }
+    is_on.then_some(masking)
+}
+
+fn masking_map(mut fields: Fields<'_>, has_written_key: bool, findings: &mut Findings) -> (bool, Masking) {
+    let mut masking = Masking::default();
+    let is_on = fields.bool("enabled", findings).unwrap_or(true);
+    let emails = fields.bool("emails", findings);
+    if emails.is_none() {
+        let advice = "write `emails: true` to have them masked as with `builtin_redaction: on`, or `emails: false`";
+        findings.warn(fields.line, &fields.path_of("emails"), "e-mail addresses are stored as they are", advice);
+    }
+    masking.emails = emails.unwrap_or(false);
+    let (line, path) = (fields.line_of("hash"), fields.path_of("hash"));
+    let has_hash = match fields.string("hash", findings) {
+        None => false,
+        Some("hmac-sha256") => true,
+        Some(other) => {
+            findings.error(line, &path, format!("expected hmac-sha256, found `{other}`"));
+            true
+        }
+    };
+    masking.key = hash_key(&mut fields, has_hash, has_written_key, findings);
+    fields.finish(findings);
+    (is_on, masking)
+}
+
+/// The key, of which no message shows anything.
+fn hash_key(fields: &mut Fields<'_>, has_hash: bool, has_written_key: bool, findings: &mut Findings) -> Option<HashKey> {
+    let (line, path) = (fields.line_of(SECRET_KEY), fields.path_of(SECRET_KEY));
+    let found = fields.get(SECRET_KEY);
+    if !has_hash {
+        if found.is_some() {
+            findings.error(line, &path, "a key without a hash does nothing: write `hash: hmac-sha256`");
+        }
+        return None;
+    }
+    let key = match found.map(|tree| &tree.node) {
+        None => None,
+        Some(Node::Scalar(scalar)) => HashKey::new(scalar.text.as_bytes()),
+        Some(_) => {
+            findings.error(line, &path, "expected a text");
+            return None;
+        }
+    };
+    if key.is_none() {
+        let least = HashKey::BYTES_MIN;
+        findings.error(line, &path, format!("hmac-sha256 needs a key of at least {least} bytes: is the variable set?"));
+    } else if has_written_key {
+        let advice = "write `${env:NAME}` and give the key in the environment";
+        findings.warn(
+            line,
+            &path,
+            "the key stands in the file, which is stored with the state: who reads it can test guesses",
+            advice,
+        );
+    }
+    key
+}
+
+/// Whether the file itself holds the key, or a part of it. `root` is the file before its variables are expanded.
+pub(super) fn has_written_key(root: &Tree) -> bool {
+    let path = ["spanlake", "builtin_redaction", SECRET_KEY];
+    let found = path.iter().try_fold(root, |tree, key| match &tree.node {
+        Node::Map(entries) => entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value),
+        _ => None,
+    });
+    matches!(found.map(|tree| &tree.node), Some(Node::Scalar(scalar)) if is_written(&scalar.text))
 }

@@ -10,6 +10,7 @@ use super::tail_sampling::TailSampling;
 use super::yaml::Tree;
 use super::{Components, Processor};
 use crate::processors::run::{BY_PROCESSOR, Step};
+use crate::rewrite::Masking;
 use crate::rules::{Leaves, Plan, Rules, Stage, Target};
 
 /// Two bits of an attribute's key for each stage.
@@ -45,7 +46,7 @@ pub(super) fn assemble(
     } else if !components.processors.is_empty() {
         findings.warn(line, "service", "there is no service section: no processor runs", "add service.pipelines");
     }
-    let mut builder = Builder { tail: None, summary: Vec::new(), builtin: own.builtin_redaction };
+    let mut builder = Builder { tail: None, summary: Vec::new(), masking: own.masking.clone() };
     let mut plans = Vec::new();
     for signal in Signal::ALL {
         let list = lists[signal].take().unwrap_or_default();
@@ -98,7 +99,7 @@ fn references(fields: &mut Fields<'_>, key: &str, components: &Components, secti
 struct Builder {
     tail: Option<TailSampling>,
     summary: Vec<String>,
-    builtin: bool,
+    masking: Option<Masking>,
 }
 
 impl Builder {
@@ -152,14 +153,19 @@ impl Builder {
         if stages.len() > STAGES_MAX {
             findings.error(list.first().map_or(0, |(line, _)| *line), &path, format!("more than {STAGES_MAX} processors"));
         }
-        used.extend(self.builtin.then(|| "built-in masking".to_owned()));
+        used.extend(self.masking.as_ref().map(Masking::describe));
         let used = if used.is_empty() { "kept as they are".to_owned() } else { used.join(", then ") };
         self.summary.push(format!("{}: {used}", signal.name()));
         let targets_field = |stage: &Stage| match stage {
             Stage::Transform(statements) => statements.iter().any(|s| matches!(s.target, Target::Field { .. })),
             _ => false,
         };
-        Plan { has_field_targets: stages.iter().any(targets_field), stages, builtin: self.builtin }
+        Plan {
+            has_field_targets: stages.iter().any(targets_field),
+            stages,
+            builtin: self.masking.is_some(),
+            masking: self.masking.clone().unwrap_or_default(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ fn read(text: &str) -> Loaded {
     load(text, &|name| match name {
         "PCT" => Some("25".to_owned()),
         "KEY" => Some("team".to_owned()),
+        "LONG" => Some("secretsecretsecretsecretsecretsecret".to_owned()),
         _ => None,
     })
 }
@@ -95,6 +96,71 @@ fn the_own_section_is_strict() {
     }
     let rules = read("spanlake: {window: 30s, late_horizon: 1m}\n").rules.unwrap();
     assert_eq!((rules.window_ms(), rules.late_horizon_ms()), (30_000, 60_000));
+}
+
+const KEYED: &str = "spanlake:\n  builtin_redaction:\n    emails: true\n    hash: hmac-sha256\n    hmac_key: ";
+
+fn warnings(text: &str) -> Vec<(u32, String)> {
+    let findings = read(text).findings.into_iter().filter(|finding| finding.severity == Severity::Warning);
+    findings.map(|finding| (finding.line.unwrap_or(0), finding.message)).collect()
+}
+
+#[test]
+fn the_built_in_masking_takes_a_switch_or_a_map_and_says_what_is_wrong_with_it() {
+    for (text, line, part) in [
+        ("spanlake:\n  builtin_redaction: {enabled: maybe}\n".to_owned(), 2, "expected true or false"),
+        ("spanlake:\n  builtin_redaction: {hash: md5}\n".to_owned(), 2, "expected hmac-sha256"),
+        ("spanlake:\n  builtin_redaction: {hashes: a}\n".to_owned(), 2, "unknown key `hashes`"),
+        ("spanlake:\n  builtin_redaction: {hash: hmac-sha256}\n".to_owned(), 2, "a key of at least 32 bytes"),
+        (format!("{KEYED}{}\n", "k".repeat(31)), 5, "a key of at least 32 bytes"),
+        (format!("{KEYED}${{env:UNSET}}\n"), 5, "is the variable set?"),
+        (format!("{KEYED}{{a: b}}\n"), 5, "expected a text"),
+        ("spanlake:\n  builtin_redaction:\n    hmac_key: ${env:LONG}\n".to_owned(), 3, "a key without a hash does nothing"),
+    ] {
+        let found = errors(&text);
+        assert!(found.iter().any(|(at, message)| *at == line && message.contains(part)), "{text} {found:?}");
+    }
+    for (text, line, part) in [
+        ("spanlake:\n  builtin_redaction: {enabled: false, emails: true}\n", 2, "the built-in masking is off"),
+        ("spanlake:\n  builtin_redaction: {enabled: true}\n", 2, "e-mail addresses are stored as they are"),
+    ] {
+        let found = warnings(text);
+        assert!(
+            read(text).rules.is_some() && found.iter().any(|(at, message)| *at == line && message.contains(part)),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_stands_in_the_file_is_warned_of_and_one_from_a_variable_is_not() {
+    let warned = |text: &str| warnings(text).iter().any(|(line, message)| *line == 5 && message.contains("stands in the file"));
+    for written in ["0123456789abcdef0123456789abcdef", "x${env:LONG}", "${env:UNSET:-0123456789abcdef0123456789abcdef}"] {
+        let text = format!("{KEYED}{written}\n");
+        assert!(read(&text).rules.is_some() && warned(&text), "{written}");
+    }
+    let text = format!("{KEYED}${{env:LONG}}\n");
+    assert!(read(&text).rules.is_some() && !warned(&text));
+    assert!(render(&read(&text), "c").contains("built-in masking (keyed digests)"));
+}
+
+#[test]
+fn nothing_of_a_key_is_said_by_any_message_nor_by_the_rules_themselves() {
+    let keys = [
+        "hunter2hunter2hunter2hunter2hunter2",
+        "hunter2",
+        "\"17hunter2",
+        "{hunter2: x}",
+        "[hunter2]",
+        "x${hunter2",
+        "${hunter2-x}",
+    ];
+    for key in keys.into_iter().map(str::to_owned).chain(["${env:LONG}".to_owned(), "7".repeat(40)]) {
+        let loaded = read(&format!("{KEYED}{key}\n"));
+        let said = format!("{:?} {} {:?}", loaded.findings, render(&loaded, "c"), loaded.rules);
+        let said = said.replace("unknown key `hunter2`", "");
+        assert!(!said.contains("hunter2") && !said.contains("secretsecret") && !said.contains("77777"), "{key}: {said}");
+    }
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl KeyPlan {
     pub(crate) fn new(rules: &Rules, signal: Signal, key: &str) -> Self {
         let plan = rules.plan(signal);
         let mut this = Self { sensitive: plan.builtin && builtin::is_secret_name(key), ..Self::default() };
-        this.dirty = plan.builtin && builtin::suspect(key.as_bytes()) && builtin::finds(key);
+        this.dirty = plan.builtin && builtin::suspect(key.as_bytes()) && plan.masking.finds(key);
         for (place, stage) in plan.stages.iter().enumerate() {
             match stage {
                 Stage::Sample => {
@@ -113,7 +113,12 @@ impl KeyCache {
         if self.slots.is_empty() {
             self.slots.resize(SLOTS, None);
         }
-        let fresh = || KeyPlan::new(rules, signal, &String::from_utf8_lossy(key));
+        let fresh = || {
+            let plan = KeyPlan::new(rules, signal, &String::from_utf8_lossy(key));
+            // A key that is no text is looked at once more, and masked there.
+            let is_text = std::str::from_utf8(key).is_ok();
+            if is_text { plan } else { KeyPlan { dirty: true, plain: false, ..plan } }
+        };
         let Some(slot) = self.slots.get_mut(slot_of(signal, key)) else { return fresh() };
         if let Some((of, known, plan)) = slot
             && *of == signal

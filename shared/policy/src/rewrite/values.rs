@@ -232,7 +232,8 @@ impl Walk<'_> {
     pub(super) fn text(&mut self, text: &[u8], place: &Place<'_>, skip: &mut u32) -> Option<String> {
         let targeted = self.plan.has_field_targets && matches!(place.subject, Subject::Field(..));
         let quiet = place.key.plain && !self.scans_values && !targeted;
-        if quiet && !(self.plan.builtin && builtin::suspect(text)) {
+        let is_unread = || place.string && std::str::from_utf8(text).is_err();
+        if quiet && !(self.plan.builtin && (builtin::suspect(text) || is_unread())) {
             return None;
         }
         self.text_slowly(text, place, skip)
@@ -318,6 +319,7 @@ impl Walk<'_> {
     }
 
     fn transform(&mut self, statements: &[Statement], current: &mut Option<Cow<'_, str>>, place: &Place<'_>) {
+        let bound = grown_max(current.as_deref().unwrap_or_default());
         for statement in statements {
             let hit = match (&statement.target, place.subject) {
                 (Target::Attribute { owner, key }, Subject::Attribute(of, name)) => *owner == of && key == name,
@@ -329,16 +331,20 @@ impl Walk<'_> {
             }
             let Some(text) = current.as_deref() else { continue };
             if let Some(replaced) = statement.template.replace_all(&statement.regex, text) {
-                *current = Some(Cow::Owned(replaced));
                 self.scratch.count(statement.rule);
+                if replaced.len() > bound {
+                    *current = Some(Cow::Owned(MASK.to_owned()));
+                    return;
+                }
+                *current = Some(Cow::Owned(replaced));
             }
         }
     }
 
     fn builtin(&mut self, current: &mut Option<Cow<'_, str>>, place: &Place<'_>, hideable: bool) {
         if place.key.sensitive && hideable {
-            if current.as_deref() != Some(MASK) && current.as_deref() != Some("") {
-                *current = Some(Cow::Owned(MASK.to_owned()));
+            if !current.as_deref().is_some_and(|text| text.is_empty() || builtin::is_mask(text.as_bytes())) {
+                *current = Some(Cow::Owned(self.plan.masking.whole(current.as_deref())));
                 self.scratch.count(Rule::SecretName as usize);
             }
             return;
@@ -350,12 +356,7 @@ impl Walk<'_> {
             return;
         }
         let mut hits = std::mem::take(&mut self.scratch.hits);
-        builtin::find(text, &mut hits);
-        if !hits.is_empty() {
-            let masked = builtin::mask(text, &hits);
-            for hit in &hits {
-                self.scratch.count(hit.rule as usize);
-            }
+        if let Some(masked) = self.plan.masking.mask(text, &mut hits, |rule| self.scratch.count(rule as usize)) {
             *current = Some(Cow::Owned(masked));
         }
         self.scratch.hits = hits;
@@ -371,10 +372,11 @@ impl Walk<'_> {
     }
 }
 
-/// Masks make a text at most four times as long, unless they stand for nothing: then each pattern may do so again.
-const GROWTH_MAX: usize = 4;
-/// Short texts may grow so far.
-const GROWN_BYTES_MAX: usize = 4096;
+/// How long a text may become. Masks make it at most four times as long, unless they stand for nothing: then each pattern may
+/// do so again. Short texts may grow so far.
+pub(super) fn grown_max(text: &str) -> usize {
+    text.len().saturating_mul(4).saturating_add(4096)
+}
 
 /// All `blocked_values` in their order; `None` if none matches. A text that grows without an end is masked whole.
 fn search(redact: &Redact, text: &str) -> Option<String> {
@@ -386,7 +388,7 @@ fn search(redact: &Redact, text: &str) -> Option<String> {
         if let Cow::Owned(masked) = pattern.replace_all(&current, regex::NoExpand(MASK)) {
             current = Cow::Owned(masked);
         }
-        if current.len() > text.len().saturating_mul(GROWTH_MAX).saturating_add(GROWN_BYTES_MAX) {
+        if current.len() > grown_max(text) {
             return Some(MASK.to_owned());
         }
     }

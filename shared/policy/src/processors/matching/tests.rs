@@ -2,7 +2,7 @@ use serde_json::Value as Json;
 use spanlake_otlp::json::to_protobuf;
 use spanlake_otlp::limits::Limits;
 use spanlake_otlp::schema::{METRIC, RESOURCE, SCOPE};
-use spanlake_otlp::tree::{Payload, Slot};
+use spanlake_otlp::tree::{Payload, Slot, Want};
 
 use super::*;
 use crate::config::read_oldest;

@@ -1,6 +1,6 @@
 use spanlake_model::Signal;
 use spanlake_otlp::schema::{self, ANY_VALUE, Kind, Message};
-use spanlake_otlp::tree::{Map, Node, Payload, Slot};
+use spanlake_otlp::tree::{Map, Node, Payload, Slot, Want};
 use spanlake_otlp::wire::put_len;
 
 use super::*;

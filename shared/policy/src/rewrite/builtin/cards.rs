@@ -1,10 +1,11 @@
 //! Payment card numbers.
 
-use super::{Hit, Rule};
+use super::scan::steps;
+use super::{Hit, Rule, scan};
 
 /// The fewest digits of a card.
 pub(super) const DIGITS_MIN: usize = 13;
-const DIGITS_MAX: usize = 19;
+pub(super) const DIGITS_MAX: usize = 19;
 
 /// Whether enough digits for a card follow each other with nothing but separators between them. Hexadecimal ids rarely have
 /// as many. A run is at least as long as it has digits, so only one byte in so many is looked at until one is met.
@@ -27,32 +28,63 @@ pub(super) fn suspect(text: &[u8]) -> bool {
     false
 }
 
-/// Notes the card numbers of `text`.
-pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
+/// The digits of a text that is one card number and nothing else.
+pub(super) fn digits_of(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
-        let start = at + offset;
-        if !could_begin(bytes, start) {
-            let digits = bytes.get(start..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count();
-            at = start + digits;
-            continue;
+    let run = Run::new(bytes, 0);
+    let is_all = run.card_end(bytes, 0) == Some(bytes.len());
+    is_all.then(|| text.chars().filter(char::is_ascii_digit).collect())
+}
+
+/// Notes the card numbers of `text`.
+pub(super) fn find(bytes: &[u8], hits: &mut Vec<Hit>) {
+    if !suspect(bytes) {
+        return;
+    }
+    let (mut at, mut train) = (0, Train::default());
+    loop {
+        let start = at + scan::run(bytes, at, |byte| !byte.is_ascii_digit());
+        let Some(first) = bytes.get(start) else { return };
+        let mut group_end = start + 1;
+        // No issuer has another first digit; and what goes on for too long is no card, wherever in it one begins.
+        if matches!(first, b'2'..=b'6') && !train.goes_on(bytes, start) {
+            let run = Run::new(bytes, start);
+            if let Some(end) = run.card_end(bytes, start) {
+                hits.push(Hit { start, end, rule: Rule::PaymentCard });
+                at = end;
+                continue;
+            }
+            group_end = run.first_group_end;
         }
-        let run = Run::new(bytes, start);
-        if let Some(end) = run.card_end(bytes, start) {
-            hits.push(Hit { start, end, rule: Rule::PaymentCard });
-            at = end;
-        } else {
-            at = run.first_group_end;
-        }
+        // The rest of a group begins behind a digit, and no card does.
+        at = group_end + scan::run(bytes, group_end, |byte| byte.is_ascii_digit());
     }
 }
 
-/// A quick look: an issuer's first digit, then nothing but digits and separators for the length of a card.
-fn could_begin(bytes: &[u8], start: usize) -> bool {
-    bytes.get(start..start + DIGITS_MIN).is_some_and(|window| {
-        matches!(window, [b'2'..=b'6', ..]) && window.iter().all(|byte| byte.is_ascii_digit() || is_separator(*byte))
-    })
+/// Digits with nothing but single separators of one kind between them, however many.
+#[derive(Default)]
+struct Train {
+    start: usize,
+    end: usize,
+}
+
+impl Train {
+    /// Whether more digits follow `from` than a card has. Looks through each train once.
+    fn goes_on(&mut self, bytes: &[u8], from: usize) -> bool {
+        if !(self.start..self.end).contains(&from) {
+            let mut at = from + scan::run(bytes, from, |byte| byte.is_ascii_digit());
+            if let Some(separator) = bytes.get(at).copied().filter(|byte| is_separator(*byte)) {
+                while let [mark, digit, ..] = bytes.get(at..).unwrap_or_default()
+                    && *mark == separator
+                    && digit.is_ascii_digit()
+                {
+                    at += 1 + scan::run(bytes, at + 1, |byte| byte.is_ascii_digit());
+                }
+            }
+            (self.start, self.end) = (from, at);
+        }
+        self.end - from >= 2 * (DIGITS_MAX + 1)
+    }
 }
 
 /// What may stand between two groups of digits.
@@ -101,6 +133,7 @@ impl Run {
             }
             at += 1;
         }
+        steps::add(at - start + 1);
         run.close_group(group, run.end);
         run
     }
@@ -132,7 +165,7 @@ impl Run {
 }
 
 /// Whether these digits have an issuer's prefix and length and a right check digit.
-fn is_card(digits: &[u8]) -> bool {
+pub(super) fn is_card(digits: &[u8]) -> bool {
     let length = digits.len();
     if !(DIGITS_MIN..=DIGITS_MAX).contains(&length) {
         return false;
@@ -154,7 +187,7 @@ fn is_card(digits: &[u8]) -> bool {
     issued && luhn(digits)
 }
 
-fn luhn(digits: &[u8]) -> bool {
+pub(super) fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()

@@ -1,84 +1,190 @@
 //! The plain reading of a text: what a secret looks like behind percent-encoding, JSON's escapes, full-width forms,
 //! and blanks, dashes and invisible characters that are not ASCII.
 
+use memchr::memmem;
+
+use super::scan::steps;
+
 /// How often a reading is read again: a text may be encoded more than once.
 const ROUNDS: usize = 3;
 
-/// A text in its plain reading, and where each byte of it comes from.
+/// The blank of Chinese and Japanese.
+const WIDE_BLANK: &[u8] = "\u{3000}".as_bytes();
+
+/// A text in its plain reading, and where its parts come from.
 pub(super) struct Folded {
-    pub(super) text: String,
-    /// For each byte the range of the original that it stands for.
-    origins: Vec<(usize, usize)>,
+    text: Vec<u8>,
+    parts: Vec<Part>,
+}
+
+/// Equal steps from one text to the other: each byte stands for `length` bytes, until the next part begins.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    folded: usize,
+    origin: usize,
+    length: usize,
 }
 
 impl Folded {
-    /// The range of the original that `start..end` stands for.
-    pub(super) fn origin(&self, start: usize, end: usize) -> Option<(usize, usize)> {
-        let (first, _) = self.origins.get(start)?;
-        let (_, last) = self.origins.get(end.checked_sub(1)?)?;
-        Some((*first, *last))
+    fn new(text: &[u8]) -> Option<Self> {
+        let mut this: Option<Self> = None;
+        let (mut at, mut copied) = (0, 0);
+        // Nearly all kana begin as this blank does.
+        let has_wide_blank = memmem::find(text, WIDE_BLANK).is_some();
+        while let Some(start) = next_candidate(text, at, has_wide_blank) {
+            at = start;
+            let Some(mut found) = text.get(at..).and_then(unit) else {
+                at += 1;
+                continue;
+            };
+            let folded = this.get_or_insert_with(|| Self { text: Vec::with_capacity(text.len()), parts: Vec::new() });
+            folded.copy(text, copied, at);
+            // What is encoded stands close together.
+            loop {
+                let (read, length) = found;
+                if let Some(read) = read {
+                    folded.part(at, length);
+                    folded.text.push(read);
+                }
+                at += length;
+                let Some(next) = text.get(at..).and_then(unit) else { break };
+                found = next;
+            }
+            steps::add(at - start);
+            copied = at;
+        }
+        if let Some(folded) = &mut this {
+            folded.copy(text, copied, text.len());
+        }
+        this
     }
 
-    fn new(text: &str) -> Option<Self> {
-        if !text.bytes().any(begins) {
-            return None;
+    fn copy(&mut self, text: &[u8], from: usize, to: usize) {
+        if from < to {
+            self.part(from, 1);
+            self.text.extend_from_slice(text.get(from..to).unwrap_or_default());
+            steps::add(to - from);
         }
-        let mut folded = Self { text: String::new(), origins: Vec::new() };
-        let (mut at, mut plain) = (0, true);
-        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let (read, length) = unit(rest);
-            plain &= read.is_some_and(|read| rest.starts_with(read) && read.len_utf8() == length);
-            if let Some(read) = read {
-                folded.text.push(read);
-                folded.origins.resize(folded.text.len(), (at, at + length));
-            }
-            at += length;
+    }
+
+    /// Notes a part, unless the last one goes on.
+    fn part(&mut self, origin: usize, length: usize) {
+        let folded = self.text.len();
+        let goes_on = |last: &Part| last.length == length && last.origin + (folded - last.folded) * length == origin;
+        if !self.parts.last().is_some_and(goes_on) {
+            self.parts.push(Part { folded, origin, length });
         }
-        (!plain).then_some(folded)
+    }
+
+    /// The range of the text before that `start..end` stands for.
+    fn origin(&self, start: usize, end: usize) -> Option<(usize, usize)> {
+        let step = |at: usize| {
+            let place = self.parts.partition_point(|part| part.folded <= at);
+            let part = self.parts.get(place.checked_sub(1)?)?;
+            let first = part.origin + (at - part.folded) * part.length;
+            Some((first, first + part.length))
+        };
+        Some((step(start)?.0, step(end.checked_sub(1)?)?.1))
     }
 }
 
-/// The plain readings of `text`, one for each time that it is encoded; none if it reads as it stands.
-pub(super) fn readings(text: &str) -> Vec<Folded> {
-    let mut readings: Vec<Folded> = Vec::new();
-    while readings.len() < ROUNDS {
-        let last = readings.last();
-        let Some(mut next) = Folded::new(last.map_or(text, |last| last.text.as_str())) else { break };
-        if let Some(last) = last {
-            for origin in &mut next.origins {
-                *origin = last.origin(origin.0, origin.1).unwrap_or(*origin);
-            }
+/// The plain readings of a text, one for each time that it is encoded; none if it reads as it stands.
+pub(super) struct Readings(Vec<Folded>);
+
+impl Readings {
+    pub(super) fn new(text: &[u8]) -> Self {
+        let mut readings: Vec<Folded> = Vec::new();
+        while readings.len() < ROUNDS {
+            let Some(next) = Folded::new(readings.last().map_or(text, |last| last.text.as_slice())) else { break };
+            readings.push(next);
         }
-        readings.push(next);
+        Self(readings)
     }
-    readings
+
+    pub(super) fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|reading| reading.text.as_slice())
+    }
+
+    /// The range of the text itself that a range of one of its readings stands for.
+    pub(super) fn origin(&self, reading: usize, start: usize, end: usize) -> Option<(usize, usize)> {
+        self.0.get(..=reading)?.iter().rev().try_fold((start, end), |(start, end), reading| reading.origin(start, end))
+    }
 }
 
-/// The character that the text's first one, or its first escape, stands for, and how many bytes that is. `None` is an
-/// invisible one.
-fn unit(text: &str) -> (Option<char>, usize) {
-    let escaped = |hex: Option<&str>, length: usize| {
-        let code = u8::from_str_radix(hex?, 16).ok().filter(u8::is_ascii)?;
-        Some((Some(char::from(code)), length))
+/// The place of the next thing that may read differently.
+#[inline]
+fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usize> {
+    let is_candidate =
+        |first: u8, second: u8| is_candidate(first, second) | (has_wide_blank & (first == 0xe3) & (second == 0x80));
+    let mut at = from;
+    loop {
+        let rest = text.get(at..)?;
+        let shifted = rest.get(1..)?;
+        let chunks = rest.as_chunks::<CHUNK_BYTES>().0.iter().zip(shifted.as_chunks::<CHUNK_BYTES>().0);
+        // No way out within a chunk, so that it is a matter of a few instructions.
+        let has_any = |(firsts, seconds): &(&[u8; CHUNK_BYTES], &[u8; CHUNK_BYTES])| {
+            firsts.iter().zip(*seconds).fold(false, |any, (first, second)| any | is_candidate(*first, *second))
+        };
+        let free = chunks.clone().position(|chunk| has_any(&chunk)).unwrap_or(chunks.len()) * CHUNK_BYTES;
+        at += free;
+        let place = rest.iter().zip(shifted).skip(free).take(CHUNK_BYTES).position(|(first, second)| {
+            let begins = matches!(*first, b'%' | b'\\' | 0xc2..);
+            begins && is_candidate(*first, *second)
+        });
+        steps::add(free + CHUNK_BYTES);
+        match place {
+            Some(place) => return Some(at + place),
+            None => at += CHUNK_BYTES,
+        }
+    }
+}
+
+/// What is looked at by vectors at once.
+const CHUNK_BYTES: usize = 32;
+
+/// Quick way out, never false where [`unit`] reads anything, by the first two bytes; without branches.
+#[inline]
+const fn is_candidate(first: u8, second: u8) -> bool {
+    let is_hex = (second.wrapping_sub(b'0') < 10) | ((second | 0x20).wrapping_sub(b'a') < 6);
+    ((first == b'%') & is_hex)
+        | ((first == b'\\') & ((second == b'u') | (second == b'/')))
+        | ((first == 0xc2) & ((second == 0xa0) | (second == 0xad)))
+        | ((first == 0xe2) & ((second == 0x80) | (second == 0x81) | (second == 0x88)))
+        | ((first == 0xef) & (second.wrapping_sub(0xbb) < 3))
+}
+
+/// The ASCII character that the text's first one, or its first escape, stands for, and how many bytes that is. `Some(None)`
+/// is an invisible one.
+#[inline]
+fn unit(text: &[u8]) -> Option<(Option<u8>, usize)> {
+    let (read, length) = match text {
+        [b'%', high, low, ..] => (escaped(*high, *low)?, 3),
+        [b'\\', b'u', b'0', b'0', high, low, ..] => (escaped(*high, *low)?, 6),
+        [b'\\', b'/', ..] => (b'/', 2),
+        // Full-width forms.
+        [0xef, 0xbc, low @ 0x81..=0xbf, ..] => (low - 0x80 + 0x20, 3),
+        [0xef, 0xbd, low @ 0x80..=0x9e, ..] => (low - 0x80 + 0x60, 3),
+        // U+00A0, U+2000 to U+200A, U+202F, U+205F, U+3000.
+        [0xc2, 0xa0, ..] => (b' ', 2),
+        [0xe2, 0x80, 0x80..=0x8a | 0xaf, ..] | [0xe2, 0x81, 0x9f, ..] | [0xe3, 0x80, 0x80, ..] => (b' ', 3),
+        // U+2010 to U+2015, U+2212.
+        [0xe2, 0x80, 0x90..=0x95, ..] | [0xe2, 0x88, 0x92, ..] => (b'-', 3),
+        // U+00AD, U+200B to U+200F, U+2060, U+FEFF.
+        [0xc2, 0xad, ..] => return Some((None, 2)),
+        [0xe2, 0x80, 0x8b..=0x8f, ..] | [0xe2, 0x81, 0xa0, ..] | [0xef, 0xbb, 0xbf, ..] => return Some((None, 3)),
+        _ => return None,
     };
-    let first = text.chars().next().unwrap_or_default();
-    let found = match first {
-        '%' => escaped(text.get(1..3), 3),
-        '\\' if text.starts_with("\\u00") => escaped(text.get(4..6), 6),
-        '\\' if text.starts_with("\\/") => Some((Some('/'), 2)),
+    Some((Some(read), length))
+}
+
+fn escaped(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
         _ => None,
     };
-    found.unwrap_or_else(|| (folded(first), first.len_utf8()))
-}
-
-fn folded(letter: char) -> Option<char> {
-    match letter {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(letter) - 0xfee0),
-        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => Some(' '),
-        '\u{2010}'..='\u{2015}' | '\u{2212}' => Some('-'),
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => None,
-        other => Some(other),
-    }
+    Some(digit(high)? << 4 | digit(low)?).filter(u8::is_ascii)
 }
 
 /// What [`find`](super::find) needs a closer look for: bytes with which something begins that reads differently.

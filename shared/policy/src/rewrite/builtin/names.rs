@@ -1,14 +1,14 @@
-//! Secrets that are known by what stands before or around them: names, URLs, e-mail addresses.
+//! Secrets that are known by the name that stands before them.
 
-use memchr::{memchr2, memchr2_iter};
-
+use super::hash::{is_mask, mask_length};
+use super::scan::{self, Stretch, steps};
 use super::{Hit, Rule};
 
 /// How far back a name is read.
 const NAME_BYTES_MAX: usize = 64;
 
 /// Ends of names, in lower case and without `.`, `_`, `-`, whose values are secrets.
-const SECRETS: [&[u8]; 27] = [
+const SECRETS: [&[u8]; 30] = [
     b"password",
     b"passwd",
     b"passphrase",
@@ -36,17 +36,29 @@ const SECRETS: [&[u8]; 27] = [
     b"ssn",
     b"jwt",
     b"xamzsignature",
+    b"xgoogsignature",
+    b"sharedaccesssignature",
+    b"sig",
 ];
 
-/// Ends of names that look like the above but are not secrets.
-const HARMLESS: [&[u8]; 6] = [b"pagetoken", b"nexttoken", b"synctoken", b"continuationtoken", b"inputtoken", b"outputtoken"];
+/// What stands before `token` where the name is that of a place in a list, or of a count, and no secret.
+const HARMLESS: [&[u8]; 6] = [b"page", b"next", b"sync", b"continuation", b"input", b"output"];
 
 /// Secrets' names of three or four letters count only as whole words.
-const WHOLE: [&[u8]; 5] = [b"cvv", b"cvc", b"cvv2", b"ssn", b"jwt"];
+const WHOLE: [&[u8]; 6] = [b"cvv", b"cvc", b"cvv2", b"ssn", b"jwt", b"sig"];
+
+/// A word of its own elsewhere: it counts only before a `=` and a long value, as in the URLs that Azure signs.
+const SIGNATURE: &[u8] = b"sig";
+/// The shortest value behind [`SIGNATURE`].
+const SIGNATURE_BYTES_MIN: usize = 32;
 
 /// Whether a name's value is a secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
-    is_secret(name.as_bytes())
+    is_secret(name.as_bytes()) && !is_signature(name.as_bytes())
+}
+
+fn is_signature(name: &[u8]) -> bool {
+    last_word(name).eq_ignore_ascii_case(SIGNATURE)
 }
 
 /// Which letters stand third from the end of a secret's name, by its last and its last but one: a bit each, by
@@ -89,17 +101,57 @@ fn is_secret(name: &[u8]) -> bool {
     if !ends_like_a_secret(name) {
         return false;
     }
-    let mut lower = [0_u8; NAME_BYTES_MAX];
-    let letters = name.iter().rev().filter(|byte| !is_sign(**byte));
-    let mut length = 0;
-    for (slot, byte) in lower.iter_mut().rev().zip(letters) {
-        *slot = byte.to_ascii_lowercase();
-        length += 1;
+    let last = name.last().map_or(0, |byte| letter(*byte));
+    let mut alike = BY_END.get(last).copied().unwrap_or(u32::MAX);
+    while let Some(secret) = SECRETS.get(alike.trailing_zeros() as usize) {
+        if ends_with(name, secret) && (!WHOLE.contains(secret) || is_whole(name, secret)) {
+            return *secret != b"token" || !is_harmless_token(name);
+        }
+        alike &= alike - 1;
     }
-    let lower = lower.get(NAME_BYTES_MAX - length..).unwrap_or_default();
-    let word = |secret: &[u8]| name.len() == secret.len() || last_word(name).eq_ignore_ascii_case(secret);
-    SECRETS.iter().any(|secret| lower.ends_with(secret) && (!WHOLE.contains(secret) || word(secret)))
-        && !HARMLESS.iter().any(|harmless| lower.ends_with(harmless))
+    false
+}
+
+/// Which [`SECRETS`] end with a letter: a bit each.
+static BY_END: [u32; 32] = by_end();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
+const fn by_end() -> [u32; 32] {
+    let mut table = [0; 32];
+    let mut at = 0;
+    while at < SECRETS.len() {
+        if let [.., last] = SECRETS[at] {
+            table[letter(*last)] |= 1 << at;
+        }
+        at += 1;
+    }
+    table
+}
+
+/// Whether a name ends so, whatever its case and the signs in it. `end` is in lower case.
+#[inline]
+fn ends_with(name: &[u8], end: &[u8]) -> bool {
+    ends_in(letters_back(name), end)
+}
+
+/// Whether a name that ends with `token` is one of the harmless ones.
+fn is_harmless_token(name: &[u8]) -> bool {
+    let mut before = letters_back(name);
+    let _n = before.nth(b"token".len() - 1);
+    before.clone().next().is_some() && HARMLESS.iter().any(|harmless| ends_in(before.clone(), harmless))
+}
+
+fn letters_back(name: &[u8]) -> impl Iterator<Item = u8> + Clone {
+    name.iter().rev().copied().filter(|byte| !is_sign(*byte))
+}
+
+#[inline]
+fn ends_in(mut letters: impl Iterator<Item = u8>, end: &[u8]) -> bool {
+    end.iter().rev().all(|wanted| letters.next().is_some_and(|found| found | 0x20 == *wanted || found == *wanted))
+}
+
+fn is_whole(name: &[u8], secret: &[u8]) -> bool {
+    name.len() == secret.len() || last_word(name).eq_ignore_ascii_case(secret)
 }
 
 fn last_word(name: &[u8]) -> &[u8] {
@@ -125,7 +177,14 @@ fn is_weak(name: &[u8]) -> bool {
 
 /// Whether some `=` or `:` follows a secret's name.
 pub(super) fn has_secret_pair(text: &[u8]) -> bool {
-    memchr2_iter(b'=', b':', text).any(|mark| secret_before(text, mark).is_some())
+    let mut at = 0;
+    while let Some(mark) = scan::next_of_two(text, at, b'=', b':') {
+        if secret_before(text, mark).is_some() {
+            return true;
+        }
+        at = mark + 1;
+    }
+    false
 }
 
 /// How many blanks, and how many backslashes of escaping, may stand between a name, its mark and its value.
@@ -146,64 +205,75 @@ fn secret_before(text: &[u8], mark: usize) -> Option<(&[u8], bool)> {
             _ => break,
         }
     }
-    let from = end.saturating_sub(NAME_BYTES_MAX);
-    let before = text.get(from..end).filter(|before| ends_like_a_secret(before))?;
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let start = before.iter().rposition(|byte| !is_name(byte)).map_or(0, |at| at + 1);
-    before.get(start..).filter(|name| is_secret(name)).map(|name| (name, quoted))
+    steps::add(mark - end + 1);
+    text.get(..end).filter(|before| ends_like_a_secret(before))?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let length = scan::run_back(text, end, NAME_BYTES_MAX, is_name);
+    text.get(end - length..end).filter(|name| is_secret(name)).map(|name| (name, quoted))
 }
 
 /// Notes the values of `name=value` and `name: value` where the name is a secret's.
-pub(super) fn find_pairs(text: &str, hits: &mut Vec<Hit>) {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(mark) = bytes.get(at..).and_then(|rest| memchr2(b'=', b':', rest)) {
-        let mark = at + mark;
+pub(super) fn find_pairs(text: &[u8], hits: &mut Vec<Hit>) {
+    let (mut at, mut stretch) = (0, Stretch::default());
+    while let Some(mark) = scan::next_of_two(text, at, b'=', b':') {
         at = mark + 1;
-        let Some((name, quoted)) = secret_before(bytes, mark) else { continue };
-        let Some((start, end)) = value_after(bytes, mark, name, quoted) else { continue };
+        let Some((name, quoted)) = secret_before(text, mark) else { continue };
+        let Some((start, end)) = value_after(text, mark, name, quoted, &mut stretch) else { continue };
         hits.push(Hit { start, end, rule: Rule::SecretValue });
         at = end;
     }
 }
 
+/// Whether an unquoted value ends here.
+const fn ends_value(byte: u8) -> bool {
+    ends_line(byte)
+        || matches!(byte, b' ' | b'\t' | b'&' | b';' | b',' | b'\'' | b'<' | b'>' | b')' | b']' | b'}' | b'\\' | b'#' | b'|')
+}
+
+/// Whether a header's value ends here.
+const fn ends_line(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\r' | b'\n')
+}
+
 /// The range of the value after a `=` or `:`; `None` where there is nothing to hide.
-fn value_after(text: &[u8], mark: usize, name: &[u8], name_quoted: bool) -> Option<(usize, usize)> {
+fn value_after(text: &[u8], mark: usize, name: &[u8], name_quoted: bool, stretch: &mut Stretch) -> Option<(usize, usize)> {
     let colon = text.get(mark) == Some(&b':');
     let mut start = mark + 1;
-    if text.get(start) == Some(&b'>') || (colon && text.get(start) == Some(&b'=')) {
+    if matches!(text.get(start), Some(b'>' | b'=')) {
         start += 1;
     }
     let is_gap = |byte: &u8| matches!(byte, b' ' | b'\t') || (name_quoted && matches!(byte, b'\r' | b'\n'));
     while text.get(start).is_some_and(is_gap) && start - mark <= GAP_BYTES_MAX {
         start += 1;
     }
+    steps::add(start - mark);
     let rest = text.get(start..)?;
-    if colon && rest.starts_with(b"//") {
+    if colon && (rest.starts_with(b"//") || is_signature(name)) {
         return None;
     }
     let escapes = rest.iter().take(GAP_BYTES_MAX).take_while(|byte| **byte == b'\\').count();
     if let Some(quote) = rest.get(..=escapes).filter(|quote| matches!(quote.last(), Some(b'"' | b'\''))) {
         let inner = start + quote.len();
         let end = quote_end(text, inner, quote);
-        return (end > inner).then_some((inner, end));
+        return text.get(inner..end).filter(|value| !value.is_empty() && !is_mask(value)).map(|_| (inner, end));
     }
-    if name_quoted && matches!(rest.first(), Some(b'{' | b'[')) {
-        return Some((start, start + nested_length(rest)));
+    match rest.first() {
+        Some(b'{' | b'[') => return name_quoted.then(|| (start, start + nested_length(rest))),
+        Some(first) if !ends_value(*first) || (is_header(name) && !ends_line(*first)) => {}
+        _ => return None,
     }
-    let header = is_header(name);
-    let ends = |byte: &u8| match byte {
-        b'"' | b'\r' | b'\n' => true,
-        b' ' | b'\t' | b'&' | b';' | b',' | b'\'' | b'<' | b'>' | b')' | b']' | b'}' | b'\\' | b'#' | b'|' => !header,
-        _ => false,
+    let end = if is_header(name) {
+        start + scan::run(text, start, |byte| !ends_line(byte))
+    } else {
+        stretch.reach(text, start, |byte| !ends_value(byte)).end
     };
-    let length = rest.iter().position(ends).unwrap_or(rest.len());
-    let value = rest.get(..length)?;
-    let harmless = value.is_empty()
-        || matches!(value, b"null" | b"true" | b"false" | b"None" | b"nil" | b"****")
-        || matches!(value.first(), Some(b'{' | b'['));
-    let prose = colon && !name_quoted && is_weak(name) && !(value.len() >= 8 && value.iter().any(u8::is_ascii_digit));
-    (!harmless && !prose).then_some((start, start + length))
+    let value = text.get(start..end)?;
+    let harmless = matches!(value, b"null" | b"true" | b"false" | b"None" | b"nil" | b"YES" | b"NO" | b"?")
+        || mask_length(value) == value.len();
+    let has_digit = || if is_header(name) { value.iter().any(u8::is_ascii_digit) } else { stretch.has_digit(start) };
+    let prose = colon && !name_quoted && is_weak(name) && !(value.len() >= 8 && has_digit());
+    let short = is_signature(name) && value.len() < SIGNATURE_BYTES_MIN;
+    (!harmless && !prose && !short).then_some((start, end))
 }
 
 /// How long a JSON list or object is that the text begins with; all of the text if it does not end.
@@ -219,65 +289,26 @@ fn nested_length(text: &[u8]) -> usize {
             _ => {}
         }
         if depth == 0 {
+            steps::add(at + 1);
             return at + 1;
         }
     }
+    steps::add(text.len());
     text.len()
 }
 
-/// Where a quoted text ends: at the next such quote that no backslash escapes, or at the end.
-fn quote_end(text: &[u8], start: usize, quote: &[u8]) -> usize {
+/// Where a quoted text ends: at the next such quote that is neither escaped nor, as in SQL, doubled, or at the end.
+pub(super) fn quote_end(text: &[u8], start: usize, quote: &[u8]) -> usize {
     let mut at = start;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if rest.starts_with(quote) {
-            return at;
+        let is_doubled = quote == b"'" && rest.starts_with(b"''");
+        if rest.starts_with(quote) && !is_doubled {
+            break;
         }
-        at += if rest.first() == Some(&b'\\') && quote.len() == 1 { 2 } else { 1 };
+        at += if is_doubled || (rest.first() == Some(&b'\\') && quote.len() == 1) { 2 } else { 1 };
     }
-    text.len()
-}
-
-/// Notes passwords in `scheme://user:password@host`.
-pub(super) fn find_url_passwords(text: &str, hits: &mut Vec<Hit>) {
-    for (at, _) in text.match_indices("://") {
-        let start = at + 3;
-        let rest = text.get(start..).unwrap_or_default();
-        let stops = |byte: char| matches!(byte, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | ' ' | '\n' | '\t' | '\\');
-        let authority = rest.split(stops).next().unwrap_or_default();
-        let Some(user) = authority.rfind('@').and_then(|end| authority.get(..end)) else { continue };
-        let end = start + user.len();
-        match user.find(':') {
-            Some(colon) if colon + 1 < user.len() => {
-                hits.push(Hit { start: start + colon + 1, end, rule: Rule::UrlPassword });
-            }
-            None if user.len() >= 16 => hits.push(Hit { start, end, rule: Rule::UrlPassword }),
-            _ => {}
-        }
-    }
-}
-
-/// Notes e-mail addresses. An `@` that ends a URL's password is none.
-pub(super) fn find_emails(text: &str, hits: &mut Vec<Hit>) {
-    let bytes = text.as_bytes();
-    let in_urls = hits.len();
-    for (at, _) in text.match_indices('@') {
-        if hits.iter().take(in_urls).any(|hit| hit.end == at) {
-            continue;
-        }
-        let before = bytes.get(at.saturating_sub(NAME_BYTES_MAX)..at).unwrap_or_default();
-        let local = before.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte)).count();
-        let after = bytes.get(at + 1..).unwrap_or_default();
-        let after = after.get(..255.min(after.len())).unwrap_or_default();
-        let mut domain = after.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b".-".contains(byte)).count();
-        while domain > 0 && after.get(domain - 1).is_some_and(|byte| b".-".contains(byte)) {
-            domain -= 1;
-        }
-        let name = after.get(..domain).unwrap_or_default();
-        let top = name.iter().rposition(|byte| *byte == b'.').and_then(|dot| name.get(dot + 1..)).unwrap_or_default();
-        if local > 0 && top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic) {
-            hits.push(Hit { start: at - local, end: at + 1 + domain, rule: Rule::Email });
-        }
-    }
+    steps::add(at - start + 1);
+    at.min(text.len())
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 use super::*;
 
 fn masked(text: &str) -> String {
-    let mut hits = Vec::new();
-    find(text, &mut hits);
-    assert!(hits.is_empty() || suspect(text.as_bytes()), "not suspected: {text}");
-    mask(text, &hits)
+    masked_by(&Masking::default(), text)
+}
+
+fn masked_by(masking: &Masking, text: &str) -> String {
+    let found = masking.mask(text, &mut Vec::new(), |_| {});
+    assert!(found.is_none() || suspect(text.as_bytes()), "not suspected: {text:?}");
+    found.unwrap_or_else(|| text.to_owned())
 }
 
 #[test]
@@ -113,10 +116,149 @@ fn names_of_secrets_are_known_by_their_ends() {
     }
 }
 
-proptest::proptest! {
-    #[test]
-    fn no_text_makes_it_panic_and_a_masked_text_stays_as_it_is(text in r#"[ -~\n]{0,60}|(pass(word)?|token|[:=&"'@./ -]|4111111111111111|Bearer |eyJ|%3[dD]|%25|%|\\u003[dD]|\\|\u{ff1d}|\u{a0}|[a-z0-9]{1,9}|\u{e9}){0,14}"#) {
-        let once = masked(&text);
-        proptest::prop_assert!(once == text || once.contains("****"));
+fn keyed() -> Masking {
+    Masking { key: HashKey::new(&[b'k'; 32]), ..Masking::default() }
+}
+
+/// The digest that stands in a text which holds one mask.
+fn digest(text: &str) -> String {
+    let masked = masked_by(&keyed(), text);
+    let at = masked.find("****:").unwrap_or_else(|| panic!("no digest: {masked}"));
+    assert_eq!(masked.matches("****").count(), 1, "{masked}");
+    masked[at..at + 37].to_owned()
+}
+
+#[test]
+fn a_digest_is_that_of_the_secret_alone_however_it_is_written() {
+    // By `printf %s hunter2 | openssl dgst -sha256 -hmac kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk`, cut to 32 digits.
+    assert_eq!(masked_by(&keyed(), "password=hunter2&x=1"), "password=****:f6c2ff60161a7959f8156ad5426e4037&x=1");
+    for same in [
+        &[
+            "a token=hunter2 b",
+            "{\"api_key\":\"hunter2\"}",
+            "postgres://app:hunter2@db/x",
+            "PASSWORD 'hunter2'",
+            "/?n=%3Ftoken%3Dhunter2%26x",
+        ][..],
+        &[
+            "4111111111111111",
+            "4111 1111 1111 1111",
+            "4111-1111-1111-1111",
+            "4111%201111%201111%201111",
+            "pan=4111.1111.1111.1111;",
+            "\u{ff14}111111111111111",
+            "card_number=4111111111111111",
+        ],
+        &["Bearer abc123def456", "Authorization: Bearer abc123def456", "authorization=abc123def456", "Bearer%20abc123def456"],
+        &["mail ann@example.org", "ANN@example.org"],
+    ] {
+        let digests: Vec<_> = same.iter().map(|text| digest(text)).collect();
+        assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{same:?} {digests:?}");
     }
+    assert_eq!(keyed().whole(Some("Bearer abc123def456")), digest("Bearer abc123def456"));
+    assert_eq!(keyed().whole(Some("4111 1111 1111 1111")), digest("4111111111111111"));
+    assert_ne!(digest("token=hunter2"), digest("token=hunter3"));
+    let other = Masking { key: HashKey::new(&[b'l'; 32]), ..Masking::default() };
+    assert_ne!(masked_by(&other, "token=hunter2"), masked_by(&keyed(), "token=hunter2"));
+}
+
+#[test]
+fn what_is_no_text_or_a_mask_already_has_no_digest() {
+    assert_eq!(keyed().whole(None), "****");
+    assert_eq!(keyed().whole(Some("****\n****")), "****");
+    let once = masked_by(&keyed(), "password=hunter2");
+    for text in [
+        "password=****",
+        "x ****:0123456789abcdef0123456789abcdef y",
+        "://a:****:0123456789abcdef0123456789abcdef@db.example.org",
+        &once,
+    ] {
+        assert_eq!(masked_by(&keyed(), text), *text);
+        assert_eq!(masked(text), *text);
+    }
+    assert!(is_mask(once.trim_start_matches("password=").as_bytes()));
+    assert!(
+        !is_mask(b"****:0123456789abcdef0123456789abcde") && !is_mask(b"****:0123456789ABCDEF0123456789abcdef") && !is_mask(b"")
+    );
+}
+
+#[test]
+fn addresses_are_masked_only_where_they_are_to_be() {
+    let without = Masking { emails: false, ..Masking::default() };
+    assert_eq!(masked_by(&without, "ann@example.org token=x1"), "ann@example.org token=****");
+    assert_eq!(masked("ann@example.org"), "****");
+}
+
+#[test]
+fn passwords_in_sql_are_masked() {
+    for (text, wanted) in [
+        ("CREATE USER bob IDENTIFIED BY 'hunter2' REQUIRE SSL", "CREATE USER bob IDENTIFIED BY '****' REQUIRE SSL"),
+        ("create user bob identified by tiger;", "create user bob identified by ****;"),
+        ("ALTER USER bob IDENTIFIED BY tiger", "ALTER USER bob IDENTIFIED BY ****"),
+        (
+            "alter user bob identified with caching_sha2_password by 'x y'",
+            "alter user bob identified with caching_sha2_password by '****'",
+        ),
+        ("IDENTIFIED WITH 'plugin' AS '*94BD'", "IDENTIFIED WITH 'plugin' AS '****'"),
+        (
+            "GRANT ALL ON *.* TO 'a'@'%' IDENTIFIED BY PASSWORD '*94BD'",
+            "GRANT ALL ON *.* TO 'a'@'%' IDENTIFIED BY PASSWORD '****'",
+        ),
+        ("ALTER ROLE app WITH PASSWORD 'hun''ter2'", "ALTER ROLE app WITH PASSWORD '****'"),
+        ("set password for 'bob'@'%' = 'hunter2'", "set password for 'bob'@'%' = '****'"),
+        ("SET PASSWORD = PASSWORD('hunter2')", "SET PASSWORD = ****'****')"),
+        ("SELECT * FROM u WHERE password = 'hunter2' AND id = 7", "SELECT * FROM u WHERE password = '****' AND id = 7"),
+        ("the user is identified by their id", "the user is identified by their id"),
+        ("column 'password' in 'where clause' is unknown", "column 'password' in 'where clause' is unknown"),
+    ] {
+        assert_eq!(masked(text), wanted, "{text}");
+    }
+}
+
+/// Pieces of everything that is looked for, and what may stand around them.
+const PIECES: &str = concat!(
+    r#"([ -~\n]{0,40}|(pass(word)?|token|sig|[:=&"'@./ \[{}\]-]|4111111111111111|Bearer |eyJ|%3[dD]|%25|%|\\u003[dD]|\\|://|\*{4}|"#,
+    r#"IDENTIFIED BY |PASSWORD |for |sk-|gh|p_|AK|IA|xoxb-|-----BEGIN PRIVATE KEY-----|-----END |SG\.|ya29\.|\*{4}:0123456789abcdef0123456789abcdef|"#,
+    r#"\u{ff1d}|\u{a0}|\u{3000}|[a-z0-9]{1,9}|[A-Z0-9]{16}|[A-Za-z0-9]{8}|\u{e9}){0,14}"#,
+    ")"
+);
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(4096))]
+
+    #[test]
+    fn no_text_makes_it_panic_a_masked_text_stays_as_it_is_and_none_grows_beyond_its_bound(text in PIECES) {
+        for masking in [Masking::default(), keyed(), Masking { emails: false, ..keyed() }] {
+            let once = masked_by(&masking, &text);
+            proptest::prop_assert!(once == text || once.contains("****"));
+            proptest::prop_assert!(once.len() <= grown_max(&text));
+            proptest::prop_assert_eq!(masked_by(&masking, &once), once);
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_secret_remains(before in "[ -~]{0,20}", after in "[ -~]{0,20}", kind in 0_usize..8) {
+        let secret = "Zq9hunter2Zq9hunter2Zq9hunter2Zq9x";
+        let planted = match kind {
+            0 => format!(" token={secret} "),
+            1 => format!(" Bearer {secret} "),
+            2 => format!(" ghp_{secret} "),
+            3 => format!(" IDENTIFIED BY '{secret}' "),
+            4 => format!(" https://app:{secret}@db/ "),
+            5 => format!(" eyJ{secret}.{secret}.{secret} "),
+            6 => format!(" -----BEGIN {0} KEY-----\n{secret}\n-----END {0} KEY----- ", "PRIVATE"),
+            _ => " 4111-1111-1111-1111 ".to_owned(),
+        };
+        for masking in [Masking::default(), keyed()] {
+            let masked = masked_by(&masking, &format!("{before}{planted}{after}"));
+            proptest::prop_assert!(!masked.contains("hunter2") && !masked.contains("1111-1"), "{masked}");
+        }
+    }
+}
+
+#[test]
+fn masks_that_would_make_a_text_much_longer_have_no_digests() {
+    let text = "pwd=x&".repeat(4096);
+    assert_eq!(masked_by(&keyed(), &text), "pwd=****&".repeat(4096));
+    assert!(masked_by(&keyed(), &"pwd=x&".repeat(64)).contains("****:"));
 }
