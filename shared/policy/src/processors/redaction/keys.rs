@@ -94,6 +94,7 @@ impl<'a> KeyCache<'a> {
     }
 
     #[inline]
+    #[expect(clippy::ptr_arg, reason = "only what is borrowed from the request can be remembered")]
     pub(super) fn get(&mut self, rules: &Redaction, key: &Cow<'a, str>) -> KeyPlan {
         // A key that a processor has made does not live as long as the table.
         let Cow::Borrowed(key) = *key else { return rules.plan(key) };
