@@ -68,7 +68,11 @@ fn read(
             read.check(signal, findings);
             Box::new(read.processor)
         }
-        _ => return Err(Unread::NotHereYet),
+        "transform" | "filter" => return Err(Unread::NotHereYet),
+        _ => {
+            findings.error(tree.line, &path, "unknown processor type");
+            return Err(Unread::Refused);
+        }
     })
 }
 

@@ -34,7 +34,7 @@ pub(super) struct KeyPlan {
     pub(super) dirty: bool,
 }
 
-/// The key of an attribute that this processor writes: `redaction.` and what follows.
+/// What this processor writes, and adds to what an earlier pass has written.
 const SUMMARY_ADDED: [&str; 8] = [
     "redaction.redacted.keys",
     "redaction.redacted.count",
@@ -45,6 +45,7 @@ const SUMMARY_ADDED: [&str; 8] = [
     "redaction.body.masked.keys",
     "redaction.body.masked.count",
 ];
+/// What it writes anew.
 const SUMMARY_REPLACED: [&str; 6] = [
     "redaction.allowed.keys",
     "redaction.allowed.count",
