@@ -68,9 +68,17 @@ fn read(
             read.check(signal, findings);
             Box::new(read.processor)
         }
+<<<<<<< HEAD
         "transform" => Box::new(transform::read(tree, &path, 0, coverage == Coverage::Wide, findings)),
         "filter" => Box::new(filter::read(tree, &path, findings)),
         _ => return Err(Unread::NotHereYet),
+=======
+        "transform" | "filter" => return Err(Unread::NotHereYet),
+        _ => {
+            findings.error(tree.line, &path, "unknown processor type");
+            return Err(Unread::Refused);
+        }
+>>>>>>> h-processors
     })
 }
 

@@ -1,5 +1,8 @@
 //! The `attributes` and `resource` processors: a list of actions on items' or resources' attributes, in their order.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use regex::Regex;

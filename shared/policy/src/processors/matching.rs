@@ -138,7 +138,7 @@ impl Properties {
     fn matches_span(&self, item: Item<'_, '_>) -> bool {
         let service = || {
             let name = item.resource.map(RESOURCE_ATTRIBUTES).and_then(|map| map.get("service.name"));
-            name.map_or(NO_SERVICE.into(), Value::to_text)
+            name.map_or_else(|| NO_SERVICE.into(), Value::to_text)
         };
         self.services.as_ref().is_none_or(|services| services.matches(&service()))
             && holds(self.span_names.as_ref(), item.node.text(5))

@@ -6,9 +6,9 @@
 //! values alone. Names of metrics are masked too: they are identifiers, but also texts that a sender has made up, and
 //! a pattern that matches one says that it is a secret; two metrics of one masked name are the lesser evil.
 
+mod attributes;
 mod body;
 mod keys;
-mod maps;
 mod mask;
 mod summary;
 #[cfg(test)]

@@ -8,11 +8,11 @@ use spanlake_policy::testing::{End, run_processor, run_processor_widely};
 use crate::harness::{Case, deviations, json, lines, normal};
 
 /// Checks a list of cases against the page of deviations: those that are listed must differ, all others must not.
-fn check(cases: Vec<Case>, section: &str, enough: usize) {
+fn check(cases: &[Case], section: &str, enough: usize) {
     let listed = deviations(section);
     assert!(cases.len() >= enough, "{} cases", cases.len());
     let mut faults = Vec::new();
-    for case in &cases {
+    for case in cases {
         let outcome = case.run(run_processor);
         let difference = case.difference(&outcome).err();
         match (difference, listed.contains(&case.name)) {
@@ -41,14 +41,14 @@ fn cases(file: &str) -> Vec<Case> {
 
 #[test]
 fn redaction_does_to_the_byte_what_the_reference_does() {
-    check(cases("redaction"), "redaction", 38);
+    check(&cases("redaction"), "redaction", 38);
 }
 
 #[test]
 fn attributes_and_resource_do_what_the_reference_does() {
     let mut all = cases("attributes");
     all.extend(cases("resource"));
-    check(all, "attributes and resource", 31);
+    check(&all, "attributes and resource", 31);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn refused_configurations_are_refused_and_strange_ones_mean_what_they_mean_there
     let mut all = cases("invalid");
     all.extend(cases("strange"));
     all.retain(|case| KINDS.contains(&case.kind.as_str()));
-    check(all, "refused and strange configurations", 30);
+    check(&all, "refused and strange configurations", 30);
 }
 
 #[test]

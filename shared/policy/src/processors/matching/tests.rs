@@ -61,7 +61,7 @@ fn the_oldest_blocks_of_filter_leave_what_the_reference_leaves() {
 #[test]
 fn metrics_are_included_by_name_and_resource_and_excluded_by_either() {
     let blocks = |kind: &str| {
-        let block = format!("{{match_type: strict, metric_names: [a], resource_attributes: [{{key: host, value: h}}]}}");
+        let block = "{match_type: strict, metric_names: [a], resource_attributes: [{key: host, value: h}]}";
         read_oldest(Signal::Metrics, &format!("metrics: {{{kind}: {block}}}")).unwrap()
     };
     let (include, exclude) = (blocks("include"), blocks("exclude"));

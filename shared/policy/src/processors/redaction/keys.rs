@@ -34,7 +34,7 @@ pub(super) struct KeyPlan {
     pub(super) dirty: bool,
 }
 
-/// The key of an attribute that this processor writes: `redaction.` and what follows.
+/// What this processor writes, and adds to what an earlier pass has written.
 const SUMMARY_ADDED: [&str; 8] = [
     "redaction.redacted.keys",
     "redaction.redacted.count",
@@ -45,6 +45,7 @@ const SUMMARY_ADDED: [&str; 8] = [
     "redaction.body.masked.keys",
     "redaction.body.masked.count",
 ];
+/// What it writes anew.
 const SUMMARY_REPLACED: [&str; 6] = [
     "redaction.allowed.keys",
     "redaction.allowed.count",
@@ -94,6 +95,7 @@ impl<'a> KeyCache<'a> {
     }
 
     #[inline]
+    #[expect(clippy::ptr_arg, reason = "only what is borrowed from the request can be remembered")]
     pub(super) fn get(&mut self, rules: &Redaction, key: &Cow<'a, str>) -> KeyPlan {
         // A key that a processor has made does not live as long as the table.
         let Cow::Borrowed(key) = *key else { return rules.plan(key) };

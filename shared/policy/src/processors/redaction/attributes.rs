@@ -37,6 +37,7 @@ impl<'a> Pass<'_, 'a> {
         self.report.write(self.rules.summary, map);
     }
 
+    #[expect(clippy::ptr_arg, reason = "a report shares what is borrowed from the request")]
     fn attribute(&mut self, key: &Cow<'a, str>, value: &mut Value<'a>, plan: KeyPlan) {
         let rules = self.rules;
         let text = match &*value {
@@ -122,7 +123,9 @@ impl<'a> Pass<'_, 'a> {
 
     /// Masks a key's own text.
     pub(super) fn clean(&mut self, key: &mut Cow<'a, str>) -> bool {
-        let masked = self.rules.search(key, false);
-        masked.map(|masked| *key = Cow::Owned(masked)).is_some()
+        let Some(masked) = self.rules.search(key, false) else { return false };
+        *key = Cow::Owned(masked);
+        self.tally.mask(self.rules.rule);
+        true
     }
 }
