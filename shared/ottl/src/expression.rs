@@ -85,7 +85,7 @@ impl Expression {
             }
             Self::Place(place) => place.get(frame),
             Self::Call(call) => call.eval(frame),
-            Self::Negate(value) => negate(value.eval(frame)?),
+            Self::Negate(value) => negate(&value.eval(frame)?),
             Self::Math(left, operator, right) => compute(&left.eval(frame)?, operator.0, &right.eval(frame)?),
         }
     }

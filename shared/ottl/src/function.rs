@@ -23,7 +23,7 @@ pub struct Function {
     /// What it does.
     pub run: Run,
     /// What is to be checked of literal arguments when a statement is read.
-    pub check: Option<fn(&[Argument]) -> Result<(), String>>,
+    pub check: Option<Check>,
     /// Literal arguments are converted when the statement is read, and an error there refuses it.
     pub folds: bool,
 }
@@ -92,6 +92,9 @@ pub type ConvertIn = for<'a> fn(&mut Args<'a>, &mut Frame<'_, 'a>) -> Result<Val
 /// What an editor does.
 pub type Edit = for<'a> fn(&mut Args<'a>, &mut Frame<'_, 'a>) -> Result<(), DataError>;
 
+/// What is wrong with a call's literal arguments.
+pub type Check = fn(&[Argument]) -> Result<(), String>;
+
 /// What a function does.
 #[derive(Clone, Copy)]
 pub enum Run {
@@ -134,7 +137,7 @@ impl Function {
 
     /// The function with a check of its literal arguments.
     #[must_use]
-    pub const fn checked(self, check: fn(&[Argument]) -> Result<(), String>) -> Self {
+    pub const fn checked(self, check: Check) -> Self {
         Self { check: Some(check), ..self }
     }
 

@@ -214,10 +214,10 @@ const fn int_math(left: i64, operator: MathOperator, right: i64) -> Result<i64, 
 ///
 /// # Errors
 /// Anything else.
-pub(crate) fn negate(value: Val<'_>) -> Result<Val<'_>, DataError> {
+pub(crate) fn negate(value: &Val<'_>) -> Result<Val<'static>, DataError> {
     match value {
         Val::Value(Value::Int(value)) => Ok(Val::int(value.wrapping_neg())),
-        Val::Value(Value::Double(value)) => Ok(Val::double(-value)),
+        Val::Value(Value::Double(value)) => Ok(Val::double(-*value)),
         Val::Duration(value) => Ok(Val::Duration(value.wrapping_neg())),
         _ => Err(DataError("only numbers and durations have a negative")),
     }

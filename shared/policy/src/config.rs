@@ -28,7 +28,7 @@ use reader::{Fields, Findings};
 pub use report::render;
 #[cfg(test)]
 pub(crate) use single::read_oldest;
-pub(crate) use single::{Unread, read_processor};
+pub(crate) use single::read_processor;
 use yaml::Tree;
 
 use crate::finding::Finding;
@@ -143,7 +143,7 @@ fn processor(
         "filter" => tree_processor(filter::read(tree, path, findings)),
         "redaction" => {
             rule_names.push(id.to_owned());
-            tree_processor(redaction::read_processor(tree, path, rule_names.len() - 1, findings))
+            tree_processor(redaction::read(tree, path, rule_names.len() - 1, findings))
         }
         "attributes" => attributes_processor(attributes::read_attributes(tree, path, findings)),
         "resource" => attributes_processor(attributes::read_resource(tree, path, findings)),

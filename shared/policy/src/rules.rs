@@ -8,7 +8,6 @@ use spanlake_model::{PerSignal, Signal, TraceId};
 use spanlake_otlp::tree::Want;
 use spanlake_ottl::Condition;
 
-use crate::regex::Template;
 use crate::rewrite::Masking;
 use crate::sampling::{
     Admission, Admitted, Body, Decision, NEVER, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Votes,
@@ -278,8 +277,8 @@ pub(crate) struct Plan {
     pub(crate) builtin: bool,
     /// What it does.
     pub(crate) masking: Masking,
-    /// Some `transform` statement rewrites a field.
-    pub(crate) has_field_targets: bool,
+    /// Facts for sampling are taken while an item is walked: no processor comes before or behind, and no condition of OTTL.
+    pub(crate) samples: bool,
 }
 
 impl Plan {
@@ -303,11 +302,6 @@ impl Plan {
         let facts = Want { resource: 1 << 1, scope: 0, item };
         wants.fold(facts, Want::and)
     }
-
-    /// Whether any stage looks into every text.
-    pub(crate) fn scans_values(&self) -> bool {
-        self.stages.iter().any(|stage| matches!(stage, Stage::Redact(redact) if redact.any_value.is_some()))
-    }
 }
 
 /// The fields of a span that facts are taken from: `trace_state`, `parent_span_id`, `kind`, times, attributes, status, flags.
@@ -320,25 +314,6 @@ pub(crate) enum Stage {
     Sample,
     /// A processor that works on the tree.
     Run(crate::processors::run::Step),
-    Transform(Vec<Statement>),
-    Redact(Box<Redact>),
-}
-
-/// One `replace_pattern`.
-#[derive(Debug, Clone)]
-pub(crate) struct Statement {
-    pub(crate) target: Target,
-    pub(crate) regex: Regex,
-    pub(crate) template: Template,
-    /// Index into [`Rules::rule_names`].
-    pub(crate) rule: usize,
-}
-
-/// What a statement rewrites.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    Attribute { owner: Owner, key: String },
-    Field { owner: Owner, number: u32 },
 }
 
 /// The message that a text belongs to.
@@ -355,22 +330,6 @@ pub(crate) enum Owner {
     Point,
     Exemplar,
     Other,
-}
-
-/// A `redaction` processor.
-#[derive(Debug, Clone)]
-pub(crate) struct Redact {
-    /// Index into [`Rules::rule_names`].
-    pub(crate) rule: usize,
-    /// `None` allows all.
-    pub(crate) allowed_keys: Option<BTreeSet<String>>,
-    pub(crate) ignored_keys: BTreeSet<String>,
-    pub(crate) ignored_key_patterns: Vec<Regex>,
-    pub(crate) allowed_values: Vec<Regex>,
-    pub(crate) blocked_key_patterns: Vec<Regex>,
-    pub(crate) blocked_values: Vec<Regex>,
-    /// All of `blocked_values` as one pattern, to pass what none of them matches quickly.
-    pub(crate) any_value: Option<Regex>,
 }
 
 /// Bounds on attributes, applied after masking.

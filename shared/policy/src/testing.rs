@@ -19,8 +19,6 @@ pub enum End {
     Sent(Vec<u8>),
     /// Nothing is left to send.
     Nothing,
-    /// This kind of processor can't be run here yet.
-    NotHereYet,
 }
 
 /// What a processor did.
@@ -47,11 +45,7 @@ pub fn run_processor_widely(kind: &str, config: &str, signal: Signal, input: &[u
 
 fn run(kind: &str, config: &str, coverage: Coverage, signal: Signal, input: &[u8], env: Environment<'_>) -> Outcome {
     let (processor, findings) = config::read_processor(kind, config, coverage, signal, env);
-    let end = match processor {
-        Err(config::Unread::Refused) => End::Refused,
-        Err(config::Unread::NotHereYet) => End::NotHereYet,
-        Ok(processor) => process(&*processor, signal, input),
-    };
+    let end = processor.map_or(End::Refused, |processor| process(&*processor, signal, input));
     Outcome { findings, end }
 }
 

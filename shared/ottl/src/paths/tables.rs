@@ -155,20 +155,20 @@ pub(crate) fn find(context: Context, name: &str) -> Option<(Root, Access)> {
 
 #[cfg(test)]
 mod tests {
-    use spanlake_otlp::schema::{EVENT, EXEMPLAR, LOG_RECORD, METRIC, RESOURCE, SCOPE, SPAN};
+    use spanlake_otlp::schema;
 
     use super::*;
 
     #[test]
     fn every_path_names_a_field_that_its_message_has() {
         let tables = [
-            (&RESOURCE, super::RESOURCE),
-            (&SCOPE, super::SCOPE),
-            (&SPAN, super::SPAN),
-            (&EVENT, super::SPAN_EVENT),
-            (&LOG_RECORD, super::LOG),
-            (&METRIC, super::METRIC),
-            (&EXEMPLAR, super::EXEMPLAR),
+            (&schema::RESOURCE, RESOURCE),
+            (&schema::SCOPE, SCOPE),
+            (&schema::SPAN, SPAN),
+            (&schema::EVENT, SPAN_EVENT),
+            (&schema::LOG_RECORD, LOG),
+            (&schema::METRIC, METRIC),
+            (&schema::EXEMPLAR, EXEMPLAR),
         ];
         for (message, rows) in tables {
             for (name, access) in rows {

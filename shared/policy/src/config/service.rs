@@ -11,7 +11,7 @@ use super::yaml::Tree;
 use super::{Components, Processor};
 use crate::processors::run::{BY_PROCESSOR, Step};
 use crate::rewrite::Masking;
-use crate::rules::{Leaves, Plan, Rules, Stage, Target};
+use crate::rules::{Leaves, Plan, Rules, Stage};
 
 /// Two bits of an attribute's key for each stage.
 const STAGES_MAX: usize = 32;
@@ -156,16 +156,9 @@ impl Builder {
         used.extend(self.masking.as_ref().map(Masking::describe));
         let used = if used.is_empty() { "kept as they are".to_owned() } else { used.join(", then ") };
         self.summary.push(format!("{}: {used}", signal.name()));
-        let targets_field = |stage: &Stage| match stage {
-            Stage::Transform(statements) => statements.iter().any(|s| matches!(s.target, Target::Field { .. })),
-            _ => false,
-        };
-        Plan {
-            has_field_targets: stages.iter().any(targets_field),
-            stages,
-            builtin: self.masking.is_some(),
-            masking: self.masking.clone().unwrap_or_default(),
-        }
+        let has_conditions = self.tail.as_ref().is_some_and(|tail| !tail.leaves.ottl.is_empty());
+        let samples = matches!(stages.as_slice(), [Stage::Sample]) && !has_conditions;
+        Plan { samples, stages, builtin: self.masking.is_some(), masking: self.masking.clone().unwrap_or_default() }
     }
 }
 
@@ -184,7 +177,7 @@ fn say_unused(components: &Components, findings: &mut Findings) {
 
 /// Signals in which nothing of the user's masks, although something does elsewhere or is meant to.
 fn say_uncovered(plans: &[Arc<Plan>], findings: &mut Findings) {
-    let masks = |plan: &Plan| plan.stages.iter().any(|stage| matches!(stage, Stage::Run(_) | Stage::Redact(_)));
+    let masks = |plan: &Plan| plan.stages.iter().any(|stage| matches!(stage, Stage::Run(_)));
     let open: Vec<&str> =
         Signal::ALL.into_iter().zip(plans).filter(|(_, plan)| !masks(plan)).map(|(signal, _)| signal.name()).collect();
     if open.is_empty() {

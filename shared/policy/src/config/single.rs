@@ -10,15 +10,6 @@ use crate::finding::Finding;
 use crate::processors::Process;
 use crate::processors::redaction::Coverage;
 
-/// Why there is no processor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unread {
-    /// A finding says why.
-    Refused,
-    /// Nothing here reads this kind by itself yet.
-    NotHereYet,
-}
-
 /// Reads the YAML text below a processor's id, for a pipeline of this signal.
 pub(crate) fn read_processor(
     kind: &str,
@@ -26,15 +17,10 @@ pub(crate) fn read_processor(
     coverage: Coverage,
     signal: Signal,
     env: Environment<'_>,
-) -> (Result<Box<dyn Process>, Unread>, Vec<Finding>) {
+) -> (Option<Box<dyn Process>>, Vec<Finding>) {
     let mut findings = Findings::default();
-    let processor =
-        parse(text, env, &mut findings).map_or(Err(Unread::Refused), |tree| read(kind, &tree, coverage, signal, &mut findings));
-    let failed = findings.has_errors();
-    let processor = match processor {
-        Ok(_) if failed => Err(Unread::Refused),
-        other => other,
-    };
+    let processor = parse(text, env, &mut findings).and_then(|tree| read(kind, &tree, coverage, signal, &mut findings));
+    let processor = processor.filter(|_| !findings.has_errors());
     (processor, findings.list)
 }
 
@@ -48,17 +34,11 @@ fn parse(text: &str, env: Environment<'_>, findings: &mut Findings) -> Option<Tr
     Some(tree)
 }
 
-fn read(
-    kind: &str,
-    tree: &Tree,
-    coverage: Coverage,
-    signal: Signal,
-    findings: &mut Findings,
-) -> Result<Box<dyn Process>, Unread> {
+fn read(kind: &str, tree: &Tree, coverage: Coverage, signal: Signal, findings: &mut Findings) -> Option<Box<dyn Process>> {
     let path = format!("processors.{kind}");
-    Ok(match kind {
+    Some(match kind {
         "redaction" => {
-            let mut processor = redaction::read_processor(tree, &path, 0, findings);
+            let mut processor = redaction::read(tree, &path, 0, findings);
             processor.coverage = coverage;
             Box::new(processor)
         }
@@ -68,17 +48,12 @@ fn read(
             read.check(signal, findings);
             Box::new(read.processor)
         }
-<<<<<<< HEAD
         "transform" => Box::new(transform::read(tree, &path, 0, coverage == Coverage::Wide, findings)),
         "filter" => Box::new(filter::read(tree, &path, findings)),
-        _ => return Err(Unread::NotHereYet),
-=======
-        "transform" | "filter" => return Err(Unread::NotHereYet),
         _ => {
             findings.error(tree.line, &path, "unknown processor type");
-            return Err(Unread::Refused);
+            return None;
         }
->>>>>>> h-processors
     })
 }
 

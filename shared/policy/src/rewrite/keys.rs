@@ -3,36 +3,19 @@
 use spanlake_model::Signal;
 
 use super::builtin;
-use crate::rules::{Redact, Rules, Stage, Target};
+use crate::rules::Rules;
 
 /// How many keys, and how many attributes, are remembered; a power of two.
 pub(super) const SLOTS: usize = 1024;
 /// Longer keys are worked out each time.
 const KEY_BYTES_MAX: usize = 128;
 
-/// What one `redaction` stage does with an attribute because of its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyAction {
-    /// Its value is searched.
-    Search,
-    /// It passes.
-    Ignore,
-    /// Its value is masked whole.
-    Mask,
-    /// It goes.
-    Delete,
-}
-
 /// What is known about a key within a signal.
-#[expect(clippy::struct_excessive_bools, reason = "four independent answers")]
+#[expect(clippy::struct_excessive_bools, reason = "independent answers")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyPlan {
     /// Bits of the conditions on this key.
     pub(crate) leaves: u64,
-    /// Two bits for each stage.
-    actions: u64,
-    /// Some `transform` statement rewrites an attribute of this key.
-    pub(crate) transformed: bool,
     /// The built-in masking masks its value whole.
     pub(crate) sensitive: bool,
     /// The key's own text holds something to mask.
@@ -47,55 +30,16 @@ impl KeyPlan {
         Self { plain: true, ..Self::default() }
     }
 
-    pub(crate) fn action(&self, stage: usize) -> KeyAction {
-        match (self.actions >> (2 * stage % 64)) & 3 {
-            1 => KeyAction::Ignore,
-            2 => KeyAction::Mask,
-            3 => KeyAction::Delete,
-            _ => KeyAction::Search,
-        }
-    }
-
-    /// Whether any stage deletes attributes of this key.
-    pub(crate) fn deletes(&self) -> bool {
-        self.actions & (self.actions >> 1) & 0x5555_5555_5555_5555 != 0
-    }
-
     pub(crate) fn new(rules: &Rules, signal: Signal, key: &str) -> Self {
         let plan = rules.plan(signal);
         let mut this = Self { sensitive: plan.builtin && builtin::is_secret_name(key), ..Self::default() };
         this.dirty = plan.builtin && builtin::suspect(key.as_bytes()) && plan.masking.finds(key);
-        for (place, stage) in plan.stages.iter().enumerate() {
-            match stage {
-                Stage::Sample => {
-                    let leaves = rules.leaves.attributes.iter().filter(|leaf| leaf.key == key);
-                    this.leaves = leaves.fold(0, |bits, leaf| bits | leaf.mask);
-                }
-                Stage::Run(_) => {}
-                Stage::Transform(statements) => {
-                    let hit = |target: &Target| matches!(target, Target::Attribute { key: named, .. } if named == key);
-                    this.transformed |= statements.iter().any(|statement| hit(&statement.target));
-                }
-                Stage::Redact(redact) => {
-                    this.actions |= (action(redact, key) as u64) << (2 * place % 64);
-                    this.dirty |= redact.any_value.as_ref().is_some_and(|any| any.is_match(key));
-                }
-            }
+        if plan.samples {
+            let leaves = rules.leaves.attributes.iter().filter(|leaf| leaf.key == key);
+            this.leaves = leaves.fold(0, |bits, leaf| bits | leaf.mask);
         }
-        this.plain = this.leaves == 0 && this.actions == 0 && !this.transformed && !this.sensitive && !this.dirty;
+        this.plain = this.leaves == 0 && !this.sensitive && !this.dirty;
         this
-    }
-}
-
-fn action(redact: &Redact, key: &str) -> KeyAction {
-    if redact.ignored_keys.contains(key) || redact.ignored_key_patterns.iter().any(|pattern| pattern.is_match(key)) {
-        KeyAction::Ignore
-    } else if redact.allowed_keys.as_ref().is_some_and(|allowed| !allowed.contains(key)) {
-        KeyAction::Delete
-    } else if redact.blocked_key_patterns.iter().any(|pattern| pattern.is_match(key)) {
-        KeyAction::Mask
-    } else {
-        KeyAction::Search
     }
 }
 

@@ -10,7 +10,7 @@ use spanlake_otlp::schema::{
 use spanlake_otlp::wire::{Reader, Value, WireError, put_varint_field};
 
 use super::scratch::Scratch;
-use super::values::{Place, Subject};
+use super::values::Place;
 use crate::rules::{Owner, Plan, Rules, Scalar};
 use crate::sampling::{SpanFacts, TraceState, has_value};
 
@@ -40,7 +40,6 @@ pub(super) struct Walk<'a> {
     pub(super) bits: u64,
     /// How many attributes of the present message were taken away or cut.
     pub(super) bounded: u64,
-    pub(super) scans_values: bool,
     /// The value at hand, if it is no text and a condition is on its key.
     pub(super) scalar: Option<Scalar<'static>>,
     facts: SpanFacts,
@@ -62,7 +61,6 @@ impl<'a> Walk<'a> {
             scratch,
             bits: 0,
             bounded: 0,
-            scans_values: plan.scans_values(),
             scalar: None,
             facts,
             status: 0,
@@ -105,7 +103,7 @@ impl<'a> Walk<'a> {
 
     /// Appends a text that belongs to no message of its own (a schema URL) to `out`, masked.
     pub(super) fn plain_text(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        match self.text(text, &Place::of(Subject::Nested), &mut 0) {
+        match self.text(text, &Place::plain()) {
             Some(masked) => out.extend_from_slice(masked.as_bytes()),
             None => out.extend_from_slice(text),
         }
@@ -144,7 +142,7 @@ impl<'a> Walk<'a> {
                         attributes += 1;
                         self.attribute(owner, payload, (raw, start, end), attributes, depth + 1)?;
                     } else if std::ptr::eq(inner, &raw const ANY_VALUE) {
-                        self.body(owner, known.number, payload, start, depth + 1)?;
+                        self.body(payload, start, depth + 1)?;
                     } else {
                         self.walk(inner, owner_of(inner), payload, start, depth + 1)?;
                     }
@@ -153,8 +151,7 @@ impl<'a> Walk<'a> {
                     if (owner, known.number) == (Owner::Span, TRACE_STATE) && !text.is_empty() {
                         self.trace_state(text);
                     }
-                    let place = Place::of(Subject::Field(owner, known.number));
-                    if let Some(masked) = self.text(text, &place, &mut 0) {
+                    if let Some(masked) = self.text(text, &Place::plain()) {
                         self.scratch.edits.payload(end - text.len(), end, |out| out.extend_from_slice(masked.as_bytes()));
                     }
                 }
