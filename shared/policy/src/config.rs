@@ -96,7 +96,7 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
     let service = root.get("service");
     let line = root.line_of("service");
     root.finish(findings);
-    let rules = service::assemble(service, line, components, own, rule_names, findings);
+    let rules = service::assemble(service, line, components, &own, rule_names, findings);
     Some(Rules { version: version::of(&tree), ..rules })
 }
 
@@ -118,7 +118,7 @@ struct Defined {
 enum Processor {
     TailSampling(Box<tail_sampling::TailSampling>),
     /// What changes or drops items, and what is to be checked where a pipeline of a signal uses it.
-    Tree(Arc<dyn Process>, attributes::Blocks),
+    Tree(Arc<dyn Process>, Box<attributes::Blocks>),
     /// On the published list.
     Inert(&'static str, &'static str),
     /// Not known, or not supported yet: an error where it is used.
@@ -161,11 +161,11 @@ fn processor(
 }
 
 fn tree_processor(processor: impl Process + 'static) -> Processor {
-    Processor::Tree(Arc::new(processor), attributes::Blocks::default())
+    Processor::Tree(Arc::new(processor), Box::default())
 }
 
 fn attributes_processor(read: attributes::Read) -> Processor {
-    Processor::Tree(Arc::new(read.processor), read.blocks)
+    Processor::Tree(Arc::new(read.processor), Box::new(read.blocks))
 }
 
 /// The sign of a Collector on every node, where a trace's spans land on different nodes.

@@ -88,18 +88,14 @@ impl Reader<'_> {
         if first_map.is_none() {
             let texts: Texts<'_> =
                 items.iter().filter_map(|item| Some((item.line, string(item, &path, self.findings)?))).collect();
-            return if texts.is_empty() {
-                Vec::new()
-            } else {
-                self.group(&path, None, &[], &texts, (self.mode, false)).into_iter().collect()
-            };
+            return if texts.is_empty() { Vec::new() } else { vec![self.group(&path, None, &[], &texts, (self.mode, false))] };
         }
         let mut groups = Vec::new();
         for (place, item) in items.iter().enumerate() {
             let path = format!("{path}[{place}]");
             if is_text(item) {
                 let Some(text) = string(item, &path, self.findings) else { continue };
-                groups.extend(self.group(&path, None, &[], &[(item.line, text)], (self.mode, false)));
+                groups.push(self.group(&path, None, &[], &[(item.line, text)], (self.mode, false)));
             } else {
                 groups.extend(self.map(item, &path));
             }
@@ -120,7 +116,7 @@ impl Reader<'_> {
         if statements.is_empty() || (is_named && context.is_none()) {
             return None;
         }
-        self.group(path, context, &conditions, &statements, (mode, shared))
+        Some(self.group(path, context, &conditions, &statements, (mode, shared)))
     }
 
     fn group(
@@ -130,7 +126,7 @@ impl Reader<'_> {
         conditions: &[(u32, &str)],
         statements: &[(u32, &str)],
         (error_mode, shared_cache): (ErrorMode, bool),
-    ) -> Option<Group> {
+    ) -> Group {
         let all: Vec<&str> = statements.iter().map(|(_, text)| *text).collect();
         let gates: Vec<&str> = conditions.iter().map(|(_, text)| *text).collect();
         let inferred = || infer(&all, &gates, contexts(self.signal));
@@ -161,7 +157,7 @@ impl Reader<'_> {
                 Err(error) => self.findings.error(*line, path, format!("{error} in `{text}`")),
             }
         }
-        Some(Group { context, error_mode, conditions: gates, statements: compiled, shared_cache })
+        Group { context, error_mode, conditions: gates, statements: compiled, shared_cache }
     }
 }
 

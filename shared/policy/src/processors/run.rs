@@ -73,7 +73,7 @@ impl Rules {
             match stage {
                 Stage::Sample => run.sample(self, &mut payload),
                 Stage::Run(step) if step.processor.runs(signal) => run.step(step, &mut payload),
-                _ => {}
+                Stage::Run(_) => {}
             }
         }
         scratch.add_masked(self, &run.tally.masked);
