@@ -1,10 +1,11 @@
 //! From the syntax tree to what is evaluated: paths, enums and functions are looked up, literal arguments checked.
 
 use crate::enums;
-use crate::error::LoadError;
+use crate::error::{DataError, LoadError};
 use crate::expression::{Call, Expression, MathOperatorKind, Test, given};
 use crate::frame::Context;
 use crate::function::{Args, Argument, Function, Given, Kind, Param, Run};
+use crate::functions::{self, camel};
 use crate::paths::{Place, PlaceKey, find};
 use crate::regex;
 use crate::syntax::{self, Boolean, Expression as Syntax, Key, Path};
@@ -113,7 +114,11 @@ impl Compiler {
     pub(crate) fn call(self, call: &syntax::Call) -> Result<Call, LoadError> {
         let function = self.function(&call.name);
         let Some(function) = function else {
-            return Err(LoadError::at(call.column, format!("there is no function `{}`", call.name)));
+            let message = match functions::REFUSED.iter().find(|(name, _)| *name == call.name) {
+                Some((name, reason)) => format!("`{name}` is not supported here: {reason}"),
+                None => format!("there is no function `{}`", call.name),
+            };
+            return Err(LoadError::at(call.column, message));
         };
         if !function.contexts.is_empty() && !function.contexts.contains(&self.context) {
             let (name, context) = (&call.name, self.context.name());
@@ -142,7 +147,7 @@ impl Compiler {
         for (at, argument) in call.arguments.iter().enumerate() {
             let place = match &argument.name {
                 None => at,
-                Some(name) => params.iter().position(|param| param.name == name).ok_or_else(|| {
+                Some(name) => params.iter().position(|param| is_name_of(name, param.name)).ok_or_else(|| {
                     let names = params.iter().map(|param| param.name).collect::<Vec<_>>().join(", ");
                     LoadError::at(argument.column, format!("`{}` has no parameter `{name}`: {names}", call.name))
                 })?,
@@ -190,6 +195,11 @@ impl Compiler {
                     LoadError::at(argument.column, format!("invalid regular expression `{pattern}`: {error}"))
                 })?)
             }
+            (Kind::Glob, Syntax::Text(glob)) => Argument::Pattern(
+                functions::compile_glob(glob)
+                    .map_err(|error| LoadError::at(argument.column, format!("invalid pattern `{glob}`: {error}")))?,
+            ),
+            (Kind::Glob, _) => return Err(wrong("a text in quotes")),
             (Kind::Function, Syntax::Symbol(column, name)) => {
                 let function = self.function(name).filter(|function| can_be_argument(function));
                 Argument::Function(function.ok_or_else(|| {
@@ -197,9 +207,31 @@ impl Compiler {
                 })?)
             }
             (Kind::Function, _) => return Err(wrong("the name of a function")),
-            (kind, value) => Argument::Value(self.expression(value)?, kind),
+            (kind, value) => {
+                let expression = self.expression(value)?;
+                literal_fits(&expression, kind).map_err(|error| wrong_value(argument.column, param.name, error))?;
+                Argument::Value(expression, kind)
+            }
         })
     }
+}
+
+fn wrong_value(column: usize, name: &str, error: DataError) -> LoadError {
+    LoadError::at(column, format!("`{name}`: {error}"))
+}
+
+/// Whether a literal is what a parameter takes; it never will be what it isn't now.
+fn literal_fits(expression: &Expression, kind: Kind) -> Result<(), DataError> {
+    match expression {
+        Expression::Scalar(value) if !value.is_nil() => given(value.clone(), kind).map(|_| ()),
+        Expression::Text(text) => given(crate::val::Val::text(text.as_str()), kind).map(|_| ()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an argument's name is that of a parameter: `regexPattern` is `regex_pattern` too, as in the Collector.
+fn is_name_of(argument: &str, param: &str) -> bool {
+    argument == param || camel(argument) == camel(param)
 }
 
 /// Whether a function may be another's argument: it takes one text. One that takes anything makes the Collector panic.

@@ -7,6 +7,7 @@ use spanlake_otlp::tree::{Map, Value, Want, float_text};
 use crate::error::DataError;
 use crate::frame::Frame;
 use crate::function::{Args, Argument, Function, Given, Kind, Run};
+use crate::functions;
 use crate::paths::{Place, access_hex as hex, step_keys};
 use crate::regex;
 use crate::syntax::{MathOperator, Operator};
@@ -302,9 +303,11 @@ pub(crate) fn text_like(value: Val<'_>) -> Result<Val<'_>, DataError> {
         Val::Value(Value::Bytes(bytes)) => Val::text(hex(&bytes)),
         Val::Value(Value::Double(number)) => Val::text(float_text(number)),
         Val::Value(other) => Val::text(other.to_text().into_owned()),
-        Val::TraceId(id) => Val::text(hex(&id)),
-        Val::SpanId(id) => Val::text(hex(&id)),
-        Val::Time(_) | Val::Duration(_) => return Err(DataError("a time has no text: use FormatTime")),
+        // What is no value of an attribute becomes text as Go's JSON writes it: an id as a list of its bytes.
+        Val::TraceId(id) => Val::text(format!("{id:?}").replace(' ', "")),
+        Val::SpanId(id) => Val::text(format!("{id:?}").replace(' ', "")),
+        Val::Time(time) => Val::text(format!("\"{}\"", functions::rfc3339(time))),
+        Val::Duration(nanos) => Val::text(nanos.to_string()),
     })
 }
 

@@ -59,6 +59,8 @@ pub enum Kind {
     Values,
     /// A regular expression: a literal is compiled when the statement is read.
     Pattern,
+    /// A literal glob.
+    Glob,
     /// A converter's name.
     Function,
     /// Any value.

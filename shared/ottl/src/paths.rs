@@ -14,7 +14,7 @@ use crate::expression::Expression;
 use crate::frame::{Context, Frame};
 use crate::val::Val;
 
-pub(crate) use access::hex as access_hex;
+pub(crate) use access::{hex as access_hex, unhex as access_unhex};
 pub(crate) use tables::find;
 
 /// The longest list that is made by writing behind its end.

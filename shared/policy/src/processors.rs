@@ -62,14 +62,12 @@ pub(crate) trait Process: fmt::Debug + Send + Sync {
     fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError>;
 
     /// Which fields it looks at.
-    fn wants(&self, signal: Signal) -> Want {
-        let _any = signal;
+    fn wants(&self, _signal: Signal) -> Want {
         Want::ALL
     }
 
     /// Whether it has anything to do for a signal.
-    fn runs(&self, signal: Signal) -> bool {
-        let _any = signal;
+    fn runs(&self, _signal: Signal) -> bool {
         true
     }
 }

@@ -173,7 +173,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Hex of this many bytes.
-fn unhex<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
+pub(crate) fn unhex<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
     let mut id = [0; LENGTH];
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != LENGTH || !rest.is_empty() {

@@ -46,13 +46,24 @@ impl Template {
 
     /// Appends the replacement for a match.
     pub fn expand(&self, captures: &Captures<'_>, out: &mut String) {
+        let _unbounded = self.expand_within(captures, out, usize::MAX);
+    }
+
+    /// Appends the replacement for a match, unless `out` became longer than `most` bytes by it: then `None`, and the
+    /// replacement stands there in part.
+    pub fn expand_within(&self, captures: &Captures<'_>, out: &mut String, most: usize) -> Option<()> {
         for part in &self.parts {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Number(group) => out.push_str(captures.get(*group).map_or("", |group| group.as_str())),
-                Part::Name(name) => out.push_str(captures.name(name).map_or("", |group| group.as_str())),
+            let text = match part {
+                Part::Text(text) => text,
+                Part::Number(group) => captures.get(*group).map_or("", |group| group.as_str()),
+                Part::Name(name) => captures.name(name).map_or("", |group| group.as_str()),
+            };
+            if out.len() + text.len() > most {
+                return None;
             }
+            out.push_str(text);
         }
+        Some(())
     }
 
     /// `text` with every match replaced; `None` if there is none.

@@ -182,10 +182,7 @@ impl<'a> Visitor<'_, 'a> {
     /// A metric's data points; a metric that loses its last goes.
     fn points(&mut self, mut nodes: Nodes<'_, 'a>, metric: &mut Node<'a>) -> bool {
         for number in METRIC_DATA {
-            let data = match metric.get_mut(number) {
-                Some(Slot::Node(data)) => data,
-                _ => continue,
-            };
+            let Some(Slot::Node(data)) = metric.get_mut(number) else { continue };
             let Some(Slot::Nodes(mut points)) = data.remove(POINTS) else { continue };
             points.retain_mut(|point| {
                 if self.context == Context::Exemplar {

@@ -12,9 +12,6 @@ fn block(config: &str) -> String {
     body.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Configurations that need OTTL: they are refused until there is an engine.
-const OTTL: [&str; 2] = ["ottl-scalar", "ottl-span-prefix-mixed"];
-
 #[test]
 fn what_the_reference_refuses_is_refused_with_a_line() {
     let cases = lines("tail-sampling/configs-refused.jsonl");
@@ -25,9 +22,6 @@ fn what_the_reference_refuses_is_refused_with_a_line() {
         assert!(loaded.rules.is_none(), "{} loads:\n{text}", case["name"]);
         let errors: Vec<_> = loaded.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
         assert!(errors.iter().all(|error| error.line.is_some()), "{}: {errors:?}", case["name"]);
-        let is_about_ottl = case["name"].as_str().unwrap().starts_with("ottl-");
-        let is_later = errors.iter().any(|error| error.message.contains("not supported yet"));
-        assert!(!is_later || is_about_ottl, "{}: {errors:?}", case["name"]);
     }
 }
 
@@ -75,10 +69,6 @@ fn odd_configurations_mean_what_they_mean_to_the_reference() {
         };
         let loaded = read(&text);
         let report = render(&loaded, "config.yaml");
-        assert_eq!(report.contains("not supported yet"), OTTL.contains(&name), "{name}: {report}");
-        if OTTL.contains(&name) {
-            continue;
-        }
         let found = difference(case, &loaded);
         assert_eq!(found.is_some(), listed.contains(name), "{name}: {found:?}\n{report}");
         let says = case["spanlake"].as_str().unwrap_or_default();

@@ -63,6 +63,14 @@ pub(crate) fn one<'a>(fields: &[(u32, &'a [u8])], number: u32) -> &'a [u8] {
 pub(crate) fn apply(rules: &Rules, signal: Signal, request: &[u8]) -> (Vec<u8>, BTreeMap<TraceId, TraceFacts>) {
     let mut scratch = Scratch::new();
     let mut facts: BTreeMap<TraceId, TraceFacts> = BTreeMap::new();
+    let ids = span_ids(signal, request);
+    if signal == Signal::Traces {
+        for (id, known) in ids.iter().zip(rules.facts(request, 0, &mut scratch).unwrap()) {
+            facts.entry(*id).or_default().add(&known.unwrap_or_default());
+        }
+    }
+    let processed = rules.process(signal, request, 0, &mut scratch).unwrap();
+    let request = if rules.has_processors(signal) { processed.payload.as_slice() } else { request };
     let mut masked_request = Vec::new();
     for (_, group) in fields(request) {
         let group = fields(group);
@@ -87,10 +95,6 @@ pub(crate) fn apply(rules: &Rules, signal: Signal, request: &[u8]) -> (Vec<u8>, 
                 let outcome = rules.item(signal, &masked, item, &mut out, &mut scratch);
                 assert_eq!(outcome.dropped, None);
                 put_len(&mut masked_scope, 2, &out);
-                if signal == Signal::Traces {
-                    let id = TraceId::from_slice(one(&fields(item), 1)).unwrap_or_default();
-                    facts.entry(id).or_default().add(&outcome.facts);
-                }
             }
             if masked_group.is_empty() {
                 put_len(&mut masked_group, 1, &masked.resource);
@@ -101,6 +105,16 @@ pub(crate) fn apply(rules: &Rules, signal: Signal, request: &[u8]) -> (Vec<u8>, 
         put_len(&mut masked_request, 1, &masked_group);
     }
     (masked_request, facts)
+}
+
+/// The trace ids of a request's spans, in their order.
+pub(crate) fn span_ids(signal: Signal, request: &[u8]) -> Vec<TraceId> {
+    let lists = |message: &[u8], number: u32| -> Vec<Vec<u8>> {
+        fields(message).iter().filter(|(known, _)| *known == number).map(|(_, bytes)| bytes.to_vec()).collect()
+    };
+    let scopes = lists(request, 1).into_iter().flat_map(|group| lists(&group, 2));
+    let items = scopes.flat_map(|scope| lists(&scope, 2)).filter(|_| signal == Signal::Traces);
+    items.map(|item| TraceId::from_slice(one(&fields(&item), 1)).unwrap_or_default()).collect()
 }
 
 /// A request as OTLP/JSON.

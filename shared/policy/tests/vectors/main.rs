@@ -10,7 +10,6 @@
 
 mod configs;
 mod harness;
-mod ottl;
 mod processors;
 mod rewriting;
 mod sampling;

@@ -8,26 +8,6 @@ use spanlake_policy::{Decision, Rules, TraceFacts, Verdict};
 
 use crate::harness::{configuration, deviations, path, read};
 use crate::windows::{Arrival, arrivals, records};
-
-/// Cases that need OTTL: they are refused until there is an engine.
-const OTTL: [&str; 15] = [
-    "mixed-2",
-    "mixed-3",
-    "not-error-1",
-    "ottl-error-mode-1",
-    "ottl-error-mode-2",
-    "ottl-error-mode-3",
-    "ottl-span-1",
-    "ottl-span-2",
-    "ottl-span-3",
-    "ottl-spanevent-1",
-    "ottl-spanevent-2",
-    "ottl-spanevent-3",
-    "ottl-types-1",
-    "ottl-types-2",
-    "ottl-types-3",
-];
-
 /// Windows as short as they can be: nearly the reference's ticks.
 const WINDOW_MS: u64 = 1000;
 
@@ -281,12 +261,7 @@ fn traces_are_decided_as_the_reference_decides_them() {
         let name = case["name"].as_str().unwrap().to_owned();
         names.insert(name.clone());
         let loaded = read(&text(&case));
-        let is_later = loaded.findings.iter().any(|finding| finding.message.contains("not supported yet"));
-        assert_eq!(is_later, OTTL.contains(&name.as_str()), "{name}: {:?}", loaded.findings);
-        let Some(rules) = loaded.rules else {
-            assert!(is_later, "{name}: {:?}", loaded.findings);
-            continue;
-        };
+        let rules = loaded.rules.unwrap_or_else(|| panic!("{name}: {:?}", loaded.findings));
         let found = differences(&run(&rules, &case, true), &case["expected"]);
         // Whatever else a listed case with late spans does must be as in the reference.
         let otherwise = differences(&run(&rules, &case, false), &case["expected"]);

@@ -24,7 +24,10 @@ pub(crate) struct Arrival {
 pub(crate) fn arrivals(rules: &Rules, request: &Json, record: usize, at_ms: u64) -> Vec<Arrival> {
     let mut scratch = Scratch::new();
     let mut all: Vec<Arrival> = Vec::new();
-    for (_, group) in fields(&protobuf(Signal::Traces, request)) {
+    let request = protobuf(Signal::Traces, request);
+    // Conditions of OTTL look at the whole request, and leave the sizes to who walks the spans.
+    let mut known = rules.facts(&request, 0, &mut scratch).unwrap().into_iter();
+    for (_, group) in fields(&request) {
         let group = fields(group);
         let resource = one(&group, 1);
         let mut sizes: BTreeMap<TraceId, Vec<(u64, u64)>> = BTreeMap::new();
@@ -35,6 +38,7 @@ pub(crate) fn arrivals(rules: &Rules, request: &Json, record: usize, at_ms: u64)
             let masked = rules.context(Signal::Traces, context, &mut scratch);
             let mut spans: BTreeMap<TraceId, u64> = BTreeMap::new();
             for (_, item) in scope.iter().filter(|(number, _)| *number == 2) {
+                let known = known.next().unwrap().unwrap();
                 // Ingest refuses a span without a trace id.
                 let Some(id) = TraceId::from_slice(one(&fields(item), 1)).filter(|id| *id != TraceId::default()) else {
                     continue;
@@ -43,7 +47,8 @@ pub(crate) fn arrivals(rules: &Rules, request: &Json, record: usize, at_ms: u64)
                 assert_eq!(outcome.dropped, None);
                 let tracestate = String::from_utf8(one(&fields(item), 3).to_vec()).unwrap();
                 *spans.entry(id).or_default() += TraceSize::span_bytes(&outcome.facts);
-                all.push(Arrival { id, at_ms, record, facts: outcome.facts, tracestate, group: None });
+                let facts = SpanFacts { bytes: outcome.facts.bytes, size_bytes: outcome.facts.size_bytes, ..known };
+                all.push(Arrival { id, at_ms, record, facts, tracestate, group: None });
             }
             for (id, bytes) in spans {
                 sizes.entry(id).or_default().push((one(&scope, 1).len() as u64, bytes));

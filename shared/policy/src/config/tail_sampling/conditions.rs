@@ -1,6 +1,6 @@
 //! Basic policies: a condition on spans or on the trace.
 
-use spanlake_ottl::functions::SAMPLING;
+use spanlake_ottl::functions::CONDITIONS;
 use spanlake_ottl::{Condition as OttlCondition, Context};
 
 use super::super::reader::Fields;
@@ -236,7 +236,7 @@ impl Reader<'_> {
         let mut compile = |texts: &[(u32, &str)], context| {
             let mut compiled = Vec::with_capacity(texts.len());
             for (line, text) in texts {
-                match OttlCondition::new(text, context, SAMPLING) {
+                match OttlCondition::new(text, context, CONDITIONS) {
                     Ok(condition) => compiled.push(condition),
                     Err(error) => self.findings.error(*line, &path, format!("{error} in `{text}`")),
                 }
