@@ -94,7 +94,9 @@ fn run(rules: &Rules) {
         let mut admission = rules.admission(10_000, rules.window_ms(), 0.25);
         (0..8).for_each(|id| admission.offer(&TraceId([id; 16]), &[facts]));
         let admitted = admission.finish();
-        for decision in [rules.decide(&TraceId([7; 16]), &facts), rules.decide_in_window(&TraceId([7; 16]), &[facts, most], &admitted)] {
+        for decision in
+            [rules.decide(&TraceId([7; 16]), &facts), rules.decide_in_window(&TraceId([7; 16]), &[facts, most], &admitted)]
+        {
             assert!(decision.weight >= 1.0 && decision.weight.is_finite(), "weight {}", decision.weight);
             used(rules.votes_text(&decision));
             used(rules.policy_name(decision.policy));
