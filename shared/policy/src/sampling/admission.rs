@@ -265,11 +265,15 @@ fn units(sampler: &Sampler, records: &[TraceFacts], axes: &Axes, rooms: &[Room],
     mask
 }
 
+/// The units of a mask.
+fn chosen(units: &[Unit], mask: u64) -> impl Iterator<Item = &Unit> {
+    units.iter().enumerate().filter(move |(number, _)| mask >> number & 1 == 1).map(|(_, unit)| unit)
+}
+
 /// Whether some unit that may admit it does, by these thresholds.
 fn is_admitted(sampler: &Sampler, trace: &Candidate, thresholds: &[u64]) -> bool {
     let passes = |bucket: &usize| thresholds.get(*bucket).is_some_and(|threshold| *threshold <= trace.randomness);
-    let mut mine = sampler.units.iter().enumerate().filter(|(number, _)| trace.units >> number & 1 == 1);
-    mine.any(|(_, unit)| unit.iter().all(passes))
+    chosen(&sampler.units, trace.units).any(|unit| unit.iter().all(passes))
 }
 
 /// The room that is left while candidates are taken in their order.
@@ -339,8 +343,11 @@ impl Admitted {
         if found.is_some() && sampler.units.len() > 1 && is_admitted(sampler, &trace, &thresholds) {
             let mut possible = trace.units;
             axes.cells(&sampler.cuts, &[], &mut |at, _| possible |= units(sampler, records, at, &self.rooms, &trace));
-            if possible.count_ones() > 1 {
-                thresholds = self.without(sampler, &trace);
+            // Where a unit of its own never closes, it is taken whatever its randomness.
+            let is_open = |unit: &Unit| unit.iter().all(|bucket| thresholds.get(*bucket) == Some(&0));
+            let is_sure = possible == trace.units && chosen(&sampler.units, possible).any(is_open);
+            if possible.count_ones() > 1 && !is_sure {
+                thresholds = self.without(sampler, &trace, possible);
             }
         }
         for (threshold, room) in thresholds.iter_mut().zip(&self.rooms) {
@@ -363,10 +370,16 @@ impl Admitted {
         self.filled.iter().zip(&self.rooms).map(met).collect()
     }
 
-    /// What a candidate meets among the others alone: they are taken again without it, until nothing has room for it.
-    fn without(&self, sampler: &Sampler, trace: &Candidate) -> Vec<u64> {
+    /// What a candidate meets among the others alone: they are taken again without it, until nothing that might admit it has
+    /// room for it.
+    fn without(&self, sampler: &Sampler, trace: &Candidate, possible: u64) -> Vec<u64> {
         let mut sweep = Sweep::new(&self.rooms);
-        let mut met: Vec<Option<u64>> = vec![None; self.rooms.len()];
+        let mut met = vec![Some(NEVER); self.rooms.len()];
+        for bucket in chosen(&sampler.units, possible).flatten() {
+            if let Some(met) = met.get_mut(*bucket) {
+                *met = None;
+            }
+        }
         for other in self.candidates.iter().filter(|other| other.id != trace.id) {
             sweep.step(&self.rooms, &sampler.units, other);
             for (number, met) in met.iter_mut().enumerate().filter(|(_, met)| met.is_none()) {
