@@ -148,20 +148,19 @@ impl Rules {
 
     /// The tracestate that a kept span goes on with; `None` where it stays as it came.
     ///
-    /// With `probabilistic_mode: consistent` it states the higher of the incoming threshold and the decision's, and none
-    /// where the decision's probability is not that of one threshold. With `hash` a threshold is taken out where chance had a
-    /// part: nobody downstream may take the hash for consistent sampling. What does not parse is left alone.
+    /// It states the higher of the incoming threshold and the decision's, and none where the decision's probability is not that
+    /// of one threshold: nobody downstream may take the hash for consistent sampling. With `probabilistic_mode: hash` a
+    /// threshold is never added. What does not parse is left alone.
     #[must_use]
     pub fn outgoing_tracestate(&self, decision: &Decision, incoming: &str) -> Option<String> {
         let options = self.sampler.as_ref().map(Sampler::options)?;
         let mut state = TraceState::parse(incoming)?;
         match decision.threshold {
-            Some(threshold) if options.consistent => {
+            Some(threshold) if options.consistent || state.threshold.is_some() => {
                 if state.threshold.is_none_or(|stated| stated < threshold) {
                     state.state_threshold(threshold);
                 }
             }
-            Some(0) => return None,
             _ if state.threshold.is_none() => return None,
             _ => state.forget_threshold(),
         }
@@ -169,14 +168,14 @@ impl Rules {
     }
 
     /// The weight of one span of a kept trace, whose tracestate stated this threshold ([`SpanFacts::threshold`]) as it came: head
-    /// sampling counts too.
+    /// sampling counts too. Both are about the same randomness where the decision has a threshold; else they are taken for independent
+    /// (of a trace that both a hash and a limit might have kept, that is a little too much).
     #[must_use]
     pub fn span_weight(&self, decision: &Decision, incoming: Option<u64>) -> f64 {
         let Some(incoming) = incoming.filter(|threshold| (1..NEVER).contains(threshold)) else { return decision.weight };
-        let is_consistent = self.sampler.as_ref().is_some_and(|sampler| sampler.options().consistent);
         match decision.threshold {
-            Some(threshold) if is_consistent => 1.0 / share(threshold.max(incoming)),
-            _ => decision.weight / share(incoming),
+            Some(threshold) => 1.0 / share(threshold.max(incoming)),
+            None => decision.weight / share(incoming),
         }
     }
 

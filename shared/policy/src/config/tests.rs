@@ -164,6 +164,37 @@ fn nothing_of_a_key_is_said_by_any_message_nor_by_the_rules_themselves() {
 }
 
 #[test]
+fn policies_that_have_no_meaning_here_are_refused_and_strange_ones_are_named() {
+    let limit = "{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 5}}";
+    let chance = |number: usize| {
+        format!(
+            "{{name: c{number}, type: probabilistic, probabilistic: {{hash_salt: s{}, sampling_percentage: {number}}}}}",
+            number % 8
+        )
+    };
+    let list = |policies: &[String]| policies.iter().map(|policy| format!("      - {policy}\n")).collect::<Vec<_>>().concat();
+    let many: Vec<String> = (1..33).map(chance).collect();
+    for (policies, part) in [
+        (vec![format!("{{name: n, type: not, not: {{not_sub_policy: {limit}}}}}")], "within not or drop is refused"),
+        (vec![format!("{{name: d, type: drop, drop: {{drop_sub_policy: [{limit}]}}}}")], "within not or drop is refused"),
+        (many, "more than 4096 combinations"),
+        ((0..9).map(|number| chance(number).replace("hash_salt: s", "hash_salt: t9")).collect(), ""),
+        ((0..33).map(|number| limit.replace("name: r", &format!("name: r{number}"))).collect(), "with a limit"),
+    ] {
+        let found = errors(&policy(&list(&policies)));
+        assert_eq!(found.is_empty(), part.is_empty(), "{found:?}");
+        assert!(found.iter().all(|(line, message)| *line > 0 && message.contains(part)), "{found:?}");
+    }
+    let ingest = policy(&list(&["{name: d, type: drop, drop: {drop_sub_policy: [{name: a, type: always_sample}]}}".to_owned()]))
+        .replace("    policies:", "    sampling_strategy: span-ingest\n    decision_wait_after_root_received: 2s\n    policies:");
+    let loaded = read(&ingest);
+    assert!(loaded.findings.iter().any(|finding| finding.message.contains("span-ingest keeps nothing")), "{:?}", loaded.findings);
+    let rules = loaded.rules.unwrap();
+    assert!(rules.evaluates_records() && !rules.has_limits() && !rules.needs_size());
+    assert_eq!(rules.decision_wait_after_root_ms(), Some(2000));
+}
+
+#[test]
 fn hostile_yaml_is_refused_without_growing() {
     let level = |level: usize| format!("a{}: &a{} [*a{level}, *a{level}, *a{level}, *a{level}]\n", level + 1, level + 1);
     let bomb = std::iter::once("a0: &a0 [x]\n".to_owned()).chain((0..40).map(level)).collect::<Vec<_>>().concat();

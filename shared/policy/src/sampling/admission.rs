@@ -12,6 +12,8 @@
 //! is what it would have met; for one that more than one policy might have admitted, the others are taken once more without it.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use spanlake_model::TraceId;
 
@@ -98,6 +100,8 @@ struct Filled {
     closed: u64,
     /// Randomness of each admitted trace, descending, and what is taken up to it.
     taken: Vec<(u64, u64)>,
+    /// The place of the candidate that closed it, and the sweep as it came to that.
+    closing: Option<(usize, Sweep)>,
 }
 
 /// Which candidates of a window there is room for. The default has room for none.
@@ -108,6 +112,8 @@ pub struct Admitted {
     /// By descending randomness, then by trace id.
     candidates: Vec<Candidate>,
     surplus: Option<u64>,
+    /// What candidates of a unit and size meet among the others: that does not depend on which of them it is.
+    met: Mutex<BTreeMap<(usize, u64, u64), Vec<u64>>>,
 }
 
 impl<'a> Admission<'a> {
@@ -172,8 +178,18 @@ impl<'a> Admission<'a> {
         let mut sweep = Sweep::new(&rooms);
         let units = sampler.map(|sampler| sampler.units.as_slice()).unwrap_or_default();
         let mut filled = vec![Filled::default(); rooms.len()];
-        for candidate in &candidates {
-            for bucket in sweep.step(&rooms, units, candidate) {
+        for (place, candidate) in candidates.iter().enumerate() {
+            let closings = sweep.closings;
+            let taken = sweep.step(&rooms, units, candidate);
+            if sweep.closings > closings {
+                let before = sweep.undone(&rooms, taken, candidate, &filled);
+                for (filled, closed) in filled.iter_mut().zip(&sweep.closed) {
+                    if closed.is_some() && filled.closing.is_none() {
+                        filled.closing = Some((place, before.clone()));
+                    }
+                }
+            }
+            for bucket in taken {
                 if let (Some(filled), Some(room), Some(left)) =
                     (filled.get_mut(*bucket), rooms.get(*bucket), sweep.left.get(*bucket))
                 {
@@ -185,7 +201,7 @@ impl<'a> Admission<'a> {
         for (filled, closed) in filled.iter_mut().zip(&sweep.closed) {
             filled.closed = closed.unwrap_or(beyond);
         }
-        Admitted { rooms, filled, candidates, surplus }
+        Admitted { rooms, filled, candidates, surplus, met: Mutex::default() }
     }
 
     /// What the allocations of a `composite` leave of its total goes to all of its sub-policies.
@@ -265,22 +281,29 @@ fn units(sampler: &Sampler, records: &[TraceFacts], axes: &Axes, rooms: &[Room],
     mask
 }
 
+/// The units of a mask.
+fn chosen(units: &[Unit], mask: u64) -> impl Iterator<Item = &Unit> {
+    units.iter().enumerate().filter(move |(number, _)| mask >> number & 1 == 1).map(|(_, unit)| unit)
+}
+
 /// Whether some unit that may admit it does, by these thresholds.
 fn is_admitted(sampler: &Sampler, trace: &Candidate, thresholds: &[u64]) -> bool {
     let passes = |bucket: &usize| thresholds.get(*bucket).is_some_and(|threshold| *threshold <= trace.randomness);
-    let mut mine = sampler.units.iter().enumerate().filter(|(number, _)| trace.units >> number & 1 == 1);
-    mine.any(|(_, unit)| unit.iter().all(passes))
+    chosen(&sampler.units, trace.units).any(|unit| unit.iter().all(passes))
 }
 
 /// The room that is left while candidates are taken in their order.
+#[derive(Debug, Clone)]
 struct Sweep {
     left: Vec<u64>,
     closed: Vec<Option<u64>>,
+    /// How many buckets are closed.
+    closings: usize,
 }
 
 impl Sweep {
     fn new(rooms: &[Room]) -> Self {
-        Self { left: rooms.iter().map(|room| room.allowance).collect(), closed: vec![None; rooms.len()] }
+        Self { left: rooms.iter().map(|room| room.allowance).collect(), closed: vec![None; rooms.len()], closings: 0 }
     }
 
     /// Takes the next candidate; returns the buckets that it took room in.
@@ -298,6 +321,23 @@ impl Sweep {
         &[]
     }
 
+    /// As it was before a candidate took room in these buckets, and closed others: those of which it is not noted yet.
+    fn undone(&self, rooms: &[Room], taken: &[usize], candidate: &Candidate, filled: &[Filled]) -> Self {
+        let mut before = self.clone();
+        for bucket in taken {
+            if let (Some(left), Some(room)) = (before.left.get_mut(*bucket), rooms.get(*bucket)) {
+                *left = left.saturating_add(candidate.size(room.counts_bytes));
+            }
+        }
+        for (closed, filled) in before.closed.iter_mut().zip(filled) {
+            if closed.is_some() && filled.closing.is_none() {
+                *closed = None;
+                before.closings = before.closings.saturating_sub(1);
+            }
+        }
+        before
+    }
+
     /// Whether all buckets have room. The first that has none is closed, and no further one is asked.
     fn fits(&mut self, rooms: &[Room], unit: &Unit, candidate: &Candidate) -> bool {
         unit.iter().all(|bucket| {
@@ -309,6 +349,7 @@ impl Sweep {
             let has_room = *left >= candidate.size(room.counts_bytes);
             if closed.is_none() && !has_room {
                 *closed = Some(candidate.randomness + 1);
+                self.closings += 1;
             }
             has_room && closed.is_none()
         })
@@ -339,8 +380,11 @@ impl Admitted {
         if found.is_some() && sampler.units.len() > 1 && is_admitted(sampler, &trace, &thresholds) {
             let mut possible = trace.units;
             axes.cells(&sampler.cuts, &[], &mut |at, _| possible |= units(sampler, records, at, &self.rooms, &trace));
-            if possible.count_ones() > 1 {
-                thresholds = self.without(sampler, &trace);
+            // Where a unit of its own never closes, it is taken whatever its randomness.
+            let is_open = |unit: &Unit| unit.iter().all(|bucket| thresholds.get(*bucket) == Some(&0));
+            let is_sure = possible == trace.units && chosen(&sampler.units, possible).any(is_open);
+            if possible.count_ones() > 1 && !is_sure {
+                thresholds = self.among_others(sampler, &trace, found.unwrap_or(0));
             }
         }
         for (threshold, room) in thresholds.iter_mut().zip(&self.rooms) {
@@ -363,22 +407,61 @@ impl Admitted {
         self.filled.iter().zip(&self.rooms).map(met).collect()
     }
 
-    /// What a candidate meets among the others alone: they are taken again without it, until nothing has room for it.
-    fn without(&self, sampler: &Sampler, trace: &Candidate) -> Vec<u64> {
-        let mut sweep = Sweep::new(&self.rooms);
-        let mut met: Vec<Option<u64>> = vec![None; self.rooms.len()];
-        for other in self.candidates.iter().filter(|other| other.id != trace.id) {
-            sweep.step(&self.rooms, &sampler.units, other);
-            for (number, met) in met.iter_mut().enumerate().filter(|(_, met)| met.is_none()) {
-                let (Some(left), Some(closed), Some(room)) =
-                    (sweep.left.get(number), sweep.closed.get(number), self.rooms.get(number))
-                else {
-                    continue;
-                };
-                *met = closed.or_else(|| (*left < trace.size(room.counts_bytes)).then_some(other.randomness + 1));
+    /// What an admitted candidate, the one at this place, meets among the others alone.
+    ///
+    /// Up to the first candidate that a bucket of its unit has no room for, the others fare the same with and without it, unless
+    /// it closed a bucket itself. From there on they are taken again.
+    fn among_others(&self, sampler: &Sampler, trace: &Candidate, place: usize) -> Vec<u64> {
+        let closed_here = |filled: &Filled| filled.closing.as_ref().is_some_and(|(at, _)| *at == place);
+        let taken_by = sampler.units.iter().enumerate().find(|(number, unit)| {
+            let passes = |bucket: &usize| self.filled.get(*bucket).is_some_and(|filled| filled.closed <= trace.randomness);
+            trace.units >> number & 1 == 1 && unit.iter().all(passes)
+        });
+        let Some((number, unit)) = taken_by.filter(|_| !self.filled.iter().any(closed_here)) else {
+            return self.resumed(sampler, trace, 0, Sweep::new(&self.rooms));
+        };
+        let key = (number, trace.spans, if self.rooms.iter().any(|room| room.counts_bytes) { trace.bytes } else { 0 });
+        let known = self.met.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known {
+            return known;
+        }
+        let closings = unit.iter().filter_map(|bucket| self.filled.get(*bucket)?.closing.as_ref());
+        let met = match closings.min_by_key(|(place, _)| *place) {
+            // None of its buckets is ever closed: it goes through all others to the end.
+            None => self.resumed(sampler, trace, 0, Sweep::new(&self.rooms)),
+            Some((first, sweep)) => {
+                let mut sweep = sweep.clone();
+                for bucket in unit {
+                    if let (Some(left), Some(room)) = (sweep.left.get_mut(*bucket), self.rooms.get(*bucket)) {
+                        *left = left.saturating_add(trace.size(room.counts_bytes));
+                    }
+                }
+                self.resumed(sampler, trace, *first, sweep)
             }
+        };
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(key, met.clone());
+        met
+    }
+
+    /// Takes the others again from a place on, until no bucket has room for this trace.
+    fn resumed(&self, sampler: &Sampler, trace: &Candidate, from: usize, mut sweep: Sweep) -> Vec<u64> {
+        let has_room = |sweep: &Sweep, number: usize, room: &Room| {
+            sweep.closed.get(number) == Some(&None)
+                && sweep.left.get(number).is_some_and(|left| *left >= trace.size(room.counts_bytes))
+        };
+        let before = self.met(trace);
+        let rooms = self.rooms.iter().enumerate().zip(before);
+        let mut met: Vec<Option<u64>> =
+            rooms.map(|((number, room), before)| (!has_room(&sweep, number, room)).then_some(before)).collect();
+        for other in self.candidates.iter().skip(from).filter(|other| other.id != trace.id) {
             if met.iter().all(Option::is_some) {
                 break;
+            }
+            sweep.step(&self.rooms, &sampler.units, other);
+            for ((number, room), met) in self.rooms.iter().enumerate().zip(&mut met) {
+                if met.is_none() && !has_room(&sweep, number, room) {
+                    *met = Some(other.randomness + 1);
+                }
             }
         }
         let beyond = self.surplus.map_or(0, |randomness| randomness + 1);

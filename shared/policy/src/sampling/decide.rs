@@ -24,8 +24,8 @@ pub struct Decision {
     pub sub_policy: Option<u16>,
     /// How many traces this one stands for: 1 / (probability that a trace with these facts is kept). 1 unless kept.
     pub weight: f64,
-    /// The rejection threshold, 56 bits, if the probability is that of one threshold of the trace's randomness; what
-    /// [`crate::Rules::outgoing_tracestate`] writes. `None` where it is not, or where chance is by hash.
+    /// The rejection threshold, 56 bits, if the trace is kept at whatever randomness reaches it; with `probabilistic_mode:
+    /// consistent` also where the hash stands for that. `None` where the probability is not that of one threshold.
     pub threshold: Option<u64>,
     /// Whether it is larger than `maximum_trace_size_bytes`; then no policy was asked.
     pub is_too_large: bool,
@@ -113,40 +113,41 @@ impl Sampler {
         let thresholds = if self.has_limits() { admitted.thresholds(self, id, records, (&axes, &whole)) } else { Vec::new() };
         let evaluation = self.evaluate(records, &axes, &thresholds);
         let is_kept = evaluation.verdict == Verdict::Kept;
-        let kept = if is_kept { self.probability(records, &axes, &thresholds, &evaluation) } else { 1.0 };
+        let (kept, by_rank) = if is_kept { self.probability(records, &axes, &thresholds, &evaluation) } else { (1.0, false) };
         let is_too_large = self.options.size_bytes_max.is_some_and(|most| whole.size.groups_bytes > most) && !is_kept;
         Decision {
             verdict: evaluation.verdict,
             policy: evaluation.winner.and_then(|place| u16::try_from(place).ok()),
             sub_policy: evaluation.sub,
             weight: 1.0 / kept,
-            threshold: self.stated(&evaluation, kept).filter(|_| is_kept),
+            threshold: (by_rank || self.stands_for(&evaluation, kept)).then_some(evaluation.threshold).filter(|_| is_kept),
             is_too_large: is_too_large && evaluation.verdict != Verdict::Dropped,
             votes: evaluation.votes,
         }
     }
 
-    /// The probability that these facts are kept, over uniformly random axes.
-    fn probability(&self, records: &[TraceFacts], axes: &Axes, thresholds: &[u64], evaluation: &Evaluation) -> f64 {
+    /// The probability that these facts are kept, over uniformly random axes; and whether that is so just where the randomness
+    /// reaches the winner's threshold.
+    fn probability(&self, records: &[TraceFacts], axes: &Axes, thresholds: &[u64], evaluation: &Evaluation) -> (f64, bool) {
         let is_certain = evaluation.winner.and_then(|place| self.certain.get(place)).copied().unwrap_or(false);
         if is_certain || (self.cuts.is_empty() && thresholds.iter().all(|threshold| *threshold == 0)) {
-            return 1.0;
+            return (1.0, evaluation.threshold == 0);
         }
-        let (mut kept, mut rejected) = (0.0, false);
-        axes.cells(&self.cuts, thresholds, &mut |at, volume| match self.evaluate(records, at, thresholds).verdict {
-            Verdict::Kept => kept += volume,
-            _ => rejected = true,
+        let (mut kept, mut rejected, mut by_rank) = (0.0, false, true);
+        axes.cells(&self.cuts, thresholds, &mut |at, volume| {
+            let is_kept = self.evaluate(records, at, thresholds).verdict == Verdict::Kept;
+            by_rank &= is_kept == (at.randomness >= evaluation.threshold);
+            rejected |= !is_kept;
+            kept += if is_kept { volume } else { 0.0 };
         });
-        if rejected { kept.clamp(f64::MIN_POSITIVE.sqrt(), 1.0) } else { 1.0 }
+        (if rejected { kept.clamp(f64::MIN_POSITIVE.sqrt(), 1.0) } else { 1.0 }, by_rank)
     }
 
-    /// The winner's threshold, if it tells the probability.
-    fn stated(&self, evaluation: &Evaluation, kept: f64) -> Option<u64> {
+    /// Whether the winner's threshold at least tells the probability, and may be stated: as upstream does after it has hashed.
+    fn stands_for(&self, evaluation: &Evaluation, kept: f64) -> bool {
         /// More than the rounding of any share.
         const CLOSE: f64 = 1e-9;
-        let stated = share(evaluation.threshold);
-        let tells = (self.options.consistent || evaluation.threshold == 0) && (stated - kept).abs() <= CLOSE * kept;
-        tells.then_some(evaluation.threshold)
+        self.options.consistent && (share(evaluation.threshold) - kept).abs() <= CLOSE * kept
     }
 
     pub(crate) fn keeps_alone(&self, id: &TraceId, span: &SpanFacts) -> bool {

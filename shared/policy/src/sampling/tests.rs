@@ -217,6 +217,38 @@ fn over_shards_and_windows_the_room_adds_up_to_the_rate() {
 }
 
 #[test]
+fn what_allocations_leave_is_for_all_sub_policies_if_asked_for() {
+    let composite = |fill: bool| {
+        rules(
+            &format!(
+                "{{name: c, type: composite, composite: {{max_total_spans_per_second: 10, fill_remaining: {fill}, \
+                 policy_order: [errors, rest], composite_sub_policy: [{{name: rest, type: always_sample}}, \
+                 {{name: errors, type: status_code, status_code: {{status_codes: [ERROR]}}}}]}}}}"
+            ),
+            "",
+        )
+    };
+    // The bit of `errors`: conditions are numbered as they are listed. Two traces of thirty have it.
+    let facts = |number: usize| [TraceFacts { bits: u64::from(number < 2), spans: 1, ..TraceFacts::default() }];
+    for (fill, of_rest) in [(false, 5), (true, 8)] {
+        let rules = composite(fill);
+        let traces: Vec<TraceId> = ids().take(30).collect();
+        let mut admission = rules.admission(0, 1000, 1.0);
+        for (number, id) in traces.iter().enumerate() {
+            admission.offer(id, &facts(number));
+        }
+        let admitted = admission.finish();
+        let kept = traces.iter().enumerate().filter_map(|(number, id)| {
+            let decision = rules.decide_in_window(id, &facts(number), &admitted);
+            (decision.verdict == Verdict::Kept).then(|| rules.sub_policy_name(&decision).to_owned())
+        });
+        let kept: Vec<String> = kept.collect();
+        let of = |name: &str| kept.iter().filter(|sub| *sub == name).count();
+        assert_eq!((of("errors"), of("rest")), (2, of_rest), "fill_remaining: {fill}");
+    }
+}
+
+#[test]
 fn of_too_many_candidates_those_of_the_highest_randomness_are_taken() {
     let limited = rules("{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 1000000}}", "");
     let facts = [TraceFacts { spans: 1, ..TraceFacts::default() }];

@@ -175,3 +175,53 @@ fn weights_are_unbiased_for_composite() {
         }
     }
 }
+
+#[test]
+fn weights_of_spans_count_what_head_sampling_left_out() {
+    let quarter = chance("q", 25, "a");
+    let limit = "{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 12, burst_capacity: 12}}";
+    let all = "{name: a, type: always_sample}";
+    let (consistent, hash) = ("spanlake: {sampling: {probabilistic_mode: consistent}}\n", "");
+    for (policies, own) in [
+        (list(&[&quarter]), consistent),
+        (list(&[&quarter]), hash),
+        (list(&[limit]), consistent),
+        (list(&[limit]), hash),
+        (list(&[&quarter, limit]), consistent),
+        (list(&[all]), hash),
+    ] {
+        let rules = rules(&policies, own);
+        let mut random = Random(3);
+        let mut sums = Vec::new();
+        for _ in 0..SEEDS {
+            let mut traces = Vec::new();
+            // Half of the sorts are sampled at the head at 50 %, a quarter at 12.5 %.
+            for incoming in [None, None, Some(1 << 55), Some(7 << 53)].into_iter().cycle().take(24) {
+                let (id, randomness) = (random.id(), random.next() >> 8);
+                let facts = TraceFacts {
+                    spans: 1,
+                    randomness: Some(randomness),
+                    has_threshold: incoming.is_some(),
+                    ..TraceFacts::default()
+                };
+                if incoming.is_none_or(|threshold| randomness >= threshold) {
+                    traces.push((id, facts, incoming));
+                }
+            }
+            let mut admission = rules.admission(0, 1000, 1.0);
+            for (id, facts, _) in &traces {
+                admission.offer(id, &[*facts]);
+            }
+            let admitted = admission.finish();
+            let weight = |(id, facts, incoming): &(TraceId, TraceFacts, Option<u64>)| {
+                let decision = rules.decide_in_window(id, &[*facts], &admitted);
+                if decision.verdict == Verdict::Kept { rules.span_weight(&decision, *incoming) } else { 0.0 }
+            };
+            sums.push(traces.iter().map(weight).sum::<f64>());
+        }
+        let seeds = f64::from(SEEDS);
+        let mean = sums.iter().sum::<f64>() / seeds;
+        let spread = (sums.iter().map(|sum| (sum - mean).powi(2)).sum::<f64>() / seeds).sqrt();
+        assert!((mean - 24.0).abs() <= 4.0 * spread / seeds.sqrt(), "{policies} {own}: {mean} of 24, spread {spread}");
+    }
+}

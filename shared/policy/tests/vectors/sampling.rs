@@ -280,3 +280,39 @@ fn traces_are_decided_as_the_reference_decides_them() {
     assert_eq!(files.len(), 132);
     assert!(listed.is_subset(&names), "{listed:?}");
 }
+
+#[test]
+fn conditions_compare_values_by_their_real_type() {
+    let policies = [
+        "{name: n, type: numeric_attribute, numeric_attribute: {key: x, min_value: 4, max_value: 6}}",
+        "{name: b, type: boolean_attribute, boolean_attribute: {key: x, value: false}}",
+        "{name: s, type: string_attribute, string_attribute: {key: x, values: ['5']}}",
+        "{name: f, type: trace_flags}",
+        "{name: t, type: trace_state, trace_state: {key: ot, values: ['th:8']}}",
+    ];
+    let block = policies.iter().flat_map(|policy| ["  - ", policy, "\n"]).collect::<String>();
+    let rules = crate::harness::rules(&configuration("tail_sampling", &format!("policies:\n{block}"), &["traces"], "on"));
+    let met = |span: Json| {
+        let mut span = span;
+        span["traceId"] = Json::from("0102030405060708090a0b0c0d0e0f10");
+        span["spanId"] = Json::from("0102030405060708");
+        let request = serde_json::json!({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]});
+        let spans = arrivals(&rules, &request, 0, 0);
+        (spans[0].facts.bits, spans[0].facts.threshold)
+    };
+    let value = |value: Json| serde_json::json!({"attributes": [{"key": "x", "value": value}]});
+    for (span, bits) in [
+        (value(serde_json::json!({"intValue": "5"})), 1),
+        (value(serde_json::json!({"doubleValue": 5.5})), 1),
+        (value(serde_json::json!({"doubleValue": 6.5})), 0),
+        (value(serde_json::json!({"stringValue": "5"})), 4),
+        (value(serde_json::json!({"boolValue": false})), 2),
+        (value(serde_json::json!({"boolValue": true})), 0),
+        (value(serde_json::json!({"arrayValue": {"values": [{"intValue": "5"}]}})), 0),
+        (serde_json::json!({"flags": 257}), 8),
+        (serde_json::json!({"flags": 256}), 0),
+    ] {
+        assert_eq!(met(span.clone()), (bits, None), "{span}");
+    }
+    assert_eq!(met(serde_json::json!({"traceState": "ot=th:8"})), (16, Some(1 << 55)));
+}
