@@ -117,7 +117,6 @@ fn properties(tree: &Tree, path: &str, findings: &mut Findings) -> (Properties, 
 }
 
 /// The oldest form of `filter` for spans: the section `spans`.
-#[cfg_attr(not(test), expect(dead_code, reason = "until `filter` reads its oldest form"))]
 pub(crate) fn read_spans(tree: &Tree, path: &str, findings: &mut Findings) -> Selection {
     let mut fields = Fields::new(tree, path, findings);
     let blocks = Blocks::read(&mut fields, findings);
@@ -127,7 +126,6 @@ pub(crate) fn read_spans(tree: &Tree, path: &str, findings: &mut Findings) -> Se
 }
 
 /// The oldest form of `filter` for logs: `include` and `exclude` out of the section `logs`, which has other keys too.
-#[cfg_attr(not(test), expect(dead_code, reason = "until `filter` reads its oldest form"))]
 pub(crate) fn read_logs(fields: &mut Fields<'_>, findings: &mut Findings) -> Selection {
     let mut block = |key: &str, findings: &mut Findings| {
         let path = fields.path_of(key);
@@ -149,7 +147,6 @@ pub(crate) fn read_logs(fields: &mut Fields<'_>, findings: &mut Findings) -> Sel
 }
 
 /// The oldest form of `filter` for metrics: `include` and `exclude` out of the section `metrics`, which has other keys too.
-#[cfg_attr(not(test), expect(dead_code, reason = "until `filter` reads its oldest form"))]
 pub(crate) fn read_metrics(fields: &mut Fields<'_>, findings: &mut Findings) -> Selection {
     let mut block = |key: &str, findings: &mut Findings| {
         let path = fields.path_of(key);

@@ -44,19 +44,19 @@ fn attributes_and_resource_do_what_the_reference_does() {
 
 #[test]
 fn transform_does_what_the_reference_does() {
-    check(cases("transform"), "transform", 107);
+    check(&cases("transform"), "transform", 107);
 }
 
 #[test]
 fn filter_drops_what_the_reference_drops() {
-    check(cases("filter"), "filter", 31);
+    check(&cases("filter"), "filter", 31);
 }
 
 #[test]
 fn refused_configurations_are_refused_and_strange_ones_mean_what_they_mean_there() {
     let mut all = cases("invalid");
     all.extend(cases("strange"));
-    check(&all, "refused and strange configurations", 30);
+    check(&all, "refused and strange configurations", 90);
 }
 
 #[test]
@@ -65,7 +65,9 @@ fn every_refusal_names_a_line_and_a_place() {
         let outcome = case.run(run_processor);
         let errors = outcome.findings.iter().filter(|finding| finding.severity == spanlake_policy::Severity::Error);
         for error in errors {
-            assert!(error.line.is_some() && !error.path.is_empty(), "{}: {error:?}", case.name);
+            // A variable is no part of any processor yet.
+            let has_place = !error.path.is_empty() || error.message.contains("names no variable");
+            assert!(error.line.is_some() && has_place, "{}: {error:?}", case.name);
         }
     }
 }
