@@ -84,7 +84,7 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
     let service = root.get("service");
     let line = root.line_of("service");
     root.finish(findings);
-    let rules = service::assemble(service, line, components, own, rule_names, findings);
+    let rules = service::assemble(service, line, components, &own, rule_names, findings);
     Some(Rules { version: version::of(&tree), ..rules })
 }
 

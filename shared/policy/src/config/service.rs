@@ -23,7 +23,7 @@ pub(super) fn assemble(
     service: Option<&Tree>,
     line: u32,
     mut components: Components,
-    own: Own,
+    own: &Own,
     rule_names: Vec<String>,
     findings: &mut Findings,
 ) -> Rules {
@@ -54,7 +54,7 @@ pub(super) fn assemble(
     }
     say_unused(&components, findings);
     say_uncovered(&plans, findings);
-    rules(builder, &plans, &own, rule_names)
+    rules(builder, &plans, own, rule_names)
 }
 
 type List = Vec<(u32, String)>;

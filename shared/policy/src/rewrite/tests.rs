@@ -110,7 +110,7 @@ fn an_item_that_is_nested_too_deep_or_cut_or_not_protobuf_is_dropped_with_all_th
 
 #[test]
 fn a_text_that_a_rule_makes_grow_without_an_end_is_masked_whole() {
-    let patterns = vec!["'x*'"; 12].join(", ");
+    let patterns = ["'x*'"; 12].join(", ");
     let redaction = processor(&format!("redaction: {{allow_all_keys: true, blocked_values: [{patterns}]}}"));
     let statement = "replace_pattern(log.body, \"\", \"0123456789\")";
     let transform = processor(&format!("transform: {{log_statements: ['{}']}}", [statement; 6].join("', '")));

@@ -112,6 +112,7 @@ impl Readings {
 }
 
 /// The place of the next thing that may read differently.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch, and vectors have none")]
 #[inline]
 fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usize> {
     let is_candidate =
@@ -125,7 +126,7 @@ fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usiz
         let has_any = |(firsts, seconds): &(&[u8; CHUNK_BYTES], &[u8; CHUNK_BYTES])| {
             firsts.iter().zip(*seconds).fold(false, |any, (first, second)| any | is_candidate(*first, *second))
         };
-        let free = chunks.clone().position(|chunk| has_any(&chunk)).unwrap_or(chunks.len()) * CHUNK_BYTES;
+        let free = chunks.clone().position(|chunk| has_any(&chunk)).unwrap_or_else(|| chunks.len()) * CHUNK_BYTES;
         at += free;
         let place = rest.iter().zip(shifted).skip(free).take(CHUNK_BYTES).position(|(first, second)| {
             let begins = matches!(*first, b'%' | b'\\' | 0xc2..);
@@ -143,6 +144,7 @@ fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usiz
 const CHUNK_BYTES: usize = 32;
 
 /// Quick way out, never false where [`unit`] reads anything, by the first two bytes; without branches.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch, and vectors have none")]
 #[inline]
 const fn is_candidate(first: u8, second: u8) -> bool {
     let is_hex = (second.wrapping_sub(b'0') < 10) | ((second | 0x20).wrapping_sub(b'a') < 6);

@@ -47,6 +47,8 @@ const HARMLESS: [&[u8]; 6] = [b"page", b"next", b"sync", b"continuation", b"inpu
 /// Secrets' names of three or four letters count only as whole words.
 const WHOLE: [&[u8]; 6] = [b"cvv", b"cvc", b"cvv2", b"ssn", b"jwt", b"sig"];
 
+const WHOLE_BYTES_MAX: usize = 4;
+
 /// A word of its own elsewhere: it counts only before a `=` and a long value, as in the URLs that Azure signs.
 const SIGNATURE: &[u8] = b"sig";
 /// The shortest value behind [`SIGNATURE`].
@@ -58,7 +60,7 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 }
 
 fn is_signature(name: &[u8]) -> bool {
-    last_word(name).eq_ignore_ascii_case(SIGNATURE)
+    name.last().is_some_and(|last| letter(*last) == letter(b'g')) && last_word(name).eq_ignore_ascii_case(SIGNATURE)
 }
 
 /// Which letters stand third from the end of a secret's name, by its last and its last but one: a bit each, by
@@ -104,7 +106,7 @@ fn is_secret(name: &[u8]) -> bool {
     let last = name.last().map_or(0, |byte| letter(*byte));
     let mut alike = BY_END.get(last).copied().unwrap_or(u32::MAX);
     while let Some(secret) = SECRETS.get(alike.trailing_zeros() as usize) {
-        if ends_with(name, secret) && (!WHOLE.contains(secret) || is_whole(name, secret)) {
+        if ends_with(name, secret) && (secret.len() > WHOLE_BYTES_MAX || !WHOLE.contains(secret) || is_whole(name, secret)) {
             return *secret != b"token" || !is_harmless_token(name);
         }
         alike &= alike - 1;
