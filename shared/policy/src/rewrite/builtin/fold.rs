@@ -117,7 +117,16 @@ impl Readings {
 fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usize> {
     let is_candidate =
         |first: u8, second: u8| is_candidate(first, second) | (has_wide_blank & (first == 0xe3) & (second == 0x80));
+    let begins = |first: u8, second: u8| matches!(first, b'%' | b'\\' | 0xc2..) && is_candidate(first, second);
     let mut at = from;
+    // What is encoded stands close together.
+    while at < from + NEAR_BYTES {
+        let [first, second] = text.get(at..)?.first_chunk()?;
+        if begins(*first, *second) {
+            return Some(at);
+        }
+        at += 1;
+    }
     loop {
         let rest = text.get(at..)?;
         let shifted = rest.get(1..)?;
@@ -128,10 +137,7 @@ fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usiz
         };
         let free = chunks.clone().position(|chunk| has_any(&chunk)).unwrap_or_else(|| chunks.len()) * CHUNK_BYTES;
         at += free;
-        let place = rest.iter().zip(shifted).skip(free).take(CHUNK_BYTES).position(|(first, second)| {
-            let begins = matches!(*first, b'%' | b'\\' | 0xc2..);
-            begins && is_candidate(*first, *second)
-        });
+        let place = rest.iter().zip(shifted).skip(free).take(CHUNK_BYTES).position(|(first, second)| begins(*first, *second));
         steps::add(free + CHUNK_BYTES);
         match place {
             Some(place) => return Some(at + place),
@@ -140,6 +146,8 @@ fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usiz
     }
 }
 
+/// How many bytes are looked at singly before a search by vectors begins.
+const NEAR_BYTES: usize = 4;
 /// What is looked at by vectors at once.
 const CHUNK_BYTES: usize = 32;
 
