@@ -98,9 +98,10 @@ const fn is_sign(byte: u8) -> bool {
 }
 
 fn is_secret(name: &[u8]) -> bool {
-    if !ends_like_a_secret(name) {
-        return false;
-    }
+    ends_like_a_secret(name) && is_listed(name)
+}
+
+fn is_listed(name: &[u8]) -> bool {
     let last = name.last().map_or(0, |byte| letter(*byte));
     let mut alike = BY_END.get(last).copied().unwrap_or(u32::MAX);
     while let place = alike.trailing_zeros() as usize
@@ -133,14 +134,14 @@ const fn by_end() -> [u32; 32] {
 /// Whether a name ends so, whatever its case and the signs in it. `end` is in lower case.
 #[inline]
 fn ends_with(name: &[u8], end: &[u8]) -> bool {
-    ends_in(letters_back(name), end)
+    let tail = name.len().checked_sub(end.len()).and_then(|start| name.get(start..));
+    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end)) || ends_in(letters_back(name), end)
 }
 
 /// Whether a name that ends with `token` is one of the harmless ones.
 fn is_harmless_token(name: &[u8]) -> bool {
-    let mut before = letters_back(name);
-    let _n = before.nth(b"token".len() - 1);
-    before.clone().next().is_some() && HARMLESS.iter().any(|harmless| ends_in(before.clone(), harmless))
+    let before = letters_back(name).skip(b"token".len());
+    name.len() > b"token".len() && HARMLESS.iter().any(|harmless| ends_in(before.clone(), harmless))
 }
 
 fn letters_back(name: &[u8]) -> impl Iterator<Item = u8> + Clone {
@@ -211,7 +212,7 @@ fn secret_before(text: &[u8], mark: usize) -> Option<(&[u8], bool)> {
     text.get(..end).filter(|before| ends_like_a_secret(before))?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let length = scan::run_back(text, end, NAME_BYTES_MAX, is_name);
-    text.get(end - length..end).filter(|name| is_secret(name)).map(|name| (name, quoted))
+    text.get(end - length..end).filter(|name| is_listed(name)).map(|name| (name, quoted))
 }
 
 /// Notes the values of `name=value` and `name: value` where the name is a secret's.
