@@ -90,6 +90,30 @@ fn bytes_that_are_no_text_and_hold_a_secret_are_masked_whole_and_without_a_diges
 }
 
 #[test]
+fn equal_secrets_have_one_digest_in_every_place_signal_and_replay() {
+    let key = "k".repeat(32);
+    let text = format!("spanlake: {{builtin_redaction: {{emails: true, hash: hmac-sha256, hmac_key: {key}}}}}\n");
+    let masked = |item: &[u8], signal: Signal| stored(&rules(&text), signal, item).unwrap();
+    let span = [
+        field(5, b"got token=hunter2"),
+        field(9, &pair(b"db.password", 1, b"hunter2")),
+        field(9, &pair(b"note", 1, b"postgres://app:hunter2@db/x")),
+        field(9, &pair(b"password=hunter2", 1, b"x")),
+    ]
+    .concat();
+    // By `printf %s hunter2 | openssl dgst -sha256 -hmac kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk`, cut to 32 digits.
+    let digest = "****:f6c2ff60161a7959f8156ad5426e4037";
+    let out = masked(&span, Signal::Traces);
+    assert_eq!(String::from_utf8_lossy(&out).matches(digest).count(), 4, "{}", String::from_utf8_lossy(&out));
+    assert!(!shows(&out, "hunter2"));
+    assert!(shows(&masked(&field(5, &field(1, b"token=hunter2")), Signal::Logs), digest));
+    assert_eq!(masked(&span, Signal::Traces), out);
+    assert_eq!(masked(&out, Signal::Traces), out, "what is masked already stays");
+    let number = [field(1, b"password"), field(2, &[0x18, 7])].concat();
+    assert_eq!(masked(&field(9, &number), Signal::Traces), field(9, &pair(b"password", 1, b"****")));
+}
+
+#[test]
 fn an_item_that_is_nested_too_deep_or_cut_or_not_protobuf_is_dropped_with_all_that_was_written_of_it() {
     let rules = rules(DEFAULT_CONFIG);
     let mut any = field(1, b"token=hunter2");
@@ -110,7 +134,7 @@ fn an_item_that_is_nested_too_deep_or_cut_or_not_protobuf_is_dropped_with_all_th
 
 #[test]
 fn a_text_that_a_rule_makes_grow_without_an_end_is_masked_whole() {
-    let patterns = vec!["'x*'"; 12].join(", ");
+    let patterns = ["'x*'"; 12].join(", ");
     let redaction = processor(&format!("redaction: {{allow_all_keys: true, blocked_values: [{patterns}]}}"));
     let statement = "replace_pattern(log.body, \"\", \"0123456789\")";
     let transform = processor(&format!("transform: {{log_statements: ['{}']}}", [statement; 6].join("', '")));

@@ -205,7 +205,27 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    /// As [`find`], without a quick way past long trains of digits.
+    fn find_slowly(bytes: &[u8]) -> Vec<(usize, usize)> {
+        let (mut found, mut at) = (Vec::new(), 0);
+        while at < bytes.len() {
+            let begins = bytes[at].is_ascii_digit() && (at == 0 || !bytes[at - 1].is_ascii_digit());
+            let end = if begins { Run::new(bytes, at).card_end(bytes, at) } else { None };
+            found.extend(end.map(|end| (at, end)));
+            at = end.unwrap_or(at + 1);
+        }
+        found
+    }
+
     proptest::proptest! {
+        #[test]
+        fn no_card_is_lost_by_passing_long_trains_of_digits(text in "(4111 1111 1111 1111|4111-1111-1111-1111|[0-9]{1,6}|[ .-]|[a-]){0,24}") {
+            let mut hits = Vec::new();
+            find(text.as_bytes(), &mut hits);
+            let found: Vec<_> = hits.iter().map(|hit| (hit.start, hit.end)).collect();
+            proptest::prop_assert_eq!(found, find_slowly(text.as_bytes()));
+        }
+
         #[test]
         fn a_run_of_enough_digits_is_suspected_wherever_it_stands(text in "[0-9 .-]{0,20}[a0-9]{0,3}[0-9 ./]{0,40}[a0-9-]{0,30}") {
             let mut digits = 0;

@@ -112,11 +112,21 @@ impl Readings {
 }
 
 /// The place of the next thing that may read differently.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch, and vectors have none")]
 #[inline]
 fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usize> {
     let is_candidate =
         |first: u8, second: u8| is_candidate(first, second) | (has_wide_blank & (first == 0xe3) & (second == 0x80));
+    let begins = |first: u8, second: u8| matches!(first, b'%' | b'\\' | 0xc2..) && is_candidate(first, second);
     let mut at = from;
+    // What is encoded stands close together.
+    while at < from + NEAR_BYTES {
+        let [first, second] = text.get(at..)?.first_chunk()?;
+        if begins(*first, *second) {
+            return Some(at);
+        }
+        at += 1;
+    }
     loop {
         let rest = text.get(at..)?;
         let shifted = rest.get(1..)?;
@@ -125,12 +135,9 @@ fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usiz
         let has_any = |(firsts, seconds): &(&[u8; CHUNK_BYTES], &[u8; CHUNK_BYTES])| {
             firsts.iter().zip(*seconds).fold(false, |any, (first, second)| any | is_candidate(*first, *second))
         };
-        let free = chunks.clone().position(|chunk| has_any(&chunk)).unwrap_or(chunks.len()) * CHUNK_BYTES;
+        let free = chunks.clone().position(|chunk| has_any(&chunk)).unwrap_or_else(|| chunks.len()) * CHUNK_BYTES;
         at += free;
-        let place = rest.iter().zip(shifted).skip(free).take(CHUNK_BYTES).position(|(first, second)| {
-            let begins = matches!(*first, b'%' | b'\\' | 0xc2..);
-            begins && is_candidate(*first, *second)
-        });
+        let place = rest.iter().zip(shifted).skip(free).take(CHUNK_BYTES).position(|(first, second)| begins(*first, *second));
         steps::add(free + CHUNK_BYTES);
         match place {
             Some(place) => return Some(at + place),
@@ -139,10 +146,13 @@ fn next_candidate(text: &[u8], from: usize, has_wide_blank: bool) -> Option<usiz
     }
 }
 
+/// How many bytes are looked at singly before a search by vectors begins.
+const NEAR_BYTES: usize = 4;
 /// What is looked at by vectors at once.
 const CHUNK_BYTES: usize = 32;
 
 /// Quick way out, never false where [`unit`] reads anything, by the first two bytes; without branches.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch, and vectors have none")]
 #[inline]
 const fn is_candidate(first: u8, second: u8) -> bool {
     let is_hex = (second.wrapping_sub(b'0') < 10) | ((second | 0x20).wrapping_sub(b'a') < 6);

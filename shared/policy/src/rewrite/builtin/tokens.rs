@@ -123,8 +123,9 @@ fn known_key(text: &[u8], mark: usize, byte: u8) -> Option<Hit> {
         (b'_', [.., b'g', b'h', b'p' | b'o' | b'u' | b's' | b'r', _]) => (4, 20, usize::MAX, |byte| byte.is_ascii_alphanumeric()),
         (b'_', [.., b'n', b'p', b'm', _]) => (4, 30, usize::MAX, |byte| byte.is_ascii_alphanumeric()),
         (b'_', _) if head.ends_with(b"github_pat_") => (11, 20, usize::MAX, |byte| byte.is_ascii_alphanumeric() || byte == b'_'),
-        (b'_', [.., b's' | b'p' | b'r' | b'w', b'k' | b'h', b'_', b'l', b'i', b'v', b'e', _])
-        | (b'_', [.., b's' | b'p' | b'r' | b'w', b'k' | b'h', b'_', b't', b'e', b's', b't', _]) => {
+        (b'_', [.., b's' | b'p' | b'r' | b'w', b'k' | b'h', b'_', _, _, _, _, _])
+            if head.ends_with(b"live_") || head.ends_with(b"test_") =>
+        {
             (8, 8, usize::MAX, |byte| byte.is_ascii_alphanumeric())
         }
         (b'-', [.., b'x', b'o', b'x', b'a' | b'b' | b'e' | b'o' | b'p' | b'r' | b's', _]) => {

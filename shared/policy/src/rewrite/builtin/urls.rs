@@ -54,9 +54,6 @@ pub(super) fn find_emails(text: &[u8], hits: &mut Vec<Hit>) {
             continue;
         }
         let local = scan::run_back(text, sign, LOCAL_BYTES_MAX, is_local);
-        if ends_a_mask(text, sign) {
-            continue;
-        }
         let within = text.get(..text.len().min(at + DOMAIN_BYTES_MAX)).unwrap_or_default();
         let length = scan::run(within, at, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
         let mut domain = text.get(at..at + length).unwrap_or_default();
@@ -64,7 +61,7 @@ pub(super) fn find_emails(text: &[u8], hits: &mut Vec<Hit>) {
             domain = shorter;
         }
         let top = domain.iter().rposition(|byte| *byte == b'.').and_then(|dot| domain.get(dot + 1..)).unwrap_or_default();
-        if top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic) {
+        if top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic) && !ends_a_mask(text, sign) {
             hits.push(Hit { start: sign - local, end: at + domain.len(), rule: Rule::Email });
         }
     }
