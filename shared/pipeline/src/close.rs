@@ -5,16 +5,19 @@
 //! trace once it has sealed enough; the manifest says how far it came.
 
 mod edges;
+mod facts;
 mod pending;
 mod read;
+mod room;
+mod spans;
 mod trace;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use spanlake_model::Signal;
-use spanlake_policy::Decision;
+use spanlake_policy::{Admitted, Decision};
 use thiserror::Error;
 
 use crate::codec::Damaged;
@@ -34,6 +37,7 @@ use crate::staged::{Key, Row, seen_object};
 pub(crate) use pending::{PendingKey, pending_of, walk_pending};
 pub(crate) use read::staged_index;
 use read::{DecidedReader, LazySegment, StagedReader};
+use spans::{Chances, restated};
 
 /// Why a window could not be closed.
 #[derive(Debug, Error)]
@@ -76,8 +80,10 @@ pub(crate) async fn close_part<S: ObjectStore>(
     book: &RulesBook,
     settings: &GroupSettings,
 ) -> Result<ClosePart, CloseError> {
+    let admitted = room::share_out(store, manifest, end, (book, settings)).await?;
     let mut closer = Closer::open(store, manifest.clone(), end, book, settings).await?;
     closer.longest_wait = closer.longest_wait()?;
+    closer.admitted = admitted;
     while let Some(key) = closer.next_key() {
         let members = closer.gather(key).await?;
         closer.group(key, members).await?;
@@ -150,6 +156,10 @@ struct Closer<'a, S> {
     decisions: DecidedWriter,
     reasons: Vec<(String, Decision, Arc<Reason>, u32)>,
     edges: RedTable,
+    /// What there is room for in the window, by version of rules.
+    admitted: BTreeMap<String, Admitted>,
+    /// For rules of which no trace was offered.
+    no_room: Admitted,
     /// The longest wait of any rules that may decide what is staged, nanoseconds.
     longest_wait: i64,
 }
@@ -184,6 +194,8 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             decisions: DecidedWriter::default(),
             reasons: Vec::new(),
             edges: RedTable::new(settings.red_keys_max),
+            admitted: BTreeMap::new(),
+            no_room: Admitted::default(),
             longest_wait: 0,
             manifest,
         })
@@ -215,7 +227,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             let fresh = |member: &&Member| member.is_fresh && member.row().is_some_and(|row| row.signal == signal);
             let due: Vec<Member> = members.iter().filter(fresh).cloned().collect();
             let head = GroupHead { signal, trace: key.trace, policy: "", weight: 1.0, is_late: false, is_complete: true };
-            self.seal(&head, &due)?;
+            self.seal(&head, &due, None)?;
         }
         let is_span = |member: &Member| member.row().is_some_and(|row| row.signal == Signal::Traces);
         let (overflow, spans): (Vec<_>, Vec<_>) =
@@ -229,15 +241,16 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             is_late: false,
             is_complete: false,
         };
-        self.seal(&head, &due)?;
+        self.seal(&head, &due, None)?;
         if !spans.is_empty() {
             self.trace(key, spans).await?;
         }
         Ok(())
     }
 
-    /// Seals members as one group, and counts them as kept.
-    fn seal(&mut self, head: &GroupHead<'_>, members: &[Member]) -> Result<(), CloseError> {
+    /// Seals members as one group, and counts them as kept. With `chances` they are spans that chance has kept, whose tracestate
+    /// may have to say so.
+    fn seal(&mut self, head: &GroupHead<'_>, members: &[Member], chances: Option<Chances>) -> Result<(), CloseError> {
         if members.is_empty() {
             return Ok(());
         }
@@ -245,12 +258,14 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             let reader = self.readers.get(member.reader).ok_or(Damaged("no such batch"))?;
             reader.load_bodies(&member.segment)?;
         }
+        let restated: Vec<Option<Vec<u8>>> = members.iter().map(|member| self.restated(member, chances?)).collect();
         let mut items = Vec::with_capacity(members.len());
         let mut kept = 0;
-        for member in members {
+        for (member, restated) in members.iter().zip(&restated) {
             let Some(row) = member.row() else { continue };
             let context = self.context(member.reader, row.context)?;
-            items.push(SealedItem { context, arrival: member.arrival, count: row.count, body: member.segment.body(row) });
+            let body = restated.as_deref().unwrap_or_else(|| member.segment.body(row));
+            items.push(SealedItem { context, arrival: member.arrival, count: row.count, body });
             kept += u64::from(row.count);
         }
         self.sealed.group(head, items.into_iter())?;
@@ -258,6 +273,14 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         account.kept += kept;
         account.pending = account.pending.saturating_sub(kept);
         Ok(())
+    }
+
+    /// A kept span with another tracestate, if it gets one.
+    fn restated(&self, member: &Member, chances: Chances) -> Option<Vec<u8>> {
+        let row = member.row()?;
+        let (_, rules) = self.rules_of(member)?;
+        let is_looked_at = row.span.threshold.is_some() || rules.states_thresholds();
+        is_looked_at.then(|| restated(rules, chances, member.segment.body(row)))?
     }
 
     /// The number in the sealed output of a context of a staged batch.

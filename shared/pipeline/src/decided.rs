@@ -10,6 +10,8 @@ use crate::codec::{Damaged, Put, Take};
 use crate::object::{Effort, Finished, ObjectIndex, ObjectWriter};
 use crate::staged::Key;
 
+/// Beside a reason's verdict: it has a threshold.
+const HAS_THRESHOLD: u8 = 128;
 /// A segment ends after this many bytes.
 const SEGMENT_BYTES: usize = 64 << 10;
 
@@ -55,6 +57,8 @@ pub struct Reason {
     pub policy: String,
     /// The adjusted count: 1 over the probability of being kept.
     pub weight: f64,
+    /// The rejection threshold, 56 bits, if the probability is that of one threshold of the trace's randomness.
+    pub threshold: Option<u64>,
     /// The version of the rules that decided.
     pub rules: String,
     /// Each policy's name and vote.
@@ -63,7 +67,10 @@ pub struct Reason {
 
 impl Reason {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.push(self.verdict.code());
+        out.push(self.verdict.code() | if self.threshold.is_some() { HAS_THRESHOLD } else { 0 });
+        if let Some(threshold) = self.threshold {
+            out.varint(threshold);
+        }
         out.bytes(self.policy.as_bytes());
         out.extend_from_slice(&self.weight.to_bits().to_le_bytes());
         out.bytes(self.rules.as_bytes());
@@ -75,14 +82,16 @@ impl Reason {
     }
 
     fn decode(take: &mut Take<'_>) -> Result<Self, Damaged> {
-        let code = take.byte()?;
+        let marked = take.byte()?;
+        let code = marked & !HAS_THRESHOLD;
+        let threshold = if marked == code { None } else { Some(take.varint()?) };
         let verdict = Verdict::ALL.into_iter().find(|verdict| verdict.code() == code).ok_or(Damaged("unknown verdict"))?;
         let policy = take.str()?.to_owned();
         let weight = f64::from_bits(u64::from_le_bytes(take.array()?));
         let rules = take.str()?.to_owned();
         let count = take.count(2)?;
         let votes = (0..count).map(|_| Ok((take.str()?.to_owned(), take.str()?.to_owned()))).collect::<Result<_, Damaged>>()?;
-        Ok(Self { verdict, policy, weight, rules, votes })
+        Ok(Self { verdict, policy, weight, threshold, rules, votes })
     }
 }
 
@@ -242,6 +251,7 @@ mod tests {
             policy: "errors".into(),
             weight,
             rules: "r1".into(),
+            threshold: Some(7),
             votes: vec![("errors".into(), "sampled".into())],
         };
         let key = |n: u16| Key { bucket: n, trace: TraceId([1; 16]) };

@@ -43,6 +43,12 @@ impl RulesBook {
         self.0.insert(version.to_owned(), rules);
     }
 
+    /// The rules under which a window's traces compete for room, by version.
+    pub(crate) fn limited(&self) -> impl Iterator<Item = (&str, &Rules)> {
+        let all = self.0.iter().map(|(version, rules)| (version.as_str(), rules.as_ref()));
+        all.filter(|(_, rules)| rules.has_limits())
+    }
+
     /// The rules of a version.
     #[must_use]
     pub fn get(&self, version: &str) -> Option<&Arc<Rules>> {
@@ -187,6 +193,13 @@ struct InForce {
     window: i64,
     minute: i64,
     record: u32,
+}
+
+impl InForce {
+    /// Whether rules that may decide on these spans count bytes.
+    fn needs_size(&self) -> bool {
+        self.rules.needs_size() || self.previous.as_ref().is_some_and(|rules| rules.needs_size())
+    }
 }
 
 impl<'a> Stager<'a> {
@@ -465,6 +478,9 @@ impl<'a> Stager<'a> {
                 is_root: head.parent.is_zero(),
                 span_id: head.span,
                 parent_id: head.parent,
+                size_bytes: if force.needs_size() { outcome.facts.size_bytes } else { 0 },
+                randomness: facts.randomness,
+                threshold: facts.threshold,
             };
             let (service, environment) = (ready.masked.service_name.as_str(), ready.masked.deployment_environment.as_str());
             let (window, minute) = (force.window, force.minute);

@@ -35,6 +35,18 @@ pub(crate) struct SpanPart {
     pub(crate) is_root: bool,
     pub(crate) span_id: SpanId,
     pub(crate) parent_id: SpanId,
+    /// The span's length as limits of bytes count it; 0 where no policy counts bytes.
+    pub(crate) size_bytes: u32,
+    /// The randomness and the threshold that its tracestate stated, 56 bits each.
+    pub(crate) randomness: Option<u64>,
+    pub(crate) threshold: Option<u64>,
+}
+
+impl SpanPart {
+    /// Which of the values that few spans have are there.
+    fn extras(&self) -> u8 {
+        u8::from(self.size_bytes != 0) | u8::from(self.randomness.is_some()) << 1 | u8::from(self.threshold.is_some()) << 2
+    }
 }
 
 /// A staged item.
@@ -189,7 +201,9 @@ fn encode_segment(rows: &[Row], arena: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Dama
 }
 
 fn encode_span(span: &SpanPart, out: &mut Vec<u8>) {
-    out.push(span.kind & 7 | (span.status & 3) << 3 | u8::from(span.is_root) << 5 | u8::from(span.previous_bits != 0) << 6);
+    let (has_previous, extras) = (span.previous_bits != 0, span.extras());
+    let marks = u8::from(span.is_root) << 5 | u8::from(has_previous) << 6 | u8::from(extras != 0) << 7;
+    out.push(span.kind & 7 | (span.status & 3) << 3 | marks);
     out.varint(span.bits);
     if span.previous_bits != 0 {
         out.varint(span.previous_bits);
@@ -199,6 +213,11 @@ fn encode_span(span: &SpanPart, out: &mut Vec<u8>) {
     out.extend_from_slice(&span.span_id.0);
     if !span.is_root {
         out.extend_from_slice(&span.parent_id.0);
+    }
+    if extras != 0 {
+        out.push(extras);
+        let size = (span.size_bytes != 0).then_some(u64::from(span.size_bytes));
+        [size, span.randomness, span.threshold].into_iter().flatten().for_each(|value| out.varint(value));
     }
 }
 
@@ -211,7 +230,14 @@ fn decode_span(take: &mut Take<'_>) -> Result<SpanPart, Damaged> {
     let is_root = flags & 32 != 0;
     let span_id = SpanId(take.array()?);
     let parent_id = if is_root { SpanId::default() } else { SpanId(take.array()?) };
+    let extras = if flags & 128 == 0 { 0 } else { take.byte()? };
+    let mut extra = |bit: u8| if extras & bit == 0 { Ok(None) } else { take.varint().map(Some) };
+    let size_bytes = u32::try_from(extra(1)?.unwrap_or(0)).map_err(|_| Damaged("number out of range"))?;
+    let (randomness, threshold) = (extra(2)?, extra(4)?);
     Ok(SpanPart {
+        size_bytes,
+        randomness,
+        threshold,
         bits,
         previous_bits,
         start_nanos,
@@ -391,6 +417,8 @@ mod tests {
             kind: 3,
             status: 2,
             span_id: SpanId([9; 8]),
+            size_bytes: u32::from(trace) & 1,
+            threshold: (trace == 8).then_some(1 << 55),
             ..SpanPart::default()
         };
         Row { key, signal: Signal::Traces, record, context: 0, count: 1, overflow: false, body, span }

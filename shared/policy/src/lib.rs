@@ -17,5 +17,5 @@ pub use rewrite::{Context, ContextFacts, Detector, ItemOutcome, MaskedContext, S
 pub use rules::Rules;
 pub use sampling::{
     Admission, Admitted, Decision, Pairs, Priority, ProbabilisticSampler, Sampled, Source, SpanFacts, TraceFacts, TraceSize,
-    Verdict, Vote, Votes,
+    Verdict, Vote, Votes, span_weight,
 };

@@ -10,8 +10,7 @@ use spanlake_ottl::Condition;
 
 use crate::rewrite::Masking;
 use crate::sampling::{
-    Admission, Admitted, Body, Decision, NEVER, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Votes,
-    share,
+    Admission, Admitted, Body, Decision, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Votes,
 };
 
 /// The rules of one configuration. Immutable; the same text and environment give the same rules and [`Rules::version`].
@@ -148,14 +147,14 @@ impl Rules {
 
     /// The tracestate that a kept span goes on with; `None` where it stays as it came.
     ///
-    /// It states the higher of the incoming threshold and the decision's, and none where the decision's probability is not that
+    /// `threshold` is the decision's. It states the higher of the incoming threshold and that, and none where the decision's probability is not that
     /// of one threshold: nobody downstream may take the hash for consistent sampling. With `probabilistic_mode: hash` a
     /// threshold is never added. What does not parse is left alone.
     #[must_use]
-    pub fn outgoing_tracestate(&self, decision: &Decision, incoming: &str) -> Option<String> {
+    pub fn outgoing_tracestate(&self, threshold: Option<u64>, incoming: &str) -> Option<String> {
         let options = self.sampler.as_ref().map(Sampler::options)?;
         let mut state = TraceState::parse(incoming)?;
-        match decision.threshold {
+        match threshold {
             Some(threshold) if options.consistent || state.threshold.is_some() => {
                 if state.threshold.is_none_or(|stated| stated < threshold) {
                     state.state_threshold(threshold);
@@ -167,16 +166,10 @@ impl Rules {
         state.text().filter(|text| text != incoming)
     }
 
-    /// The weight of one span of a kept trace, whose tracestate stated this threshold ([`SpanFacts::threshold`]) as it came: head
-    /// sampling counts too. Both are about the same randomness where the decision has a threshold; else they are taken for independent
-    /// (of a trace that both a hash and a limit might have kept, that is a little too much).
+    /// Whether [`Rules::outgoing_tracestate`] may add a threshold where a span states none.
     #[must_use]
-    pub fn span_weight(&self, decision: &Decision, incoming: Option<u64>) -> f64 {
-        let Some(incoming) = incoming.filter(|threshold| (1..NEVER).contains(threshold)) else { return decision.weight };
-        match decision.threshold {
-            Some(threshold) => 1.0 / share(threshold.max(incoming)),
-            None => decision.weight / share(incoming),
-        }
+    pub fn states_thresholds(&self) -> bool {
+        self.sampler.as_ref().is_some_and(|sampler| sampler.options().consistent)
     }
 
     /// Each policy's name and vote (`sampled`, `not_sampled`, `dropped`), in the order of the configuration; policies

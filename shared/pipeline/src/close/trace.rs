@@ -3,10 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, Signal};
-use spanlake_policy::{Decision, Rules, SpanFacts, TraceFacts, Verdict as Vote};
+use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, Signal, ms_to_nanos};
+use spanlake_policy::{Decision, Rules, TraceFacts, Verdict as Vote};
 
 use super::edges::count_edges;
+use super::facts::facts_of;
+use super::room::Room;
+use super::spans::Chances;
 use super::{CloseError, Closer, Member};
 use crate::decided::{Decided, Reason, Verdict};
 use crate::ledger::BY_POLICY;
@@ -18,18 +21,44 @@ use crate::staged::{Key, Row};
 /// `sampling_policy` of a late span that a deterministic policy keeps by itself.
 const LATE_BY_ITSELF: &str = "late_span";
 
+/// The reason for which a trace beyond `maximum_trace_size_bytes` goes, in the place of a policy.
+const TOO_LARGE: &str = "maximum_trace_size_bytes";
+
 /// A span and the decision that it is late for.
 struct Late {
     member: Member,
     reason: Arc<Reason>,
 }
 
+/// The spans of a trace at a close.
+struct Spans {
+    undecided: Vec<Member>,
+    late: Vec<Late>,
+}
+
+/// A trace that is due.
+struct Due {
+    /// Of the rules that decide it.
+    version: String,
+    first_arrival: i64,
+    /// As [`Closer::facts`] has them.
+    records: Vec<TraceFacts>,
+}
+
 impl<S: ObjectStore> Closer<'_, S> {
     /// Deals with the spans of a trace: all arrived before the window's end.
     pub(super) async fn trace(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
+        let Spans { undecided, late } = self.sort(key, members).await?;
+        if !late.is_empty() {
+            self.late(key, late)?;
+        }
+        self.decide(key, undecided)
+    }
+
+    /// Which spans wait for a decision, and which are late for one.
+    async fn sort(&mut self, key: Key, members: Vec<Member>) -> Result<Spans, CloseError> {
         let found = self.recorded(key).await?;
-        let mut undecided = Vec::with_capacity(members.len());
-        let mut late = Vec::new();
+        let mut spans = Spans { undecided: Vec::with_capacity(members.len()), late: Vec::new() };
         for member in members {
             // What arrived before a recorded decision went with it, or was late for an older one: dealt with.
             if found.iter().any(|(end, _)| member.arrival < *end) {
@@ -38,15 +67,40 @@ impl<S: ObjectStore> Closer<'_, S> {
             let covering =
                 found.iter().filter(|(end, _)| self.is_within_horizon(*end, member.arrival)).max_by_key(|(end, _)| *end);
             match covering {
-                None => undecided.push(member),
-                Some((_, reason)) if member.is_fresh => late.push(Late { member, reason: Arc::clone(reason) }),
+                None => spans.undecided.push(member),
+                Some((_, reason)) if member.is_fresh => spans.late.push(Late { member, reason: Arc::clone(reason) }),
                 Some(_) => {}
             }
         }
-        if !late.is_empty() {
-            self.late(key, late)?;
+        Ok(spans)
+    }
+
+    /// Offers a trace that is due to those who share out the window's room.
+    pub(super) async fn offer(&mut self, key: Key, members: Vec<Member>, room: &mut Room<'_>) -> Result<(), CloseError> {
+        let Spans { undecided, .. } = self.sort(key, members).await?;
+        if let Some(due) = self.due(&undecided)? {
+            room.offer(&due.version, key, &due.records);
         }
-        self.decide(key, undecided)
+        Ok(())
+    }
+
+    /// What is to be decided of a trace, if it is due.
+    fn due(&self, members: &[Member]) -> Result<Option<Due>, CloseError> {
+        let Some(first) = members.iter().min_by_key(|member| member.arrival) else { return Ok(None) };
+        let first_arrival = first.arrival;
+        let (version, rules) = self.rules_of(first).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
+        let mut due_at = first_arrival.saturating_add(wait_nanos(rules));
+        if let Some(wait) = rules.decision_wait_after_root_ms() {
+            let roots = members.iter().filter(|member| member.row().is_some_and(|row| row.span.is_root));
+            let after_root =
+                |member: &Member| member.arrival.saturating_add(ms_to_nanos(i64::try_from(wait).unwrap_or(i64::MAX)));
+            due_at = due_at.min(roots.map(after_root).min().unwrap_or(i64::MAX));
+        }
+        if due_at > self.end {
+            return Ok(None);
+        }
+        let records = self.facts(members, version, rules);
+        Ok(Some(Due { version: version.to_owned(), first_arrival, records }))
     }
 
     /// The recorded decisions on a trace, with the ends of their windows.
@@ -66,7 +120,7 @@ impl<S: ObjectStore> Closer<'_, S> {
         decided.saturating_add(self.settings.late_horizon_nanos) > self.settings.window_start(arrival)
     }
 
-    fn rules_of(&self, member: &Member) -> Option<(&str, &Rules)> {
+    pub(super) fn rules_of(&self, member: &Member) -> Option<(&str, &Rules)> {
         let reader = self.readers.get(member.reader)?;
         let version = reader.rules(reader.record(member.row()?)?.rules);
         Some((version, self.book.get(version)?.as_ref()))
@@ -75,15 +129,15 @@ impl<S: ObjectStore> Closer<'_, S> {
     /// A late span follows its trace's verdict and weight, unless a deterministic policy keeps it by itself. What is kept
     /// for the same reason is one group, in order of arrival.
     fn late(&mut self, key: Key, late: Vec<Late>) -> Result<(), CloseError> {
-        let mut kept: Vec<(String, f64, Vec<Member>)> = Vec::new();
+        let mut kept: Vec<(String, Chances, Vec<Member>)> = Vec::new();
         for Late { member, reason } in late {
             let Some(row) = member.row().copied() else { continue };
             let (_, rules) = self.rules_of(&member).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
             let facts = facts_of(&row, row.span.bits);
             let by_itself = catch_unwind(AssertUnwindSafe(|| rules.keeps_late_span(&key.trace, &facts)));
-            let (policy, weight) = match (by_itself, reason.verdict) {
-                (Ok(true), _) => (LATE_BY_ITSELF, 1.0),
-                (_, Verdict::Kept) => (reason.policy.as_str(), reason.weight),
+            let (policy, chances) = match (by_itself, reason.verdict) {
+                (Ok(true), _) => (LATE_BY_ITSELF, Chances { weight: 1.0, threshold: Some(0) }),
+                (_, Verdict::Kept) => (reason.policy.as_str(), Chances::of(&reason)),
                 (_, Verdict::SampledOut) => {
                     self.sample_out(1);
                     continue;
@@ -93,39 +147,30 @@ impl<S: ObjectStore> Closer<'_, S> {
                     continue;
                 }
             };
-            let same = |(of, known, _): &&mut (String, f64, Vec<Member>)| *of == policy && known.to_bits() == weight.to_bits();
+            let same = |(of, known, _): &&mut (String, Chances, Vec<Member>)| *of == policy && *known == chances;
             match kept.iter_mut().find(same) {
                 Some((.., members)) => members.push(member),
-                None => kept.push((policy.to_owned(), weight, vec![member])),
+                None => kept.push((policy.to_owned(), chances, vec![member])),
             }
         }
-        for (policy, weight, members) in kept {
+        for (policy, chances, members) in kept {
             let (signal, trace, policy) = (Signal::Traces, key.trace, policy.as_str());
-            let head = GroupHead { signal, trace, policy, weight, is_late: true, is_complete: false };
-            self.seal(&head, &members)?;
+            let head = GroupHead { signal, trace, policy, weight: chances.weight, is_late: true, is_complete: false };
+            self.seal_spans(&head, chances, members)?;
         }
         Ok(())
     }
 
     /// Decides a trace that is due; leaves it staged if it is not.
     fn decide(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
-        let Some(first) = members.iter().min_by_key(|member| member.arrival) else { return Ok(()) };
-        let first_arrival = first.arrival;
-        let (version, rules) = self.rules_of(first).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
-        let version = version.to_owned();
-        if first_arrival.saturating_add(wait_nanos(rules)) > self.end {
-            return Ok(());
-        }
-        let mut facts = TraceFacts::default();
-        for member in &members {
-            if let Some(row) = member.row() {
-                facts.add(&facts_of(row, self.bits_under(member, row, &version)));
-            }
-        }
-        let decision = catch_unwind(AssertUnwindSafe(|| rules.decide(&key.trace, &facts)));
+        let Some(Due { version, first_arrival, records }) = self.due(&members)? else { return Ok(()) };
+        let rules = self.book.get(&version).ok_or_else(|| CloseError::UnknownRules(version.clone()))?;
+        let admitted = self.admitted.get(&version).unwrap_or(&self.no_room);
+        let decision = catch_unwind(AssertUnwindSafe(|| rules.decide_in_window(&key.trace, &records, admitted)));
         self.edges(&members);
         let spans = members.len() as u64;
-        let errors = u32::try_from(facts.errors).unwrap_or(u32::MAX);
+        let errors = records.iter().fold(0, |sum: u64, record| sum.saturating_add(record.errors));
+        let errors = u32::try_from(errors).unwrap_or(u32::MAX);
         let wait_ms = u32::try_from((self.end - first_arrival) / NANOS_PER_MS).unwrap_or(u32::MAX);
         let (reason, number) = match decision {
             Ok(decision) => self.reason(&version, &decision)?,
@@ -161,15 +206,17 @@ impl<S: ObjectStore> Closer<'_, S> {
             kept.push(member);
         }
         let is_complete = kept.len() == total;
-        let (policy, weight) = (reason.policy.as_str(), reason.weight);
-        let head = GroupHead { signal: Signal::Traces, trace: key.trace, policy, weight, is_late: false, is_complete };
-        self.seal(&head, &kept)?;
-        self.drop_spans("trace_cap", (total - kept.len()) as u64);
+        let (policy, chances) = (reason.policy.as_str(), Chances::of(reason));
+        let head =
+            GroupHead { signal: Signal::Traces, trace: key.trace, policy, weight: chances.weight, is_late: false, is_complete };
+        let cut = total - kept.len();
+        self.seal_spans(&head, chances, kept)?;
+        self.drop_spans("trace_cap", cut as u64);
         Ok(is_complete)
     }
 
     /// The policy bits of a span under the rules that decide its trace.
-    fn bits_under(&self, member: &Member, row: &Row, version: &str) -> u64 {
+    pub(super) fn bits_under(&self, member: &Member, row: &Row, version: &str) -> u64 {
         let Some(reader) = self.readers.get(member.reader) else { return 0 };
         let Some(record) = reader.record(row) else { return 0 };
         if reader.rules(record.rules) == version {
@@ -200,12 +247,25 @@ impl<S: ObjectStore> Closer<'_, S> {
         let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
         let verdict = match decision.verdict {
             Vote::Kept => Verdict::Kept,
+            // No policy was asked: it goes by its own reason.
+            _ if decision.is_too_large => Verdict::Dropped,
             Vote::SampledOut => Verdict::SampledOut,
             Vote::Dropped => Verdict::Dropped,
         };
-        let policy = rules.policy_name(decision.policy).to_owned();
+        let policy = match rules.sub_policy_name(decision) {
+            _ if decision.is_too_large => TOO_LARGE.to_owned(),
+            "" => rules.policy_name(decision.policy).to_owned(),
+            sub => format!("{}/{sub}", rules.policy_name(decision.policy)),
+        };
         let votes = rules.votes_text(decision).into_iter().map(|(policy, vote)| (policy.to_owned(), vote.to_owned())).collect();
-        let reason = Arc::new(Reason { verdict, policy, weight: decision.weight, rules: version.to_owned(), votes });
+        let reason = Arc::new(Reason {
+            verdict,
+            policy,
+            weight: decision.weight,
+            threshold: decision.threshold,
+            rules: version.to_owned(),
+            votes,
+        });
         let number = self.decisions.reason(&reason);
         self.reasons.push((version.to_owned(), *decision, Arc::clone(&reason), number));
         Ok((reason, number))
@@ -213,7 +273,7 @@ impl<S: ObjectStore> Closer<'_, S> {
 
     fn poison(&mut self, version: &str) -> (Arc<Reason>, u32) {
         let (policy, rules) = ("poison".to_owned(), version.to_owned());
-        let reason = Reason { verdict: Verdict::Dropped, policy, weight: 1.0, rules, votes: Vec::new() };
+        let reason = Reason { verdict: Verdict::Dropped, policy, weight: 1.0, threshold: None, rules, votes: Vec::new() };
         let number = self.decisions.reason(&reason);
         (Arc::new(reason), number)
     }
@@ -234,17 +294,4 @@ impl<S: ObjectStore> Closer<'_, S> {
 /// The ledger's reason for what a `drop` policy vetoed.
 fn drop_reason(policy: &str) -> String {
     format!("{BY_POLICY}{policy}")
-}
-
-fn facts_of(row: &Row, bits: u64) -> SpanFacts {
-    SpanFacts {
-        bits,
-        start_nanos: row.span.start_nanos,
-        end_nanos: row.span.end_nanos,
-        is_error: row.span.status == STATUS_ERROR,
-        is_root: row.span.is_root,
-        kind: row.span.kind,
-        bytes: row.body.1,
-        ..SpanFacts::default()
-    }
 }

@@ -113,7 +113,8 @@ impl Left {
 /// Records that these traces are dealt with: what of them arrived before is not filed, what comes late is kept.
 fn decide_lost(next: &mut Next, waiting: &[PendingKey], settings: &GroupSettings) -> Result<(), RepairError> {
     let rules = next.manifest.rules.current.clone();
-    let reason = Reason { verdict: Verdict::Kept, policy: LOST_OBJECT.to_owned(), weight: 1.0, rules, votes: Vec::new() };
+    let reason =
+        Reason { verdict: Verdict::Kept, policy: LOST_OBJECT.to_owned(), weight: 1.0, threshold: None, rules, votes: Vec::new() };
     let mut by_mark: BTreeMap<i64, DecidedWriter> = BTreeMap::new();
     for PendingKey { key, waiting, mark, .. } in waiting {
         let writer = by_mark.entry(*mark).or_default();

@@ -7,7 +7,7 @@ use super::axes::{Axes, Cuts};
 use super::evaluate::Evaluation;
 use super::facts::{SpanFacts, TraceFacts};
 use super::policy::{Condition, Policy, Seen};
-use super::threshold::share;
+use super::threshold::{NEVER, share};
 use super::votes::{Verdict, Vote, Votes};
 
 /// The most cells of the axes that a weight may be summed over.
@@ -31,6 +31,20 @@ pub struct Decision {
     pub is_too_large: bool,
     /// Every policy's vote; where records are evaluated one by one, those of the last one that was.
     pub votes: Votes,
+}
+
+/// The weight of one span of a kept trace: `weight` and `threshold` are the decision's, `incoming` is the threshold that its
+/// tracestate stated as it came ([`SpanFacts::threshold`]): head sampling counts too.
+///
+/// Both are about the same randomness where the decision has a threshold; else they are taken for independent (of a trace that
+/// both a hash and a limit might have kept, that is a little too much).
+#[must_use]
+pub fn span_weight(weight: f64, threshold: Option<u64>, incoming: Option<u64>) -> f64 {
+    match (incoming.filter(|threshold| (1..NEVER).contains(threshold)), threshold) {
+        (None, _) => weight,
+        (Some(incoming), Some(threshold)) => 1.0 / share(threshold.max(incoming)),
+        (Some(incoming), None) => weight / share(incoming),
+    }
 }
 
 /// What the configuration says beside the policies.

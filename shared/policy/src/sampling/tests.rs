@@ -149,7 +149,7 @@ fn tracestates_go_on_so_that_nobody_counts_a_span_wrongly() {
         let rules = rules(policy, &format!("sampling: {{probabilistic_mode: {mode}}}"));
         let decisions = ids().map(|id| rules.decide(&id, &facts));
         let decision = decisions.filter(|decision| decision.verdict == Verdict::Kept).last().unwrap();
-        (rules.outgoing_tracestate(&decision, incoming), rules.span_weight(&decision, threshold))
+        (rules.outgoing_tracestate(decision.threshold, incoming), span_weight(decision.weight, decision.threshold, threshold))
     };
     let quarter = Some(3 << 54);
     let text = |text: &str| Some(text.to_owned());
@@ -165,7 +165,7 @@ fn tracestates_go_on_so_that_nobody_counts_a_span_wrongly() {
     let rules = rules(&not, "sampling: {probabilistic_mode: consistent}");
     let decision = rules.decide(&TraceId([1; 16]), &low);
     assert_eq!((decision.verdict, decision.weight.to_bits()), (Verdict::Kept, 2.0_f64.to_bits()));
-    assert_eq!(rules.outgoing_tracestate(&decision, "ot=rv:00000000000000;th:0"), text("ot=rv:00000000000000"));
+    assert_eq!(rules.outgoing_tracestate(decision.threshold, "ot=rv:00000000000000;th:0"), text("ot=rv:00000000000000"));
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn weights_of_spans_count_what_head_sampling_left_out() {
             let admitted = admission.finish();
             let weight = |(id, facts, incoming): &(TraceId, TraceFacts, Option<u64>)| {
                 let decision = rules.decide_in_window(id, &[*facts], &admitted);
-                if decision.verdict == Verdict::Kept { rules.span_weight(&decision, *incoming) } else { 0.0 }
+                if decision.verdict == Verdict::Kept { span_weight(decision.weight, decision.threshold, *incoming) } else { 0.0 }
             };
             sums.push(traces.iter().map(weight).sum::<f64>());
         }

@@ -125,8 +125,8 @@ impl World<'_> {
         if let Some(decision) = decision {
             self.rules.policy_name(decision.policy).clone_into(&mut kept.policy);
             self.rules.sub_policy_name(decision).clone_into(&mut kept.sub_policy);
-            assert!(self.rules.span_weight(decision, span.facts.threshold) >= 1.0);
-            let outgoing = self.rules.outgoing_tracestate(decision, &span.tracestate);
+            assert!(span_weight(decision.weight, decision.threshold, span.facts.threshold) >= 1.0);
+            let outgoing = self.rules.outgoing_tracestate(decision.threshold, &span.tracestate);
             kept.tracestates.push(outgoing.unwrap_or_else(|| span.tracestate.clone()));
         }
         kept.spans += 1;

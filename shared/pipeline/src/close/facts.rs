@@ -1,0 +1,90 @@
+//! What the rules are told of a trace, out of its staged rows.
+
+use spanlake_policy::{Pairs, Rules, SpanFacts, TraceFacts, TraceSize};
+
+use super::{Closer, Member};
+use crate::ports::ObjectStore;
+use crate::stage::STATUS_ERROR;
+use crate::staged::Row;
+
+/// The facts of a span.
+pub(super) fn facts_of(row: &Row, bits: u64) -> SpanFacts {
+    SpanFacts {
+        bits,
+        start_nanos: row.span.start_nanos,
+        end_nanos: row.span.end_nanos,
+        is_error: row.span.status == STATUS_ERROR,
+        is_root: row.span.is_root,
+        kind: row.span.kind,
+        bytes: row.body.1,
+        size_bytes: row.span.size_bytes,
+        randomness: row.span.randomness,
+        threshold: row.span.threshold,
+    }
+}
+
+/// What one record brought of a trace.
+#[derive(Default)]
+struct Brought<'c> {
+    facts: TraceFacts,
+    /// By resource, then by scope: the length of the scope's message, and of its spans.
+    groups: Vec<(&'c [u8], Vec<(&'c [u8], u64)>)>,
+}
+
+impl<'c> Brought<'c> {
+    /// Counts a span in the group of its resource and scope.
+    fn measure(&mut self, (resource, scope): (&'c [u8], &'c [u8]), bytes: u64) {
+        if !self.groups.iter().any(|(known, _)| *known == resource) {
+            self.groups.push((resource, Vec::new()));
+        }
+        let Some((_, scopes)) = self.groups.iter_mut().find(|(known, _)| *known == resource) else { return };
+        match scopes.iter_mut().find(|(known, _)| *known == scope) {
+            Some((_, sum)) => *sum = sum.saturating_add(bytes),
+            None => scopes.push((scope, bytes)),
+        }
+    }
+
+    fn facts(&self) -> TraceFacts {
+        let mut size = TraceSize::default();
+        for (resource, scopes) in &self.groups {
+            let scopes: Vec<(u64, u64)> = scopes.iter().map(|(scope, sum)| (scope.len() as u64, *sum)).collect();
+            size.add(resource.len() as u64, &scopes);
+        }
+        TraceFacts { size, ..self.facts }
+    }
+}
+
+impl<S: ObjectStore> Closer<'_, S> {
+    /// The facts of a trace's spans under the rules that decide it, in the order of the stream: as one, or one for each
+    /// record where the rules evaluate those.
+    pub(super) fn facts(&self, members: &[Member], version: &str, rules: &Rules) -> Vec<TraceFacts> {
+        let (pairs, needs_size) = (rules.pairs(), rules.needs_size());
+        let mut records: Vec<TraceFacts> = Vec::new();
+        let mut brought = Brought::default();
+        let mut record = None;
+        for member in members {
+            let Some(row) = member.row() else { continue };
+            let from = Some((member.reader, row.record));
+            if from != record && (needs_size || rules.evaluates_records()) {
+                if record.is_some() {
+                    records.push(std::mem::take(&mut brought).facts());
+                }
+                record = from;
+            }
+            let span = facts_of(row, self.bits_under(member, row, version));
+            brought.facts.then(&TraceFacts::of(&span), pairs);
+            let context = self.readers.get(member.reader).and_then(|reader| reader.contexts.get(row.context as usize));
+            if let Some(context) = context.filter(|_| needs_size) {
+                brought.measure((&context.resource, &context.scope), TraceSize::span_bytes(&span));
+            }
+        }
+        records.push(brought.facts());
+        if rules.evaluates_records() { records } else { vec![merged(&records, pairs)] }
+    }
+}
+
+fn merged(records: &[TraceFacts], pairs: Pairs) -> TraceFacts {
+    let mut whole = TraceFacts::default();
+    records.iter().for_each(|record| whole.then(record, pairs));
+    whole
+}
