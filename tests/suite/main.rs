@@ -11,6 +11,7 @@ mod hostile;
 mod leak;
 mod lost;
 mod power;
+mod processing;
 mod repair;
 mod requests;
 mod reshard;

@@ -3,7 +3,7 @@
 mod cuts;
 mod figures;
 mod misplaced;
-mod scene;
+pub(crate) mod scene;
 
 use std::task::{Context, Waker};
 

@@ -288,7 +288,7 @@ async fn find_sealed<S: ObjectStore>(store: &S, key: &str, trace: TraceId) -> Re
 }
 
 /// An item of a sealed output.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SealedView {
     /// Its signal.
     pub signal: Signal,
@@ -298,6 +298,8 @@ pub struct SealedView {
     pub arrival: i64,
     /// The masked message.
     pub bytes: Vec<u8>,
+    /// How many it stands for.
+    pub weight: f64,
 }
 
 /// Every item of a sealed output, in sealed order by signal: what the archiver makes rows of.
@@ -310,8 +312,8 @@ pub fn sealed_items(object: &[u8]) -> Result<Vec<SealedView>, Damaged> {
     for signal in Signal::ALL {
         sealed.groups(signal, |head, items| {
             for item in items {
-                let (trace, arrival, bytes) = (head.trace, item.arrival, item.body.to_vec());
-                views.push(SealedView { signal, trace, arrival, bytes });
+                let (trace, arrival, bytes, weight) = (head.trace, item.arrival, item.body.to_vec(), head.weight);
+                views.push(SealedView { signal, trace, arrival, bytes, weight });
             }
         })?;
     }

@@ -20,13 +20,13 @@ use spanlake_testkit::{Faults, SimClock, SimStore, SimStream, SpanSpec, logs_req
 use crate::drive::{START_NANOS, block_on, rules};
 
 /// Keeps traces with an error, nothing else.
-pub(super) const ERRORS: &str = include_str!("errors.yaml");
+pub(crate) const ERRORS: &str = include_str!("errors.yaml");
 
 /// Which span of a trace: the last byte of its id.
-pub(super) type Number = u8;
+pub(crate) type Number = u8;
 
 /// The stream as a caller knows it, who may have been told an older list of shards.
-pub(super) struct Told {
+pub(crate) struct Told {
     stream: Arc<SimStream>,
     map: Mutex<Option<Vec<Shard>>>,
 }
@@ -50,17 +50,17 @@ impl EventStream for Told {
 }
 
 /// Clients, a stream and a store.
-pub(super) struct Scene {
-    pub(super) stream: Arc<SimStream>,
-    pub(super) told: Arc<Told>,
-    pub(super) store: Arc<SimStore>,
-    pub(super) settings: GroupSettings,
-    pub(super) rules: String,
+pub(crate) struct Scene {
+    pub(crate) stream: Arc<SimStream>,
+    pub(crate) told: Arc<Told>,
+    pub(crate) store: Arc<SimStore>,
+    pub(crate) settings: GroupSettings,
+    pub(crate) rules: String,
     ingest: Ingest<Told, SimClock>,
 }
 
 impl Scene {
-    pub(super) fn new(shards: u16) -> Self {
+    pub(crate) fn new(shards: u16) -> Self {
         let stream = Arc::new(SimStream::new(0, shards, 0));
         stream.set_now(START_NANOS);
         let told = Arc::new(Told { stream: Arc::clone(&stream), map: Mutex::new(None) });
@@ -70,51 +70,51 @@ impl Scene {
     }
 
     /// The stream stamps what comes now so many milliseconds after the start.
-    pub(super) fn at_ms(&self, ms: i64) {
+    pub(crate) fn at_ms(&self, ms: i64) {
         self.stream.set_now(nanos(ms));
     }
 
     /// From now on clients and groupers know this list of shards; `None` for the true one.
-    pub(super) fn tell(&self, map: Option<Vec<Shard>>) {
+    pub(crate) fn tell(&self, map: Option<Vec<Shard>>) {
         *self.told.map.lock().unwrap() = map;
     }
 
     /// Sends a body, which must be taken whole.
-    pub(super) fn post(&self, signal: Signal, body: impl Into<Bytes>) {
+    pub(crate) fn post(&self, signal: Signal, body: impl Into<Bytes>) {
         let request = Request::post(format!("/v1/{}", signal.name())).header("content-type", "application/x-protobuf");
         let answer = block_on(self.ingest.handle(request.body(body.into()).unwrap()));
         assert!(answer.status() == 200 && answer.body().is_empty(), "{answer:?}");
     }
 
     /// Sends spans in one request.
-    pub(super) fn send(&self, spans: &[SpanSpec]) {
+    pub(crate) fn send(&self, spans: &[SpanSpec]) {
         self.post(Signal::Traces, trace_request("shop", spans));
     }
 
     /// Sends one log of a trace.
-    pub(super) fn log(&self, trace: TraceId, text: &str) {
+    pub(crate) fn log(&self, trace: TraceId, text: &str) {
         self.post(Signal::Logs, logs_request("shop", &[(trace, text.to_owned())]));
     }
 
     /// A heartbeat on the open shard of this place.
-    pub(super) fn beat(&self, place: usize, rules: &str) {
+    pub(crate) fn beat(&self, place: usize, rules: &str) {
         self.stream.push(place, heartbeat(rules));
     }
 
     /// Heartbeats on all open shards, so many milliseconds after the start.
-    pub(super) fn beat_all(&self, ms: i64) {
+    pub(crate) fn beat_all(&self, ms: i64) {
         self.at_ms(ms);
         for place in 0..self.open().len() {
             self.beat(place, "");
         }
     }
 
-    pub(super) fn open(&self) -> Vec<Shard> {
+    pub(crate) fn open(&self) -> Vec<Shard> {
         self.stream.open_shards()
     }
 
     /// A grouper of any shard that ever was, which remembers nothing.
-    pub(super) fn cold(&self, id: &str) -> Grouper<SimStore, Told> {
+    pub(crate) fn cold(&self, id: &str) -> Grouper<SimStore, Told> {
         let shard = self.stream.all_shards().into_iter().find(|shard| shard.id == id).unwrap();
         let default = Arc::new(rules(&self.rules).unwrap());
         let compile = Arc::new(|text: &str| rules(text).map(Arc::new));
@@ -122,24 +122,24 @@ impl Scene {
     }
 
     /// Gives a cold grouper all records of its shard.
-    pub(super) fn try_group(&self, id: &str) -> Result<Handled, GroupError> {
+    pub(crate) fn try_group(&self, id: &str) -> Result<Handled, GroupError> {
         let records = self.stream.records(id, Sequence::ZERO, usize::MAX);
         block_on(self.cold(id).handle(&records))
     }
 
-    pub(super) fn group(&self, id: &str) {
+    pub(crate) fn group(&self, id: &str) {
         let handled = self.try_group(id).unwrap();
         assert!(handled.close_error.is_none(), "{handled:?}");
         self.check();
     }
 
     /// Every open shard reads what it has.
-    pub(super) fn group_open(&self) {
+    pub(crate) fn group_open(&self) {
         self.open().iter().for_each(|shard| self.group(&shard.id));
     }
 
     /// Heartbeats and groupers until nothing waits; `ms` is when.
-    pub(super) fn settle(&self, ms: i64) {
+    pub(crate) fn settle(&self, ms: i64) {
         for step in 0..4 {
             self.beat_all(ms + step * 11_000);
             self.group_open();
@@ -147,25 +147,25 @@ impl Scene {
         assert_eq!(self.pending(), 0);
     }
 
-    pub(super) fn manifests(&self) -> Vec<Manifest> {
+    pub(crate) fn manifests(&self) -> Vec<Manifest> {
         block_on(all_manifests(self.store.as_ref())).unwrap()
     }
 
-    pub(super) fn manifest(&self, id: &str) -> Manifest {
+    pub(crate) fn manifest(&self, id: &str) -> Manifest {
         self.manifests().into_iter().find(|manifest| manifest.shard == id).unwrap()
     }
 
-    pub(super) fn ledger(&self) -> Ledger {
+    pub(crate) fn ledger(&self) -> Ledger {
         Ledger::of_shards(self.manifests().iter().map(|manifest| &manifest.ledger))
     }
 
-    pub(super) fn pending(&self) -> u64 {
+    pub(crate) fn pending(&self) -> u64 {
         let ledger = self.ledger();
         Signal::ALL.into_iter().map(|signal| ledger.account(signal).pending).sum()
     }
 
     /// The ledger balances, and nothing is visible twice: at every moment.
-    pub(super) fn check(&self) {
+    pub(crate) fn check(&self) {
         for manifest in self.manifests() {
             assert!(manifest.ledger.balances(), "{}: {:?}", manifest.shard, manifest.ledger);
         }
@@ -186,22 +186,22 @@ impl Scene {
     }
 
     /// The sealed spans: how often each is there.
-    pub(super) fn spans(&self) -> BTreeMap<(TraceId, Vec<u8>), u32> {
+    pub(crate) fn spans(&self) -> BTreeMap<(TraceId, Vec<u8>), u32> {
         self.sealed(Signal::Traces)
     }
 
     /// How many sealed spans a trace has.
-    pub(super) fn kept(&self, trace: TraceId) -> usize {
+    pub(crate) fn kept(&self, trace: TraceId) -> usize {
         self.spans().keys().filter(|(of, _)| *of == trace).count()
     }
 
     /// How many logs are sealed, repeats included.
-    pub(super) fn logs(&self) -> u32 {
+    pub(crate) fn logs(&self) -> u32 {
         self.sealed(Signal::Logs).values().sum()
     }
 
     /// Everything sealed, by shard, number and window.
-    pub(super) fn outputs(&self) -> BTreeMap<(String, u64), (i64, Bytes)> {
+    pub(crate) fn outputs(&self) -> BTreeMap<(String, u64), (i64, Bytes)> {
         let objects = self.store.snapshot();
         let mut outputs = BTreeMap::new();
         for manifest in self.manifests() {
@@ -214,7 +214,7 @@ impl Scene {
     }
 
     /// Saves rules where a grouper finds them, and returns their version.
-    pub(super) fn save_rules(&self, text: &str) -> String {
+    pub(crate) fn save_rules(&self, text: &str) -> String {
         let version = rules(text).unwrap().version().to_owned();
         block_on(self.store.put(&keys::rules(&version), text.to_owned().into())).unwrap();
         version
@@ -222,12 +222,12 @@ impl Scene {
 }
 
 /// So many milliseconds after the start, Unix nanoseconds.
-pub(super) const fn nanos(ms: i64) -> i64 {
+pub(crate) const fn nanos(ms: i64) -> i64 {
     START_NANOS + ms * (NANOS_PER_SECOND / 1_000)
 }
 
 /// A trace whose bucket lies in a range; `number` tells it from others there.
-pub(super) fn trace_in(first: u16, last: u16, number: u32) -> TraceId {
+pub(crate) fn trace_in(first: u16, last: u16, number: u32) -> TraceId {
     let ids = (0_u64..).map(|n| {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&(number + 1).to_be_bytes());
@@ -238,7 +238,7 @@ pub(super) fn trace_in(first: u16, last: u16, number: u32) -> TraceId {
 }
 
 /// A span of a trace that ends well.
-pub(super) fn fine(trace: TraceId, number: Number) -> SpanSpec {
+pub(crate) fn fine(trace: TraceId, number: Number) -> SpanSpec {
     let id = SpanId([number, 1, 1, 1, 1, 1, 1, 1]);
     let parent = SpanId::default();
     SpanSpec {
@@ -255,6 +255,6 @@ pub(super) fn fine(trace: TraceId, number: Number) -> SpanSpec {
 }
 
 /// A span that failed: its trace is kept.
-pub(super) fn error(trace: TraceId, number: Number) -> SpanSpec {
+pub(crate) fn error(trace: TraceId, number: Number) -> SpanSpec {
     SpanSpec { status: 2, ..fine(trace, number) }
 }
