@@ -165,8 +165,8 @@ mod tests {
             (&RESOURCE, super::RESOURCE),
             (&SCOPE, super::SCOPE),
             (&SPAN, super::SPAN),
-            (&EVENT, super::SPAN_EVENT),
-            (&LOG_RECORD, super::LOG),
+            (&EVENT, SPAN_EVENT),
+            (&LOG_RECORD, LOG),
             (&METRIC, super::METRIC),
             (&EXEMPLAR, super::EXEMPLAR),
         ];

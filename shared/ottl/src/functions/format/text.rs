@@ -39,6 +39,10 @@ pub(super) fn string(text: &str, verb: char, flags: Flags, out: &mut String) -> 
 /// Appends bytes; whether the verb is one of theirs.
 pub(super) fn bytes(bytes: &[u8], verb: char, flags: Flags, out: &mut String) -> bool {
     match verb {
+        'x' | 'X' => {
+            hexadecimal(bytes, verb, flags, out);
+            true
+        }
         'v' | 'd' => {
             let numbers: Vec<_> = bytes.iter().map(u8::to_string).collect();
             let _infallible = write!(out, "[{}]", numbers.join(" "));
