@@ -4,8 +4,10 @@ mod common;
 
 use std::borrow::Cow;
 
-use common::{deviations, lines, value_from, value_json};
-use serde_json::Value as Json;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use common::{deviations, lines};
+use serde_json::{Value as Json, json};
 use spanlake_otlp::schema::{RESOURCE, SCOPE, SPAN};
 use spanlake_otlp::tree::{Map, Node, Slot, Value};
 use spanlake_ottl::functions::GOLDEN;
@@ -24,6 +26,34 @@ struct Outcome {
     name: Json,
     service_name: Json,
     status_code: Json,
+}
+
+/// A value of plain JSON.
+fn value_from(value: &Json) -> Value<'static> {
+    match value {
+        Json::Null => Value::Empty,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => number.as_i64().map_or_else(|| Value::Double(number.as_f64().unwrap()), Value::Int),
+        Json::String(text) => Value::String(Cow::Owned(text.clone())),
+        Json::Array(items) => Value::List(items.iter().map(value_from).collect()),
+        Json::Object(map) => {
+            Value::Map(Map(map.iter().map(|(key, value)| (Cow::Owned(key.clone()), value_from(value))).collect()))
+        }
+    }
+}
+
+/// A value as plain JSON; bytes in base64.
+fn value_json(value: &Value<'_>) -> Json {
+    match value {
+        Value::Empty => Json::Null,
+        Value::Bool(value) => json!(value),
+        Value::Int(value) => json!(value),
+        Value::Double(value) => json!(value),
+        Value::String(text) => json!(text),
+        Value::Bytes(bytes) => json!(STANDARD.encode(bytes)),
+        Value::List(items) => items.iter().map(value_json).collect(),
+        Value::Map(map) => map.iter().map(|(key, value)| (key.to_owned(), value_json(value))).collect(),
+    }
 }
 
 fn attributes_of(map: &Json) -> Map<'static> {

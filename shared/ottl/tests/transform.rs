@@ -2,6 +2,7 @@
 //! runs them on the inputs.
 
 mod common;
+#[path = "transform/shell.rs"]
 mod shell;
 
 use common::{deviations, file, lines};

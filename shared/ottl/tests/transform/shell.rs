@@ -49,9 +49,7 @@ const fn allowed(signal: Signal) -> &'static [Context] {
     match signal {
         Signal::Traces => &[Context::Resource, Context::Scope, Context::Span, Context::SpanEvent],
         Signal::Logs => &[Context::Resource, Context::Scope, Context::Log],
-        Signal::Metrics => {
-            &[Context::Resource, Context::Scope, Context::Metric, Context::DataPoint, Context::Exemplar]
-        }
+        Signal::Metrics => &[Context::Resource, Context::Scope, Context::Metric, Context::DataPoint, Context::Exemplar],
     }
 }
 
@@ -83,8 +81,16 @@ impl Group {
             context,
             propagates: block["error_mode"].as_str().map_or(propagates, |mode| mode.eq_ignore_ascii_case("propagate")),
             shares_cache: block["shared_cache"] == true,
-            conditions: conditions.iter().map(|text| Condition::new(text, context, TRANSFORM)).collect::<Result<_, _>>().map_err(error)?,
-            statements: statements.iter().map(|text| Statement::new(text, context, TRANSFORM)).collect::<Result<_, _>>().map_err(error)?,
+            conditions: conditions
+                .iter()
+                .map(|text| Condition::new(text, context, TRANSFORM))
+                .collect::<Result<_, _>>()
+                .map_err(error)?,
+            statements: statements
+                .iter()
+                .map(|text| Statement::new(text, context, TRANSFORM))
+                .collect::<Result<_, _>>()
+                .map_err(error)?,
         })
     }
 
@@ -124,6 +130,10 @@ fn resolved(case: &Json) -> String {
 impl Processor {
     pub(crate) fn new(case: &Json) -> Result<Self, String> {
         let config: Json = serde_saphyr::from_str(&resolved(case)).map_err(|error| error.to_string())?;
+        let known = ["error_mode", "trace_statements", "log_statements", "metric_statements"];
+        if let Some(key) = config.as_object().into_iter().flat_map(|map| map.keys()).find(|key| !known.contains(&key.as_str())) {
+            return Err(format!("unknown key {key}"));
+        }
         let propagates = config["error_mode"].as_str().is_some_and(|mode| mode.eq_ignore_ascii_case("propagate"));
         let mut blocks = Vec::new();
         for (signal, key) in
@@ -230,11 +240,8 @@ fn below<'a>(group: &'a Group, frame: &mut Frame<'_, 'a>, shared: &mut Map<'a>) 
     for at in 0..count {
         let hole = parts(frame.item, data, field).map(|parts| Node::new(parts[at].schema())).unwrap();
         *frame.part = std::mem::replace(&mut parts(frame.item, data, field).unwrap()[at], hole);
-        let result = if group.context == Context::Exemplar {
-            exemplars(group, frame, shared)
-        } else {
-            with_cache(group, frame, shared)
-        };
+        let result =
+            if group.context == Context::Exemplar { exemplars(group, frame, shared) } else { with_cache(group, frame, shared) };
         let part = std::mem::replace(frame.part, Node::new(&SPAN));
         parts(frame.item, data, field).unwrap()[at] = part;
         result?;
