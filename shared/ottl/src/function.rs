@@ -23,7 +23,7 @@ pub struct Function {
     /// What it does.
     pub run: Run,
     /// What is to be checked of literal arguments when a statement is read.
-    pub check: Option<fn(&[Argument]) -> Result<(), String>>,
+    pub check: Option<Check>,
     /// Literal arguments are converted when the statement is read, and an error there refuses it.
     pub folds: bool,
 }
@@ -87,6 +87,8 @@ pub enum Kind {
     Duration,
 }
 
+/// What is checked when a statement is read; the text says what is wrong.
+pub type Check = fn(&[Argument]) -> Result<(), String>;
 /// What a converter does.
 pub type Convert = for<'a> fn(&mut Args<'a>) -> Result<Val<'a>, DataError>;
 /// What a converter does that looks at the item.
@@ -136,7 +138,7 @@ impl Function {
 
     /// The function with a check of its literal arguments.
     #[must_use]
-    pub const fn checked(self, check: fn(&[Argument]) -> Result<(), String>) -> Self {
+    pub const fn checked(self, check: Check) -> Self {
         Self { check: Some(check), ..self }
     }
 

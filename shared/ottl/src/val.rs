@@ -214,7 +214,7 @@ const fn int_math(left: i64, operator: MathOperator, right: i64) -> Result<i64, 
 ///
 /// # Errors
 /// Anything else.
-pub(crate) fn negate(value: Val<'_>) -> Result<Val<'_>, DataError> {
+pub(crate) fn negate<'a>(value: &Val<'a>) -> Result<Val<'a>, DataError> {
     match value {
         Val::Value(Value::Int(value)) => Ok(Val::int(value.wrapping_neg())),
         Val::Value(Value::Double(value)) => Ok(Val::double(-value)),

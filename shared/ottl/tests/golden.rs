@@ -1,4 +1,5 @@
 //! Every row of the golden vectors: a statement in the context of a span, and what the reference made of it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Every case of the `transform` processor, as far as it is a matter of statements: a small shell of groups and contexts
 //! runs them on the inputs.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
 mod common;
 #[path = "transform/shell.rs"]

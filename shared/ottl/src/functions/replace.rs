@@ -174,7 +174,10 @@ fn replace_all_patterns<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> R
 fn whole(args: &Args<'_>, at: usize) -> Result<String, DataError> {
     let replacement = Replacement::new(args, at)?;
     let text = args.string(at)?.to_owned();
-    replacement.function.map_or(Ok(text.clone()), |function| replacement.called(function, text))
+    match replacement.function {
+        Some(function) => replacement.called(function, text),
+        None => Ok(text),
+    }
 }
 
 fn replace_match<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> Result<(), DataError> {

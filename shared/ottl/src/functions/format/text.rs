@@ -92,7 +92,7 @@ pub(super) fn letter_in_quotes(letter: char, quote: char, is_ascii: bool, out: &
         '\t' => out.push_str("\\t"),
         '\u{b}' => out.push_str("\\v"),
         ' '..='~' => out.push(letter),
-        _ if !is_ascii && !letter.is_control() && !(letter.is_whitespace() || code == 0xfeff) => out.push(letter),
+        _ if !(is_ascii || letter.is_control() || letter.is_whitespace() || code == 0xfeff) => out.push(letter),
         _ if code < 0x80 => {
             let _infallible = write!(out, "\\x{code:02x}");
         }
