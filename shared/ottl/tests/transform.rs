@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
 mod common;
+#[path = "transform/filter.rs"]
+mod filter;
 #[path = "transform/shell.rs"]
 mod shell;
 
