@@ -257,6 +257,28 @@ const WORDS: &[&str] = &[
     "regexPattern=",
 ];
 
+#[test]
+fn long_texts_do_not_exhaust_the_stack() {
+    let repeated = |start: &str, part: &str, end: &str| format!("set(cache[\"k\"], {start}{}{end})", part.repeat(10_000));
+    for text in [
+        repeated("1", "+1", ""),
+        repeated("1", "*1+1", ""),
+        repeated("", "-", "1"),
+        repeated("", "(", "1"),
+        repeated("", "[", ""),
+        repeated("", "Int(", "1"),
+        repeated("cache", "[\"k\"]", ""),
+        repeated("[1", ",1", "]"),
+        format!("set(name, \"x\") where {}true", "not (".repeat(10_000)),
+        format!("set(name, \"x\") where true{}", " or true and true".repeat(3_000)),
+    ] {
+        let Ok(statement) = Statement::new(&text, Context::Span, TRANSFORM) else { continue };
+        in_frames(&Value::Empty, |frame| {
+            let _any = statement.run(frame);
+        });
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
