@@ -161,7 +161,8 @@ fn what_is_kept_states_its_threshold_and_late_spans_state_the_same() {
 
 #[test]
 fn a_trace_that_is_too_large_goes_with_its_reason() {
-    let sampling = "  tail_sampling: {decision_wait: 1s, maximum_trace_size_bytes: 400, policies: [{name: all, type: always_sample}]}\n";
+    let sampling =
+        "  tail_sampling: {decision_wait: 1s, maximum_trace_size_bytes: 400, policies: [{name: all, type: always_sample}]}\n";
     let scene = scene(1, "tail_sampling", sampling);
     let (small, large) = (trace_in(0, ALL, 1), trace_in(0, ALL, 2));
     scene.send(&[fine(small, 1), with(fine(large, 1), "text", &"x".repeat(500))]);

@@ -172,7 +172,11 @@ impl Compiler {
             (Kind::Target, Syntax::Path(path)) => Argument::Target(self.place(path)?),
             (Kind::Target, _) => return Err(wrong("a path")),
             (Kind::Text, Syntax::Text(text)) => Argument::Text(text.clone()),
-            (Kind::Text, _) => return Err(wrong("a text in quotes")),
+            (Kind::Glob, Syntax::Text(glob)) => Argument::Pattern(
+                functions::compile_glob(glob)
+                    .map_err(|error| LoadError::at(argument.column, format!("invalid pattern `{glob}`: {error}")))?,
+            ),
+            (Kind::Text | Kind::Glob, _) => return Err(wrong("a text in quotes")),
             (Kind::Int, Syntax::Int(value)) => Argument::Int(*value),
             (Kind::Int, _) => return Err(wrong("a whole number")),
             (Kind::Float, Syntax::Float(value)) => Argument::Float(*value),
@@ -195,11 +199,6 @@ impl Compiler {
                     LoadError::at(argument.column, format!("invalid regular expression `{pattern}`: {error}"))
                 })?)
             }
-            (Kind::Glob, Syntax::Text(glob)) => Argument::Pattern(
-                functions::compile_glob(glob)
-                    .map_err(|error| LoadError::at(argument.column, format!("invalid pattern `{glob}`: {error}")))?,
-            ),
-            (Kind::Glob, _) => return Err(wrong("a text in quotes")),
             (Kind::Function, Syntax::Symbol(column, name)) => {
                 let function = self.function(name).filter(|function| can_be_argument(function));
                 Argument::Function(function.ok_or_else(|| {

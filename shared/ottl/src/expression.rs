@@ -281,7 +281,7 @@ pub(crate) fn given(value: Val<'_>, kind: Kind) -> Result<Given<'_>, DataError> 
         Kind::List | Kind::Values => matches!(plain, Some(Value::List(_))).then_some(()).ok_or(DataError("expected a list")),
         Kind::Time => matches!(value, Val::Time(_)).then_some(()).ok_or(DataError("expected a time")),
         Kind::Duration => matches!(value, Val::Duration(_)).then_some(()).ok_or(DataError("expected a duration")),
-        Kind::StrLike => return text_like(value).map(Given::Val),
+        Kind::StrLike => return Ok(Given::Val(text_like(value))),
         Kind::FloatLike => return float_like(value).map(Given::Val),
         Kind::Pattern => {
             let Some(Value::String(text)) = plain else { return wrong("expected a pattern") };
@@ -297,8 +297,8 @@ pub(crate) fn given(value: Val<'_>, kind: Kind) -> Result<Given<'_>, DataError> 
 }
 
 /// Anything as text.
-pub(crate) fn text_like(value: Val<'_>) -> Result<Val<'_>, DataError> {
-    Ok(match value {
+pub(crate) fn text_like(value: Val<'_>) -> Val<'_> {
+    match value {
         Val::Value(Value::Empty | Value::String(_)) => value,
         Val::Value(Value::Bytes(bytes)) => Val::text(hex(&bytes)),
         Val::Value(Value::Double(number)) => Val::text(float_text(number)),
@@ -308,7 +308,7 @@ pub(crate) fn text_like(value: Val<'_>) -> Result<Val<'_>, DataError> {
         Val::SpanId(id) => Val::text(format!("{id:?}").replace(' ', "")),
         Val::Time(time) => Val::text(format!("\"{}\"", functions::rfc3339(time))),
         Val::Duration(nanos) => Val::text(nanos.to_string()),
-    })
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "what Go's conversion does too")]

@@ -86,13 +86,13 @@ pub struct Frame<'x, 'a> {
     pub scope_schema_url: &'x mut Cow<'a, str>,
     /// The `Span`, `LogRecord` or `Metric`.
     pub item: &'x mut Node<'a>,
-    /// The span's event or the metric's data point, taken out of its item.
+    /// The span's event or the metric's data point, taken out of its item, which has an empty message in its place.
     pub part: &'x mut Node<'a>,
     /// The exemplar, taken out of its data point.
     pub exemplar: &'x mut Node<'a>,
     /// The scratch map `cache`.
     pub cache: &'x mut Map<'a>,
-    /// Metrics that a statement adds behind this one.
+    /// Metrics that a statement adds behind the last one of the scope. The Collector runs the statements on them too.
     pub added: &'x mut Vec<Node<'a>>,
     /// What `Now()` returns: the batch's arrival, in nanoseconds since 1970.
     pub now_nanos: i64,

@@ -87,6 +87,8 @@ pub enum Kind {
     Duration,
 }
 
+/// What is checked when a statement is read; the text says what is wrong.
+pub type Check = fn(&[Argument]) -> Result<(), String>;
 /// What a converter does.
 pub type Convert = for<'a> fn(&mut Args<'a>) -> Result<Val<'a>, DataError>;
 /// What a converter does that looks at the item.

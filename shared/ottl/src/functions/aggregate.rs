@@ -188,7 +188,9 @@ fn number<'a>(group: Vec<Node<'a>>, how: Aggregation) -> Option<Node<'a>> {
     } else {
         return Some(first);
     }
-    others.iter().for_each(|other| start_earlier(&mut first, other));
+    for other in &others {
+        start_earlier(&mut first, other);
+    }
     Some(first)
 }
 
@@ -274,7 +276,9 @@ fn histogram<'a>(group: Vec<Node<'a>>, counts: &[&'static str]) -> Option<Node<'
         if bits(&first, "max").is_some() && value(&first, "max") < value(&other, "max") {
             set_bits(&mut first, "max", value(&other, "max").to_bits());
         }
-        counts.iter().for_each(|name| add_numbers(&mut first, &other, name));
+        for name in counts {
+            add_numbers(&mut first, &other, name);
+        }
         for side in ["positive", "negative"] {
             let Some(number) = Field::Named(side).number(&first) else { continue };
             if let Some(theirs) = other.node(number)

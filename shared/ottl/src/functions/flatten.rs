@@ -104,16 +104,13 @@ impl<'a> Flat<'a> {
         if !self.resolves {
             return self.out.set(key, value);
         }
-        let key = match self.seen.get_mut(key.as_ref()) {
-            Some(number) => {
-                let numbered = format!("{key}.{number}");
-                *number += 1;
-                Cow::Owned(numbered)
-            }
-            None => {
-                self.seen.insert(key.clone().into_owned(), 0);
-                key
-            }
+        let key = if let Some(number) = self.seen.get_mut(key.as_ref()) {
+            let numbered = format!("{key}.{number}");
+            *number += 1;
+            Cow::Owned(numbered)
+        } else {
+            self.seen.insert(key.clone().into_owned(), 0);
+            key
         };
         self.out.set(key, value)
     }

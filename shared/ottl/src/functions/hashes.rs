@@ -32,7 +32,6 @@ fn bytes<'x>(args: &'x Args<'_>) -> Result<&'x [u8], DataError> {
     args.string(0).map(str::as_bytes)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what a converter gives")]
 fn text<'a>(hash: &[u8]) -> Result<Val<'a>, DataError> {
     Ok(Val::text(hex(hash)))
 }

@@ -136,15 +136,16 @@ fn clock_field(field: char, civil: DateTime, out: &mut String) -> Option<()> {
 }
 
 fn zone_field(field: char, offset: i32, out: &mut String) {
-    let seconds = format!("{:02}", offset.unsigned_abs() % 60);
-    out.push_str(&match field {
-        'Z' if offset == 0 => "UTC".to_owned(),
-        'i' => offset_text(offset, "").get(..3).unwrap_or_default().to_owned(),
-        'j' => offset_text(offset, ":"),
-        'k' => format!("{}:{seconds}", offset_text(offset, ":")),
-        'w' => format!("{}{seconds}", offset_text(offset, "")),
-        _ => offset_text(offset, ""),
-    });
+    if field == 'Z' && offset == 0 {
+        out.push_str("UTC");
+        return;
+    }
+    let between = if matches!(field, 'j' | 'k') { ":" } else { "" };
+    let text = offset_text(offset, between);
+    out.push_str(if field == 'i' { text.get(..3).unwrap_or_default() } else { &text });
+    if matches!(field, 'k' | 'w') {
+        let _infallible = write!(out, "{between}{:02}", offset.unsigned_abs() % 60);
+    }
 }
 
 #[cfg(test)]

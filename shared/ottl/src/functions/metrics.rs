@@ -256,7 +256,7 @@ fn extract_count<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> Result<(
 fn extract_sum<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> Result<(), DataError> {
     let is_summary = frame.item.node(SUMMARY_DATA).is_some();
     let sum = |point: &Node<'a>| {
-        let sum = bits(point, "sum").or(is_summary.then_some(0))?;
+        let sum = bits(point, "sum").or_else(|| is_summary.then_some(0))?;
         Some(number_point(point, "as_double", sum))
     };
     extract(args, frame, "_sum", None, &sum)
@@ -311,10 +311,14 @@ fn scale<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> Result<(), DataE
     for point in points.into_iter().flatten() {
         match field {
             HISTOGRAM_DATA => {
-                ["sum", "min", "max"].into_iter().for_each(|name| scale_field(point, name, by));
+                for name in ["sum", "min", "max"] {
+                    scale_field(point, name, by);
+                }
                 let bounds = Field::Named("explicit_bounds").number(point);
                 if let Some(Slot::Numbers(bounds)) = bounds.and_then(|number| point.get_mut(number)) {
-                    bounds.iter_mut().for_each(|bound| *bound = (f64::from_bits(*bound) * by).to_bits());
+                    for bound in bounds {
+                        *bound = (f64::from_bits(*bound) * by).to_bits();
+                    }
                 }
                 nodes_mut(point, "exemplars").for_each(|exemplar| scale_value(exemplar, by));
             }

@@ -1,6 +1,7 @@
 //! `replace_pattern`, `replace_match` and their forms for whole maps.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use regex::Regex;
 use spanlake_otlp::tree::Value;
@@ -68,7 +69,9 @@ fn check_all_patterns(arguments: &[Argument]) -> Result<(), String> {
 
 /// What matches become.
 struct Replacement<'x> {
-    template: Template,
+    text: &'x str,
+    /// Read when something matches, which is seldom.
+    template: OnceCell<Template>,
     function: Option<&'static Function>,
     format: Option<&'x str>,
 }
@@ -77,7 +80,7 @@ impl<'x> Replacement<'x> {
     /// From the arguments, beginning at that of the replacement.
     fn new<'a>(args: &'x Args<'a>, at: usize) -> Result<Self, DataError> {
         let format = if args.is_missing(at + 2) { None } else { Some(args.string(at + 2)?) };
-        Ok(Self { template: Template::new(args.string(at)?), function: args.function(at + 1), format })
+        Ok(Self { text: args.string(at)?, template: OnceCell::new(), function: args.function(at + 1), format })
     }
 
     /// `text` with every match replaced; `None` if there is none. `left` is how much longer it may become.
@@ -85,6 +88,7 @@ impl<'x> Replacement<'x> {
         if !regex.is_match(text) {
             return Ok(None);
         }
+        let template = self.template.get_or_init(|| Template::new(self.text));
         let most = text.len() + *left;
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
@@ -93,10 +97,10 @@ impl<'x> Replacement<'x> {
             out.push_str(text.get(at..whole.start()).unwrap_or_default());
             if let Some(function) = self.function {
                 let mut argument = String::new();
-                self.template.expand_within(&captures, &mut argument, BYTES_MAX).ok_or(TOO_LARGE)?;
+                template.expand_within(&captures, &mut argument, BYTES_MAX).ok_or(TOO_LARGE)?;
                 out.push_str(&self.called(function, argument)?);
             } else {
-                self.template.expand_within(&captures, &mut out, most).ok_or(TOO_LARGE)?;
+                template.expand_within(&captures, &mut out, most).ok_or(TOO_LARGE)?;
             }
             if out.len() > most {
                 return Err(TOO_LARGE);
@@ -104,7 +108,7 @@ impl<'x> Replacement<'x> {
             at = whole.end();
         }
         out.push_str(text.get(at..).unwrap_or_default());
-        *left = (most).checked_sub(out.len().max(text.len())).ok_or(TOO_LARGE)?;
+        *left = most.checked_sub(out.len().max(text.len())).ok_or(TOO_LARGE)?;
         Ok(Some(out))
     }
 
@@ -174,7 +178,10 @@ fn replace_all_patterns<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> R
 fn whole(args: &Args<'_>, at: usize) -> Result<String, DataError> {
     let replacement = Replacement::new(args, at)?;
     let text = args.string(at)?.to_owned();
-    replacement.function.map_or(Ok(text.clone()), |function| replacement.called(function, text))
+    match replacement.function {
+        Some(function) => replacement.called(function, text),
+        None => Ok(text),
+    }
 }
 
 fn replace_match<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> Result<(), DataError> {

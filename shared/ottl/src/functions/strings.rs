@@ -47,7 +47,7 @@ fn concat<'a>(args: &mut Args<'a>) -> Result<Val<'a>, DataError> {
         if place > 0 {
             out.push_str(args.string(1)?);
         }
-        match text_like(value)? {
+        match text_like(value) {
             Val::Value(Value::String(text)) => out.push_str(&text),
             _ => out.push_str("<nil>"),
         }

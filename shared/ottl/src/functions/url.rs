@@ -162,7 +162,7 @@ impl<'t> Url<'t> {
     fn user_info(&self) -> Option<String> {
         let (name, password) = self.user.as_ref()?;
         let name = escape(name, Place::User);
-        Some(password.as_ref().map_or(name.clone(), |password| format!("{name}:{}", escape(password, Place::User))))
+        Some(password.as_ref().map_or_else(|| name.clone(), |password| format!("{name}:{}", escape(password, Place::User))))
     }
 
     /// The URL put together again.

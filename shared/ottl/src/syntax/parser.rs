@@ -8,6 +8,8 @@ use crate::error::LoadError;
 const TEXT_BYTES_MAX: usize = 64 << 10;
 /// How deep expressions are nested.
 const DEPTH_MAX: usize = 48;
+/// How many operators of arithmetic a text holds: each makes a tree one level deeper.
+const OPERATORS_MAX: usize = 256;
 
 /// Reads an editor's call with its `where`.
 pub(crate) fn statement(text: &str) -> Result<Statement, LoadError> {
@@ -39,6 +41,7 @@ struct Parser {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    operators: usize,
     length: usize,
 }
 
@@ -47,7 +50,7 @@ impl Parser {
         if text.len() > TEXT_BYTES_MAX {
             return Err(LoadError::at(1, format!("longer than {TEXT_BYTES_MAX} bytes")));
         }
-        Ok(Self { tokens: tokens(text)?, at: 0, depth: 0, length: text.len() })
+        Ok(Self { tokens: tokens(text)?, at: 0, depth: 0, operators: 0, length: text.len() })
     }
 
     fn peek(&self) -> Option<&Kind> {
@@ -187,10 +190,19 @@ impl Parser {
                 } else {
                     return Ok(left);
                 };
+                parser.count_operator()?;
                 let right = parser.product()?;
                 left = Expression::Math { left: Box::new(left), operator, right: Box::new(right) };
             }
         })
+    }
+
+    fn count_operator(&mut self) -> Result<(), LoadError> {
+        self.operators += 1;
+        if self.operators > OPERATORS_MAX {
+            return Err(LoadError::at(self.column(), format!("more than {OPERATORS_MAX} operators")));
+        }
+        Ok(())
     }
 
     fn product(&mut self) -> Result<Expression, LoadError> {
@@ -203,6 +215,7 @@ impl Parser {
             } else {
                 return Ok(left);
             };
+            self.count_operator()?;
             let right = self.primary()?;
             left = Expression::Math { left: Box::new(left), operator, right: Box::new(right) };
         }
@@ -252,7 +265,7 @@ impl Parser {
         }
     }
 
-    fn word(&mut self, value: Expression) -> Expression {
+    const fn word(&mut self, value: Expression) -> Expression {
         self.at += 1;
         value
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use spanlake_otlp::schema::{EVENT, EXEMPLAR, NUMBER_DATA_POINT, SPAN};
+use spanlake_otlp::schema::{EVENT, EXEMPLAR, SPAN};
 use spanlake_otlp::tree::{Map, Node, Payload, Slot};
 use spanlake_ottl::{Context, DataError, Frame};
 
@@ -179,24 +179,31 @@ impl<'a> Visitor<'_, 'a> {
         }
     }
 
-    /// A metric's data points; a metric that loses its last goes.
+    /// A metric's data points; a metric that loses its last goes. An empty message stands where the shown point was taken out.
     fn points(&mut self, mut nodes: Nodes<'_, 'a>, metric: &mut Node<'a>) -> bool {
-        for number in METRIC_DATA {
-            let Some(Slot::Node(data)) = metric.get_mut(number) else { continue };
-            let Some(Slot::Nodes(mut points)) = data.remove(POINTS) else { continue };
-            points.retain_mut(|point| {
-                if self.context == Context::Exemplar {
-                    self.exemplars(nodes.again(), metric, point)
-                } else {
-                    self.show(nodes.again(), Some(metric), Some(point), None)
-                }
+        let count = data_points(metric).map_or(0, |points| points.len());
+        let mut stays = Vec::with_capacity(count);
+        for at in 0..count {
+            let taken = data_points(metric).and_then(|points| points.get_mut(at)).map(|point| {
+                let empty = Node::new(point.schema());
+                std::mem::replace(point, empty)
             });
-            let is_empty = points.is_empty();
-            // A statement may have made another type of the metric: the points go where its data is now.
-            put_points(metric, number, points);
-            return !is_empty;
+            let Some(mut point) = taken else { break };
+            stays.push(match self.context {
+                Context::Exemplar => self.exemplars(nodes.again(), metric, &mut point),
+                _ => self.show(nodes.again(), Some(metric), Some(&mut point), None),
+            });
+            if let Some(place) = data_points(metric).and_then(|points| points.get_mut(at)) {
+                *place = point;
+            }
         }
-        true
+        if stays.iter().all(|stays| *stays) {
+            return true;
+        }
+        let mut stays = stays.into_iter();
+        let Some(points) = data_points(metric) else { return true };
+        points.retain(|_| stays.next().unwrap_or(true));
+        !points.is_empty()
     }
 
     fn exemplars(&mut self, mut nodes: Nodes<'_, 'a>, metric: &mut Node<'a>, point: &mut Node<'a>) -> bool {
@@ -211,12 +218,8 @@ impl<'a> Visitor<'_, 'a> {
     }
 }
 
-fn put_points<'a>(metric: &mut Node<'a>, number: u32, points: Vec<Node<'a>>) {
-    let of_numbers = points.first().is_some_and(|point| std::ptr::eq(point.schema(), &raw const NUMBER_DATA_POINT));
-    let holds = |metric: &Node<'_>, number: &u32| metric.node(*number).is_some();
-    let target =
-        if holds(metric, &number) || !of_numbers { Some(number) } else { [5, 7].into_iter().find(|other| holds(metric, other)) };
-    if let Some(data) = target.and_then(|number| metric.node_mut(number)) {
-        data.set(POINTS, Slot::Nodes(points));
-    }
+/// The data points of a metric, whichever its type is.
+fn data_points<'n, 'a>(metric: &'n mut Node<'a>) -> Option<&'n mut Vec<Node<'a>>> {
+    let number = METRIC_DATA.into_iter().find(|number| metric.node(*number).is_some())?;
+    metric.node_mut(number)?.nodes_mut(POINTS)
 }

@@ -39,6 +39,10 @@ pub(super) fn string(text: &str, verb: char, flags: Flags, out: &mut String) -> 
 /// Appends bytes; whether the verb is one of theirs.
 pub(super) fn bytes(bytes: &[u8], verb: char, flags: Flags, out: &mut String) -> bool {
     match verb {
+        'x' | 'X' => {
+            hexadecimal(bytes, verb, flags, out);
+            true
+        }
         'v' | 'd' => {
             let numbers: Vec<_> = bytes.iter().map(u8::to_string).collect();
             let _infallible = write!(out, "[{}]", numbers.join(" "));
@@ -88,7 +92,7 @@ pub(super) fn letter_in_quotes(letter: char, quote: char, is_ascii: bool, out: &
         '\t' => out.push_str("\\t"),
         '\u{b}' => out.push_str("\\v"),
         ' '..='~' => out.push(letter),
-        _ if !is_ascii && !letter.is_control() && !(letter.is_whitespace() || code == 0xfeff) => out.push(letter),
+        _ if !(is_ascii || letter.is_control() || letter.is_whitespace() || code == 0xfeff) => out.push(letter),
         _ if code < 0x80 => {
             let _infallible = write!(out, "\\x{code:02x}");
         }

@@ -11,6 +11,9 @@ use crate::val::Time;
 /// A time that does not say its year is of the last year where it would be further ahead than this.
 const AHEAD_NANOS_MAX: i64 = 7 * 24 * 3600 * 1_000_000_000;
 
+/// The directives of dates.
+const DATE_FIELDS: &str = "YymqobhBdgeaA";
+
 const NO_TIME: DataError = DataError("the text is no time of this format");
 
 /// What has been read so far.
@@ -43,7 +46,7 @@ pub(in crate::functions) fn parse(format: &str, text: &str, location: Option<&st
             Part::Letter(letter) => skip(*letter, rest),
             Part::Field(field) => {
                 let next = parts.get(at + 1..).unwrap_or_default();
-                read.date_field(*field, rest).unwrap_or_else(|| read.clock_field(*field, rest, next))
+                if DATE_FIELDS.contains(*field) { read.date_field(*field, rest) } else { read.clock_field(*field, rest, next) }
             }
         }
         .ok_or(NO_TIME)?;
@@ -85,8 +88,8 @@ fn name<'t>(names: &[&str], length: usize, rest: &'t str) -> Option<(usize, &'t 
 }
 
 impl Read {
-    /// Reads a field of the date; `None` for one of another kind, and within where the text is none.
-    fn date_field<'t>(&mut self, field: char, rest: &'t str) -> Option<Option<&'t str>> {
+    /// Reads one of [`DATE_FIELDS`].
+    fn date_field<'t>(&mut self, field: char, rest: &'t str) -> Option<&'t str> {
         let month = |(place, rest): (usize, &'t str)| (i8::try_from(place + 1).unwrap_or(0), rest);
         let set_month = |this: &mut Self, found: Option<(i8, &'t str)>| {
             found.filter(|(month, _)| (1..=12).contains(month)).map(|(month, rest)| {
@@ -100,7 +103,7 @@ impl Read {
                 rest
             })
         };
-        Some(match field {
+        match field {
             'Y' => digits(rest, 4).map(|(year, rest)| {
                 self.year = Some(year);
                 rest
@@ -119,8 +122,8 @@ impl Read {
             'e' => set_day(self, two_digits(rest.strip_prefix(' ').unwrap_or(rest), false)),
             'a' => name(&DAYS, 3, rest).map(|(_, rest)| rest),
             'A' => name(&DAYS, 9, rest).map(|(_, rest)| rest),
-            _ => return None,
-        })
+            _ => None,
+        }
     }
 
     fn clock_field<'t>(&mut self, field: char, rest: &'t str, next: &[Part]) -> Option<&'t str> {

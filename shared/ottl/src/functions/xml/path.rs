@@ -1,4 +1,4 @@
-//! The part of XPath that is understood here.
+//! The part of `XPath` that is understood here.
 //!
 //! Steps with `/` and `//`: names, `*`, `.`, `text()`, `comment()`, `@name` and `@*`. In brackets: a number, `last()`,
 //! a path that must lead somewhere, a path compared with a text by `=` or `!=`, `contains` and `starts-with`.
