@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use spanlake_model::{Signal, TraceId};
-use spanlake_policy::{Context, Rules, Scratch, SpanFacts, TraceFacts, load};
+use spanlake_policy::{Context, Rules, Scratch, SpanFacts, TraceFacts, load, span_weight};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::draw::Draw;
@@ -11,6 +11,9 @@ use super::used;
 
 /// Far beyond what any file of this size takes, so that a busy machine does not look like a fault.
 const LOAD_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Far beyond what the bounds of all functions allow for two small items and one statement each.
+const PROCESSED_BYTES_MAX: usize = 64 << 20;
 
 /// Of this many inputs that are taken, one is read again: reading takes most of the time.
 const AGAIN_ONE_IN: u64 = 16;
@@ -69,12 +72,39 @@ fn config(draw: &mut Draw<'_>) -> String {
         6 => format!("spanlake:\n  {rest}\n"),
         7 => format!("processors:\n  transform:\n    {rest}\n{}", named(service, "transform")),
         8 => format!("processors:\n  redaction:\n    {rest}\n{}", named(service, "redaction")),
+        9 => {
+            let conditions = format!("processors: {{filter: {{traces: {{span: [{}]}}}}}}\n", quoted(&rest));
+            format!("{conditions}{}", named(service, "filter"))
+        }
+        10 => format!("processors:\n  filter:\n    {rest}\n{}", named(service, "filter")),
+        11 => format!("processors:\n  attributes:\n    actions:\n      - {rest}\n{}", named(service, "attributes")),
+        12 => format!("processors:\n  probabilistic_sampler:\n    {rest}\n{}", named(service, "probabilistic_sampler")),
+        13 => {
+            let condition = format!("{{name: o, type: ottl_condition, ottl_condition: {{span: [{}]}}}}", quoted(&rest));
+            format!("processors: {{tail_sampling: {{policies: [{condition}]}}}}\n{}", named(service, "tail_sampling"))
+        }
         _ => rest.into_owned(),
     }
 }
 
 fn named(service: &str, processor: &str) -> String {
     service.replace("[p]", &format!("[{processor}]"))
+}
+
+/// Sends two items of one request through the processors: whatever they do, all is accounted for and no text is endless.
+fn process(rules: &Rules, signal: Signal, item: &[u8], scratch: &mut Scratch) {
+    let (mut scope, mut group, mut request) = (Vec::new(), Vec::new(), Vec::new());
+    spanlake_otlp::wire::put_len(&mut scope, 2, item);
+    spanlake_otlp::wire::put_len(&mut scope, 2, item);
+    spanlake_otlp::wire::put_len(&mut group, 1, b"\x0a\x0a\x0a\x01r\x12\x05\x0a\x03res");
+    spanlake_otlp::wire::put_len(&mut group, 2, &scope);
+    spanlake_otlp::wire::put_len(&mut request, 1, &group);
+    let Ok(processed) = rules.process(signal, &request, 1_000_000_000, scratch) else { return };
+    assert!(processed.origins.iter().all(|origin| *origin < 2), "an item from nowhere");
+    assert!(processed.payload.len() < PROCESSED_BYTES_MAX, "{} bytes of {}", processed.payload.len(), request.len());
+    if signal == Signal::Traces {
+        used(rules.facts(&request, 1_000_000_000, scratch).is_ok());
+    }
 }
 
 /// Uses everything that rules are for.
@@ -88,6 +118,7 @@ fn run(rules: &Rules) {
         let context = rules.context(signal, Context::default(), &mut scratch);
         let mut out = Vec::new();
         rules.item(signal, &context, &item, &mut out, &mut scratch);
+        process(rules, signal, &item, &mut scratch);
     }
     let most = TraceFacts { bits: u64::MAX, start_nanos: 1, end_nanos: u64::MAX, spans: u64::MAX, ..TraceFacts::default() };
     for facts in [most, TraceFacts { spans: 1, ..TraceFacts::default() }] {
@@ -101,8 +132,8 @@ fn run(rules: &Rules) {
             used(rules.votes_text(&decision));
             used(rules.policy_name(decision.policy));
             used(rules.sub_policy_name(&decision));
-            used(rules.outgoing_tracestate(&decision, "x=1,ot=th:8;rv:95e7fd44ec1fba"));
-            used(rules.span_weight(&decision, Some(1 << 55)));
+            used(rules.outgoing_tracestate(decision.threshold, "x=1,ot=th:8;rv:95e7fd44ec1fba"));
+            used(span_weight(decision.weight, decision.threshold, Some(1 << 55)));
         }
     }
     used(rules.keeps_late_span(&TraceId([7; 16]), &SpanFacts::default()));
