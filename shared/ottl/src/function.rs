@@ -96,9 +96,6 @@ pub type ConvertIn = for<'a> fn(&mut Args<'a>, &mut Frame<'_, 'a>) -> Result<Val
 /// What an editor does.
 pub type Edit = for<'a> fn(&mut Args<'a>, &mut Frame<'_, 'a>) -> Result<(), DataError>;
 
-/// What is wrong with a call's literal arguments.
-pub type Check = fn(&[Argument]) -> Result<(), String>;
-
 /// What a function does.
 #[derive(Clone, Copy)]
 pub enum Run {

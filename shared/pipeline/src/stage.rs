@@ -175,6 +175,7 @@ struct Ready {
 }
 
 /// An item on its way.
+#[derive(Clone, Copy)]
 struct Raw<'a> {
     bytes: &'a [u8],
     /// Its place among the batch's contexts.

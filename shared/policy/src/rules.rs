@@ -278,7 +278,7 @@ impl Plan {
     pub(crate) fn steps(&self) -> impl Iterator<Item = &crate::processors::run::Step> {
         self.stages.iter().filter_map(|stage| match stage {
             Stage::Run(step) => Some(step),
-            _ => None,
+            Stage::Sample => None,
         })
     }
 

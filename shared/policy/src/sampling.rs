@@ -30,7 +30,6 @@ pub(crate) use hash::{salted, threshold};
 pub(crate) use policy::{Body, Chance, Condition, Latency, Part, Policy, Sub};
 pub(crate) use probabilistic_sampler::Mode;
 pub use probabilistic_sampler::{Priority, ProbabilisticSampler, Sampled, Source};
-pub(crate) use threshold::{NEVER, share};
 pub(crate) use tracestate::{StateLeaf, TraceState, has_value};
 pub(crate) use votes::POLICIES_MAX;
 pub use votes::{Verdict, Vote, Votes};

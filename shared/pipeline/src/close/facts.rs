@@ -28,8 +28,11 @@ pub(super) fn facts_of(row: &Row, bits: u64) -> SpanFacts {
 struct Brought<'c> {
     facts: TraceFacts,
     /// By resource, then by scope: the length of the scope's message, and of its spans.
-    groups: Vec<(&'c [u8], Vec<(&'c [u8], u64)>)>,
+    groups: Vec<(&'c [u8], Scopes<'c>)>,
 }
+
+/// Scopes, each with the length of its spans.
+type Scopes<'c> = Vec<(&'c [u8], u64)>;
 
 impl<'c> Brought<'c> {
     /// Counts a span in the group of its resource and scope.
@@ -85,6 +88,8 @@ impl<S: ObjectStore> Closer<'_, S> {
 
 fn merged(records: &[TraceFacts], pairs: Pairs) -> TraceFacts {
     let mut whole = TraceFacts::default();
-    records.iter().for_each(|record| whole.then(record, pairs));
+    for record in records {
+        whole.then(record, pairs);
+    }
     whole
 }

@@ -30,20 +30,23 @@ impl<'p> Source<'p> {
         fates: &[Fate],
         (force, now_nanos): (&InForce, i64),
         account: &mut Account,
-        scratches: (&mut Scratch, &mut Scratch),
+        (scratch, scratch_before): (&mut Scratch, &mut Scratch),
     ) -> Result<Self, Damaged> {
         let signal = items.signal;
         let previous = force.previous.as_deref().filter(|_| signal == Signal::Traces);
-        let changes = |rules: &Rules| rules.has_processors(signal);
-        if !changes(&force.rules) && !previous.is_some_and(changes) {
+        let is_apart = |rules: &Rules| signal == Signal::Traces && rules.reads_facts_apart();
+        let changes = force.rules.has_processors(signal);
+        if !changes && !is_apart(&force.rules) && !previous.is_some_and(is_apart) {
             return Ok(Self { payload: Cow::Borrowed(payload), origins: None, facts: None, previous: None });
         }
         let damaged = |_| Damaged("payload is not OTLP");
-        let previous = previous.map(|rules| rules.facts(payload, now_nanos, scratches.1)).transpose().map_err(damaged)?;
-        if !changes(&force.rules) {
-            return Ok(Self { payload: Cow::Borrowed(payload), origins: None, facts: None, previous });
+        let previous = previous.map(|rules| rules.facts(payload, now_nanos, scratch_before)).transpose().map_err(damaged)?;
+        if !changes {
+            let facts = is_apart(&force.rules).then(|| force.rules.facts(payload, now_nanos, scratch));
+            let facts = facts.transpose().map_err(damaged)?;
+            return Ok(Self { payload: Cow::Borrowed(payload), origins: None, facts, previous });
         }
-        let processed = force.rules.process(signal, payload, now_nanos, scratches.0).map_err(damaged)?;
+        let processed = force.rules.process(signal, payload, now_nanos, scratch).map_err(damaged)?;
         for lost in &processed.lost {
             if fate(items, fates, lost.origin as usize)? == Fate::Taken {
                 account.committed += lost.count;

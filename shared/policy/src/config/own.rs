@@ -22,6 +22,8 @@ pub(super) struct Own {
     pub(super) invert_decisions: bool,
     /// Chance is a matter of a trace's stated randomness, not of a hash.
     pub(super) consistent: bool,
+    /// But for traces that state nothing, as with the Collector's feature gate.
+    pub(super) hashes_unstated: bool,
     pub(super) window_ms: u64,
     pub(super) late_horizon_ms: u64,
     pub(super) limits: Limits,
@@ -35,6 +37,7 @@ impl Default for Own {
             fail_closed: true,
             invert_decisions: false,
             consistent: false,
+            hashes_unstated: false,
             window_ms: 10_000,
             late_horizon_ms: 600_000,
             limits: Limits::default(),
@@ -78,7 +81,8 @@ pub(super) fn read(tree: &Tree, has_written_key: bool, findings: &mut Findings) 
         match sampling.string("probabilistic_mode", findings) {
             None | Some("hash") => {}
             Some("consistent") => own.consistent = true,
-            Some(other) => findings.error(line, &path, format!("expected hash or consistent, found `{other}`")),
+            Some("usetracestate") => (own.consistent, own.hashes_unstated) = (true, true),
+            Some(other) => findings.error(line, &path, format!("expected hash, consistent or usetracestate, found `{other}`")),
         }
         sampling.finish(findings);
     }

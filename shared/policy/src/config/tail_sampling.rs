@@ -85,7 +85,14 @@ fn options(fields: &mut Fields<'_>, own: &Own, findings: &mut Findings) -> Optio
             false
         }
     };
-    Options { first_match, by_record, invert_votes: own.invert_decisions, consistent: own.consistent, size_bytes_max }
+    Options {
+        first_match,
+        by_record,
+        invert_votes: own.invert_decisions,
+        consistent: own.consistent,
+        hashes_unstated: own.hashes_unstated,
+        size_bytes_max,
+    }
 }
 
 /// What `span-ingest` refuses: a policy that may say yes of a part of a trace and no of the whole.

@@ -24,15 +24,15 @@ fn policy(body: &str) -> String {
 #[test]
 fn all_faults_are_found_at_once_and_each_has_its_line() {
     let text = "exporterz:\nprocessors:\n  tail_sampling:\n    num_tracez: 5\n    policies:\n      - name: a\n        type: latency\n        \
-                latency: {threshold_ms: x}\n      - {name: b, type: ottl_condition, ottl_condition: {span: [\"true\"]}}\n  filter: {}\n  mystery: {}\nservice:\n  pipelines:\n    traces:\n      \
-                receivers: [otlp]\n      processors: [filter, mystery, tail_sampling, gone]\n    logs:\n      processors: [tail_sampling]\n";
+                latency: {threshold_ms: x}\n      - {name: b, type: ottl_condition, ottl_condition: {span: [\"gone.away == 1\"]}}\n  interval: {}\n  mystery: {}\nservice:\n  pipelines:\n    traces:\n      \
+                receivers: [otlp]\n      processors: [interval, mystery, tail_sampling, gone]\n    logs:\n      processors: [tail_sampling]\n";
     let found = errors(text);
     for (line, part) in [
         (1, "unknown key `exporterz`"),
         (4, "unknown key `num_tracez`"),
         (8, "expected a whole number, found `x`"),
-        (9, "the policy type ottl_condition is not supported yet"),
-        (10, "the processor filter is not supported yet"),
+        (9, "`gone.away` is no path"),
+        (10, "the processor interval is not supported yet"),
         (11, "unknown processor type `mystery`"),
         (15, "`otlp` is not defined"),
         (16, "`gone` is not defined"),
@@ -87,7 +87,7 @@ fn the_own_section_is_strict() {
         ("spanlake:\n  window: 7s\n", "divide an hour"),
         ("spanlake:\n  builtin_redaction: maybe\n", "expected on or off"),
         ("spanlake:\n  compat: {invert_decisions: yes}\n", "expected true or false"),
-        ("spanlake:\n  sampling: {probabilistic_mode: fair}\n", "expected hash or consistent"),
+        ("spanlake:\n  sampling: {probabilistic_mode: fair}\n", "expected hash, consistent or usetracestate"),
         ("spanlake:\n  limits: {attributes: 3}\n", "unknown key"),
         ("spanlake:\n  limits: {attributes_per_item: 0}\n", "at least 1"),
     ] {

@@ -11,7 +11,6 @@ pub(super) const SLOTS: usize = 1024;
 const KEY_BYTES_MAX: usize = 128;
 
 /// What is known about a key within a signal.
-#[expect(clippy::struct_excessive_bools, reason = "independent answers")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyPlan {
     /// Bits of the conditions on this key.

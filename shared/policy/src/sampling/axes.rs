@@ -67,7 +67,7 @@ impl Cuts {
 }
 
 impl Axes {
-    /// `consistent` is the configuration's mode.
+    /// `consistent`: chance is a matter of this trace's randomness.
     pub(super) fn of(id: &TraceId, facts: &TraceFacts, consistent: bool, cuts: &Cuts) -> Self {
         let mut hashes = [0; SALTS_MAX];
         for (at, salted) in hashes.iter_mut().zip(&cuts.salted) {
@@ -75,8 +75,7 @@ impl Axes {
         }
         let low = u128::from_be_bytes(id.0) & u128::from(NEVER - 1);
         let randomness = facts.randomness.unwrap_or_else(|| u64::try_from(low).unwrap_or(0));
-        // Upstream hashes the ids of traces that say nothing, in this mode too.
-        Self { hashes, randomness, consistent: consistent && facts.states_sampling() }
+        Self { hashes, randomness, consistent }
     }
 
     pub(super) fn holds(&self, chance: &Chance) -> bool {

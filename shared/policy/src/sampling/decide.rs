@@ -59,6 +59,9 @@ pub(crate) struct Options {
     pub(crate) invert_votes: bool,
     /// `spanlake.sampling.probabilistic_mode: consistent`.
     pub(crate) consistent: bool,
+    /// `spanlake.sampling.probabilistic_mode: usetracestate`: of consistent sampling all but the choice among traces that state
+    /// nothing.
+    pub(crate) hashes_unstated: bool,
     /// `maximum_trace_size_bytes`.
     pub(crate) size_bytes_max: Option<u64>,
 }
@@ -119,7 +122,8 @@ impl Sampler {
         for record in records {
             whole.merge(record);
         }
-        (Axes::of(id, &whole, self.options.consistent, &self.cuts), whole)
+        let is_hashed = self.options.hashes_unstated && !whole.states_sampling();
+        (Axes::of(id, &whole, self.options.consistent && !is_hashed, &self.cuts), whole)
     }
 
     pub(crate) fn decide(&self, id: &TraceId, records: &[TraceFacts], admitted: &Admitted) -> Decision {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 use spanlake_model::TraceId;
-use spanlake_policy::{Decision, Rules, TraceFacts, Verdict};
+use spanlake_policy::{Decision, Rules, TraceFacts, Verdict, span_weight};
 
 use crate::harness::{configuration, deviations, path, read};
 use crate::windows::{Arrival, arrivals, records};
@@ -243,7 +243,7 @@ fn text(case: &Json) -> String {
     let block = case["config"].as_str().unwrap();
     let body = block.lines().skip(1).map(|line| line.strip_prefix("  ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
     let gates = case["feature_gates"].to_string();
-    let mode = if gates.contains("usetracestate") { "consistent" } else { "hash" };
+    let mode = if gates.contains("usetracestate") { "usetracestate" } else { "hash" };
     configuration("tail_sampling", &body, &["traces"], "on")
         + &format!("  window: 1s\n  sampling: {{probabilistic_mode: {mode}}}\n")
 }

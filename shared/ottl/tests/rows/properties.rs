@@ -1,5 +1,4 @@
 //! No text makes the parser panic, and no arguments a function.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
 use std::borrow::Cow;
 use std::sync::LazyLock;

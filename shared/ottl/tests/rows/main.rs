@@ -1,0 +1,6 @@
+//! Statements against what the reference made of them, and against arbitrary texts and values.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod common;
+mod golden;
+mod properties;
