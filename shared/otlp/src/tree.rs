@@ -25,6 +25,8 @@ use crate::schema::{Kind, Message};
 pub struct Node<'a> {
     schema: &'static Message,
     slots: Vec<(u32, Slot<'a>)>,
+    /// Fields that nobody wanted to see, as they stand on the wire.
+    raw: Vec<&'a [u8]>,
 }
 
 /// What a field holds.
@@ -48,8 +50,6 @@ pub enum Slot<'a> {
     Map(Map<'a>),
     /// An `AnyValue`.
     Value(Value<'a>),
-    /// Fields that nobody wanted to see, as they stand on the wire; their number is 0.
-    Raw(&'a [u8]),
 }
 
 /// Which fields are read: bit `n` stands for field `n`. The others stay as they are, and seem to be absent.
@@ -76,7 +76,7 @@ impl Want {
 
 impl PartialEq for Node<'_> {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.schema, other.schema) && self.slots == other.slots
+        std::ptr::eq(self.schema, other.schema) && self.slots == other.slots && self.raw == other.raw
     }
 }
 
@@ -84,7 +84,7 @@ impl<'a> Node<'a> {
     /// An empty message.
     #[must_use]
     pub const fn new(schema: &'static Message) -> Self {
-        Self { schema, slots: Vec::new() }
+        Self { schema, slots: Vec::new(), raw: Vec::new() }
     }
 
     /// The message's type.
@@ -237,6 +237,21 @@ impl<'a> Node<'a> {
         match self.get(number) {
             Some(Slot::Value(value)) => value,
             _ => &Value::Empty,
+        }
+    }
+}
+
+impl Node<'_> {
+    /// Of several attributes of one key, at any depth, the last stays: the one that tables show.
+    pub fn dedupe(&mut self) {
+        for (_, slot) in self.slots_mut() {
+            match slot {
+                Slot::Node(node) => node.dedupe(),
+                Slot::Nodes(nodes) => nodes.iter_mut().for_each(Node::dedupe),
+                Slot::Map(map) => map.dedupe(),
+                Slot::Value(value) => value.dedupe(),
+                Slot::Text(_) | Slot::Bytes(_) | Slot::Number(_) | Slot::Numbers(_) | Slot::Texts(_) => {}
+            }
         }
     }
 }

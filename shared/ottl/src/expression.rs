@@ -15,6 +15,8 @@ use crate::val::{Val, compare, compute, negate};
 
 /// The longest pattern that comes out of the data or is put together from it.
 const COMPUTED_PATTERN_BYTES_MAX: usize = 256;
+/// What compiling one costs a payload: some hundreds, then no more.
+const COMPUTED_PATTERN_WEIGHT: usize = 100_000;
 
 /// A value to be computed.
 #[derive(Debug)]
@@ -235,7 +237,13 @@ impl Call {
         for argument in &self.arguments {
             args.push(match argument {
                 Argument::Missing => Given::Missing,
-                Argument::Value(expression, kind) => given(expression.eval(frame)?, *kind)?,
+                Argument::Value(expression, kind) => {
+                    let value = expression.eval(frame)?;
+                    if *kind == Kind::Pattern {
+                        frame.spend(COMPUTED_PATTERN_WEIGHT)?;
+                    }
+                    given(value, *kind)?
+                }
                 Argument::Values(items) => Given::Vals(items.iter().map(|item| item.eval(frame)).collect::<Result<_, _>>()?),
                 Argument::Text(text) => Given::Text(text),
                 Argument::Int(value) => Given::Int(*value),

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use spanlake_otlp::tree::{Map, Node, Want};
 
+use crate::error::DataError;
+
 /// What a statement is about: the lowest of the things that it can see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Context {
@@ -94,6 +96,22 @@ pub struct Frame<'x, 'a> {
     pub cache: &'x mut Map<'a>,
     /// Metrics that a statement adds behind the last one of the scope. The Collector runs the statements on them too.
     pub added: &'x mut Vec<Node<'a>>,
+    /// What statements have made of this payload so far, see [`Frame::spend`].
+    pub spent: &'x mut usize,
     /// What `Now()` returns: the batch's arrival, in nanoseconds since 1970.
     pub now_nanos: i64,
+}
+
+/// What the statements of one payload may make in all: values, and bytes of text beside them.
+const SPENT_MAX: usize = 64 << 20;
+
+impl Frame<'_, '_> {
+    /// Counts what a statement is about to copy or make: what is bounded for one value is not for all items of a payload.
+    ///
+    /// # Errors
+    /// It is too much.
+    pub fn spend(&mut self, weight: usize) -> Result<(), DataError> {
+        *self.spent = self.spent.saturating_add(weight);
+        if *self.spent > SPENT_MAX { Err(DataError("too much for one payload")) } else { Ok(()) }
+    }
 }

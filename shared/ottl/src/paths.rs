@@ -157,7 +157,11 @@ impl Place {
     /// A list read out of range, something read as a list or map that is none.
     pub fn get<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<Val<'a>, DataError> {
         let keys = self.keys(frame)?;
-        access::get(self, frame, &keys)
+        let value = access::get(self, frame, &keys)?;
+        if let Val::Value(copy @ (Value::List(_) | Value::Map(_))) = &value {
+            frame.spend(access::weight(copy).unwrap_or(access::WEIGHT_MAX))?;
+        }
+        Ok(value)
     }
 
     /// Writes the value.
@@ -166,6 +170,9 @@ impl Place {
     /// A value of another type than the field's, nothing where the field can't be empty, a place below a scalar.
     pub fn set<'a>(&'a self, frame: &mut Frame<'_, 'a>, value: Val<'a>) -> Result<(), DataError> {
         let keys = self.keys(frame)?;
+        if let Val::Value(Value::String(std::borrow::Cow::Owned(text))) = &value {
+            frame.spend(text.len())?;
+        }
         access::set(self, frame, &keys, value)
     }
 
@@ -182,6 +189,18 @@ impl Place {
             }
             _ => Err(DataError("this field can't hold a mask")),
         }
+    }
+
+    /// Takes everything out of the map that is there: its keys may be what is to be hidden.
+    ///
+    /// # Errors
+    /// Something else than a map.
+    pub fn clear<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<(), DataError> {
+        let keys = self.keys(frame)?;
+        if let Some(map) = access::map_mut(self, frame, &keys)? {
+            map.0.clear();
+        }
+        Ok(())
     }
 
     /// Changes the map that is there.

@@ -4,7 +4,7 @@ use spanlake_otlp::tree::Want;
 
 use crate::compile::{Compiler, FunctionSet};
 use crate::error::{DataError, LoadError};
-use crate::expression::{Call, Test};
+use crate::expression::{Call, Expression as Literal, Test};
 use crate::frame::{Context, Frame};
 use crate::function::Argument;
 use crate::paths::Place;
@@ -68,6 +68,16 @@ impl Statement {
     pub fn target(&self) -> Option<&Place> {
         self.editor.arguments.iter().find_map(|argument| match argument {
             Argument::Target(place) => Some(place),
+            _ => None,
+        })
+    }
+
+    /// The text that the editor sets or puts in: its literal argument `value`. Nothing counts as the empty text.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        self.editor.arguments.iter().find_map(|argument| match argument {
+            Argument::Value(Literal::Text(text), _) => Some(text.as_str()),
+            Argument::Value(Literal::Scalar(value), _) if value.is_nil() => Some(""),
             _ => None,
         })
     }

@@ -421,6 +421,8 @@ impl<'a> Stager<'a> {
                 scope: raw.scope,
                 scope_schema_url: raw.scope_schema_url,
             };
+            // What the record's items have come to is no part of the context's count.
+            self.count_masked();
             let masked = force.rules.context(signal, given, &mut self.workspace.scratch);
             let counts = self.workspace.scratch.take_masked();
             let previous = force.previous.as_ref().map(|rules| rules.context(signal, given, &mut self.workspace.previous));
@@ -481,7 +483,8 @@ impl<'a> Stager<'a> {
                 parent_id: head.parent,
                 size_bytes: if force.needs_size() { outcome.facts.size_bytes } else { 0 },
                 randomness: facts.randomness,
-                threshold: facts.threshold,
+                // No head sampler keeps what its own threshold rejects: such a word is nobody's weight.
+                threshold: facts.threshold.filter(|threshold| randomness(&head.trace, &facts) >= *threshold),
             };
             let (service, environment) = (ready.masked.service_name.as_str(), ready.masked.deployment_environment.as_str());
             let (window, minute) = (force.window, force.minute);
@@ -507,6 +510,10 @@ impl<'a> Stager<'a> {
             self.manifest.ledger.account_mut(row.signal).pending += u64::from(row.count);
             self.pending += u64::from(row.count);
         }
+        self.count_masked();
+    }
+
+    fn count_masked(&mut self) {
         for (rule, values) in self.workspace.scratch.take_masked() {
             *self.manifest.ledger.masked.entry(rule).or_default() += values;
         }
@@ -535,6 +542,13 @@ impl<'a> Stager<'a> {
         self.workspace.arena.shrink_to(ARENA_KEPT_BYTES);
         Ok(BatchPlan { manifest: self.manifest, puts, seen: noted, misplaced: self.misplaced })
     }
+}
+
+/// The 56 bits that consistent sampling looks at: what the tracestate states, or the end of the trace id.
+fn randomness(trace: &TraceId, facts: &SpanFacts) -> u64 {
+    const ALL: u64 = (1 << 56) - 1;
+    let [.., a, b, c, d, e, f, g, h] = trace.0;
+    facts.randomness.unwrap_or(u64::from_be_bytes([a, b, c, d, e, f, g, h]) & ALL)
 }
 
 /// Inflates a payload and walks it once, so that nothing of a damaged one is staged or counted.

@@ -35,6 +35,8 @@ pub(crate) enum ErrorMode {
 pub(crate) struct Tally {
     /// What `Now()` is: the payload's arrival, in nanoseconds since 1970.
     pub(crate) now_nanos: i64,
+    /// What statements have made so far, see `Frame::spend`.
+    pub(crate) spent: usize,
     /// How many values each rule has changed, by the rule's number.
     pub(crate) masked: Vec<u64>,
     /// How many statements and conditions failed on the data.

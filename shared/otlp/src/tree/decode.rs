@@ -49,7 +49,7 @@ impl<'a> Node<'a> {
 
     fn put_raw(&mut self, bytes: &'a [u8], from: usize, to: usize) {
         if let Some(raw @ [_, ..]) = bytes.get(from..to) {
-            self.slots.push((0, Slot::Raw(raw)));
+            self.raw.push(raw);
         }
     }
 

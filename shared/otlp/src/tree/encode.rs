@@ -9,10 +9,6 @@ impl Node<'_> {
     /// Appends the message's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         for (number, slot) in self.slots() {
-            if let Slot::Raw(bytes) = slot {
-                out.extend_from_slice(bytes);
-                continue;
-            }
             let Some(field) = self.schema().field(number) else { continue };
             match slot {
                 Slot::Text(text) => put_len(out, number, text.as_bytes()),
@@ -24,9 +20,9 @@ impl Node<'_> {
                 Slot::Nodes(nodes) => nodes.iter().for_each(|node| nested(number, out, |out| node.encode(out))),
                 Slot::Map(map) => map.encode(number, out),
                 Slot::Value(value) => nested(number, out, |out| value.encode(out)),
-                Slot::Raw(_) => {}
             }
         }
+        self.raw.iter().for_each(|raw| out.extend_from_slice(raw));
     }
 }
 

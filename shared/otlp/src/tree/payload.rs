@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use spanlake_model::Signal;
 
 use super::decode::text;
+use super::encode::nested;
 use super::{Node, Want};
 use crate::schema::{self, Message, RESOURCE, SCOPE};
 use crate::wire::{Reader, Value as Wire, WireError};
@@ -84,16 +85,40 @@ impl<'a> Payload<'a> {
         self.groups.iter().flat_map(|group| &group.scopes).map(|scope| scope.items.len()).sum()
     }
 
+    /// See [`Node::dedupe`].
+    pub fn dedupe(&mut self) {
+        for group in &mut self.groups {
+            group.resource.dedupe();
+            for scope in &mut group.scopes {
+                scope.scope.dedupe();
+                scope.items.iter_mut().for_each(|item| item.node.dedupe());
+            }
+        }
+    }
+
     /// Appends the request's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        let _all_fit = self.encode_within(usize::MAX, out);
+    }
+
+    /// Appends the request's bytes, as far as `out` does not become longer than this; the origins of the items that are left
+    /// out come back.
+    #[must_use]
+    pub fn encode_within(&self, bytes_max: usize, out: &mut Vec<u8>) -> Vec<u32> {
+        let mut left_out = Vec::new();
         for group in &self.groups {
-            super::encode::nested(1, out, |out| {
-                super::encode::nested(1, out, |out| group.resource.encode(out));
+            nested(1, out, |out| {
+                nested(1, out, |out| group.resource.encode(out));
                 for scope in &group.scopes {
-                    super::encode::nested(2, out, |out| {
-                        super::encode::nested(1, out, |out| scope.scope.encode(out));
+                    nested(2, out, |out| {
+                        nested(1, out, |out| scope.scope.encode(out));
                         for item in &scope.items {
-                            super::encode::nested(2, out, |out| item.node.encode(out));
+                            let length = out.len();
+                            nested(2, out, |out| item.node.encode(out));
+                            if out.len() > bytes_max {
+                                out.truncate(length);
+                                left_out.push(item.origin);
+                            }
                         }
                         put_text(3, &scope.schema_url, out);
                     });
@@ -101,6 +126,7 @@ impl<'a> Payload<'a> {
                 put_text(3, &group.schema_url, out);
             });
         }
+        left_out
     }
 }
 

@@ -1,3 +1,6 @@
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
 use spanlake_model::Signal;
 
@@ -44,13 +47,12 @@ proptest::proptest! {
         all in proptest::prelude::any::<bool>(),
     ) {
         let want = if all { Want::ALL } else { Want { resource: wants[0], scope: wants[1], item: wants[2] } };
-        use opentelemetry_proto::tonic::collector::{logs, metrics, trace};
         let out = through_the_tree(Signal::Traces, &traces.encode_to_vec(), want);
-        proptest::prop_assert_eq!(normal(&trace::v1::ExportTraceServiceRequest::decode(out.as_slice()).unwrap()), normal(&traces));
+        proptest::prop_assert_eq!(normal(&ExportTraceServiceRequest::decode(out.as_slice()).unwrap()), normal(&traces));
         let out = through_the_tree(Signal::Logs, &logs.encode_to_vec(), want);
-        proptest::prop_assert_eq!(normal(&logs::v1::ExportLogsServiceRequest::decode(out.as_slice()).unwrap()), normal(&logs));
+        proptest::prop_assert_eq!(normal(&ExportLogsServiceRequest::decode(out.as_slice()).unwrap()), normal(&logs));
         let out = through_the_tree(Signal::Metrics, &metrics.encode_to_vec(), want);
-        let read = metrics::v1::ExportMetricsServiceRequest::decode(out.as_slice()).unwrap();
+        let read = ExportMetricsServiceRequest::decode(out.as_slice()).unwrap();
         proptest::prop_assert_eq!(normal(&read), normal(&metrics));
     }
 
@@ -82,4 +84,18 @@ fn a_map_is_written_as_json_with_sorted_keys() {
     let map =
         Map(vec![("b".into(), Value::String("<&>\u{7}\"".into())), ("a".into(), Value::List(vec![Value::Int(1), Value::Empty]))]);
     assert_eq!(Value::Map(map).to_text(), r#"{"a":[1,null],"b":"\u003c\u0026\u003e\u0007\""}"#);
+}
+
+#[test]
+fn of_several_attributes_of_one_key_the_last_stays_however_many_there_are() {
+    for others in [0, 100] {
+        let pair = |key: &str, value| (key.to_owned().into(), Value::Int(value));
+        let inner = Map(vec![pair("k", 1), pair("k", 2)]);
+        let mut map = Map(vec![pair("a", 1), ("m".into(), Value::List(vec![Value::Map(inner)])), pair("a", 2), pair("b", 3)]);
+        map.0.extend((0..others).map(|number| pair(&format!("x{number}"), number)));
+        map.dedupe();
+        assert_eq!(map.len(), 3 + usize::try_from(others).unwrap());
+        assert_eq!((map.get("a"), map.get("b")), (Some(&Value::Int(2)), Some(&Value::Int(3))));
+        assert_eq!(map.get("m"), Some(&Value::List(vec![Value::Map(Map(vec![pair("k", 2)]))])));
+    }
 }

@@ -35,6 +35,9 @@ impl Value<'_> {
     }
 }
 
+/// So many attributes are compared each with each: it takes less than sorting.
+const FEW: usize = 24;
+
 /// Attributes in their order. Of several of one key the first counts, as in the Collector.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Map<'a>(pub Vec<(Cow<'a, str>, Value<'a>)>);
@@ -74,6 +77,40 @@ impl<'a> Map<'a> {
         Some(self.0.swap_remove(place).1)
     }
 
+    /// Of several attributes of one key, at any depth, the last stays.
+    pub(super) fn dedupe(&mut self) {
+        self.0.iter_mut().for_each(|(_, value)| value.dedupe());
+        let doubles = if self.0.len() <= FEW { self.few_doubles() } else { self.many_doubles() };
+        if doubles.iter().any(|double| *double) {
+            let mut doubles = doubles.into_iter();
+            self.0.retain(|_| !doubles.next().unwrap_or(false));
+        }
+    }
+
+    /// Which attributes a later one of their key follows, compared each with each.
+    fn few_doubles(&self) -> Vec<bool> {
+        let follows =
+            |(at, (key, _)): (usize, &(Cow<'_, str>, Value<'_>))| self.0.iter().skip(at + 1).any(|(later, _)| later == key);
+        if self.0.iter().enumerate().any(follows) { self.many_doubles() } else { Vec::new() }
+    }
+
+    /// The same in the time that sorting takes.
+    fn many_doubles(&self) -> Vec<bool> {
+        let mut order: Vec<usize> = (0..self.0.len()).collect();
+        let key = |at: &usize| self.0.get(*at).map(|(key, _)| key.as_ref());
+        order.sort_by(|one, two| key(one).cmp(&key(two)).then(one.cmp(two)));
+        let mut doubles = vec![false; self.0.len()];
+        for pair in order.windows(2) {
+            if let [one, two] = pair
+                && key(one) == key(two)
+                && let Some(double) = doubles.get_mut(*one)
+            {
+                *double = true;
+            }
+        }
+        doubles
+    }
+
     /// How many attributes.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -99,6 +136,15 @@ impl<'a> Map<'a> {
 }
 
 impl Value<'_> {
+    /// See [`Map::dedupe`].
+    pub(super) fn dedupe(&mut self) {
+        match self {
+            Self::Map(map) => map.dedupe(),
+            Self::List(items) => items.iter_mut().for_each(Self::dedupe),
+            _ => {}
+        }
+    }
+
     /// Whether two values are the same; the order of maps does not matter, the types of numbers do.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {

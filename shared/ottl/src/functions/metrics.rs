@@ -200,10 +200,23 @@ fn summary_value<'a>(
     if frame.item.node(SUMMARY_DATA).is_none() {
         return Ok(());
     }
+    // It is called for each data point, and takes all of them.
+    let all = frame.item.node(SUMMARY_DATA).map_or(0, |summary| summary.nodes(POINTS).len());
+    frame.spend(all.saturating_mul(POINT_WEIGHT))?;
     let points = all_points(frame).iter().map(value).collect();
     let sum = sum_of(Some(Slot::Nodes(points)), temporality(args), args.bool(1).unwrap_or(false));
     let metric = derived(frame.item, args.text(2).unwrap_or(suffix), None, SUM_DATA, sum);
     add(frame, metric)
+}
+
+/// What a data point, and an attribute of one, weighs that is made.
+const POINT_WEIGHT: usize = 64;
+const ATTRIBUTE_WEIGHT: usize = 32;
+/// What one metric's quantiles may weigh in all.
+const QUANTILES_WEIGHT_MAX: usize = 16 << 20;
+
+fn point_attributes(point: &Node<'_>) -> usize {
+    Field::Named("attributes").number(point).and_then(|number| point.map(number)).map_or(0, |map| map.len())
 }
 
 fn summary_quantiles<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> Result<(), DataError> {
@@ -211,13 +224,17 @@ fn summary_quantiles<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> Resu
     const QUANTILES: u32 = 6;
     let Some(summary) = frame.item.node(SUMMARY_DATA) else { return Ok(()) };
     let key = args.text(0).unwrap_or("quantile");
-    let mut made = Vec::new();
+    let (mut made, mut spent) = (Vec::new(), 0_usize);
     for point in summary.nodes(POINTS) {
         for quantile in point.nodes(QUANTILES) {
             let mut gauge = number_point(point, "as_double", bits(quantile, "value").unwrap_or(0));
             let number = Field::Named("attributes").number(&gauge).unwrap_or(0);
             if let Some(map) = gauge.map_mut(number) {
                 map.set(Cow::Owned(key.to_owned()), Value::Double(f64::from_bits(bits(quantile, "quantile").unwrap_or(0))));
+            }
+            spent = spent.saturating_add(POINT_WEIGHT + point_attributes(&gauge) * ATTRIBUTE_WEIGHT);
+            if spent > QUANTILES_WEIGHT_MAX {
+                return Err(DataError("too many quantiles"));
             }
             made.push(gauge);
             bounds::items(made.len())?;

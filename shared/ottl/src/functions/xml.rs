@@ -32,8 +32,16 @@ fn check_path(arguments: &[Argument]) -> Result<(), String> {
     }
 }
 
+/// The longest text that is read as XML: some of it takes the square of the length.
+const XML_BYTES_MAX: usize = 32 << 10;
+
+fn document(args: &Args<'_>) -> Result<Document, DataError> {
+    let text = args.string(0)?;
+    if text.len() > XML_BYTES_MAX { Err(DataError("too long to be read as XML")) } else { Document::new(text) }
+}
+
 fn selected(args: &Args<'_>) -> Result<(Document, Vec<path::Found>), DataError> {
-    let document = Document::new(args.string(0)?)?;
+    let document = document(args)?;
     let steps = path::parse(args.string(1)?).map_err(|_| DataError("not a path"))?;
     let found = path::select(&document, &steps)?;
     Ok((document, found))
@@ -83,7 +91,7 @@ fn owned<'a>(text: &str) -> Value<'a> {
 
 /// The first element with its tag, attributes, text and children.
 fn parse<'a>(args: &mut Args<'a>) -> Result<Val<'a>, DataError> {
-    let document = Document::new(args.string(0)?)?;
+    let document = document(args)?;
     let is_element = |at: &usize| matches!(document.kind(*at), Some(Node::Element { .. }));
     let first = document.children(document::ROOT).iter().copied().find(is_element);
     let value = Value::Map(element(&document, first.ok_or(DataError("no element"))?));
@@ -122,7 +130,7 @@ fn element<'a>(document: &Document, at: usize) -> Map<'a> {
 
 /// Elements as keys, without attributes.
 fn parse_simplified<'a>(args: &mut Args<'a>) -> Result<Val<'a>, DataError> {
-    let document = Document::new(args.string(0)?)?;
+    let document = document(args)?;
     let value = Value::Map(simplified(&document, document::ROOT));
     bounds::value(&value, 0)?;
     Ok(Val::Value(value))

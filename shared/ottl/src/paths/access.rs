@@ -259,7 +259,7 @@ fn below<'x, 'a>(value: &'x mut Value<'a>, keys: &[KeyValue<'_>]) -> Result<Opti
 
 pub(super) fn set<'a>(place: &Place, frame: &mut Frame<'_, 'a>, keys: &[KeyValue<'a>], value: Val<'a>) -> Result<(), DataError> {
     if let Val::Value(value @ (Value::List(_) | Value::Map(_))) = &value {
-        weigh(value, 0, &mut 0)?;
+        frame.spend(weight(value)?)?;
     }
     match place.access.form {
         Form::Cache => return set_in_map(frame.cache, keys, value),
@@ -304,6 +304,9 @@ fn set_in_map<'a>(map: &mut Map<'a>, keys: &[KeyValue<'a>], value: Val<'a>) -> R
     };
     let KeyValue::Text(key) = first else { return Err(DataError("a map is not indexed by number")) };
     let is_new = map.get(key).is_none();
+    if is_new && map.len() >= ATTRIBUTES_MAX {
+        return Err(DataError("too many attributes"));
+    }
     let entry = map.entry(key.clone());
     match reach(entry, rest) {
         Ok(target) => {
@@ -382,10 +385,22 @@ fn kind_of(names: &[&str; 6], text: &str) -> u64 {
     names.iter().position(|name| *name == text).map_or(0, |place| place as u64)
 }
 
+/// To how many attributes statements may add one.
+const ATTRIBUTES_MAX: usize = 10_000;
 /// How deep a value may be that is set.
 const DEPTH_MAX: u32 = 64;
 /// How many values it may hold, and how many bytes of text beside them.
-const WEIGHT_MAX: usize = 1 << 20;
+pub(super) const WEIGHT_MAX: usize = 1 << 20;
+
+/// How much a value holds.
+///
+/// # Errors
+/// It is nested too deep, or holds too much for one value.
+pub(super) fn weight(value: &Value<'_>) -> Result<usize, DataError> {
+    let mut weight = 0;
+    weigh(value, 0, &mut weight)?;
+    Ok(weight)
+}
 
 /// Refuses a value that statements have put into itself again and again.
 fn weigh(value: &Value<'_>, depth: u32, weight: &mut usize) -> Result<(), DataError> {

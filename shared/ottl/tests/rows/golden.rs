@@ -84,6 +84,8 @@ fn run(statement: &Statement, row: &Json) -> Outcome {
         exemplar: &mut exemplar,
         cache: &mut Map::default(),
         added: &mut Vec::new(),
+
+        spent: &mut 0,
         now_nanos: 0,
     };
     let result = statement.run(&mut frame);

@@ -190,6 +190,8 @@ fn in_frames<'a>(value: &Value<'a>, mut run: impl FnMut(&mut Frame<'_, 'a>)) {
             exemplar: &mut Node::new(&SPAN),
             cache: &mut map(),
             added: &mut Vec::new(),
+
+            spent: &mut 0,
             now_nanos: i64::MAX,
         });
     }

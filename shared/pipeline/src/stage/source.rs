@@ -81,10 +81,11 @@ impl<'p> Source<'p> {
     /// What was known of an item at the place of `tail_sampling`: under the rules in force, and under those before.
     /// `None` where what is staged tells.
     pub(super) fn facts(&self, origin: usize) -> (Option<SpanFacts>, Option<SpanFacts>) {
-        let of = |facts: &Option<Vec<Option<SpanFacts>>>| {
-            facts.as_ref().map(|facts| facts.get(origin).copied().flatten().unwrap_or_default())
-        };
-        (of(&self.facts), of(&self.previous))
+        // Without `tail_sampling` no facts are taken apart: what is staged tells. Under the rules before, a span that their
+        // processors dropped has none.
+        let facts = self.facts.as_ref().and_then(|facts| facts.get(origin).copied().flatten());
+        let previous = self.previous.as_ref().map(|facts| facts.get(origin).copied().flatten().unwrap_or_default());
+        (facts, previous)
     }
 }
 

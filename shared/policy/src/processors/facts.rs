@@ -28,9 +28,9 @@ pub(super) fn take<'a>(rules: &'a Rules, payload: &mut Payload<'a>, now_nanos: i
     if rules.leaves.ottl.is_empty() {
         return;
     }
-    let mut origins = origins.into_iter();
+    let (mut origins, mut spent) = (origins.into_iter(), 0);
     // What fails is a fact: looking itself never does.
-    let _infallible = visit(payload, Context::Span, now_nanos, None, |frame| {
+    let _infallible = visit(payload, Context::Span, (now_nanos, &mut spent), None, |frame| {
         let bits = rules.leaves.ottl.iter().fold(0, |bits, leaf| bits | leaf.bits(frame));
         if let Some(Some(facts)) = origins.next().and_then(|origin| facts.get_mut(origin)) {
             facts.bits |= bits;

@@ -30,16 +30,18 @@ pub(crate) struct Drops {
 
 impl Process for Filter {
     fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError> {
+        let (now_nanos, mut spent) = (tally.now_nanos, tally.spent);
         if let Some(selection) = &self.oldest[payload.signal] {
             let (signal, context) = (payload.signal, item_context(payload.signal));
-            visit(payload, context, tally.now_nanos, None, |frame| {
+            visit(payload, context, (now_nanos, &mut spent), None, |frame| {
                 let item = Item { resource: frame.resource, scope: frame.scope, node: frame.item };
                 Ok(if selection.selects(signal, item) { Fate::Keep } else { Fate::Drop })
             })?;
         }
         for drops in &self.rules[payload.signal] {
-            visit(payload, drops.context, tally.now_nanos, None, |frame| drops.fate(frame, tally))?;
+            visit(payload, drops.context, (now_nanos, &mut spent), None, |frame| drops.fate(frame, tally))?;
         }
+        tally.spent = spent;
         Ok(())
     }
 

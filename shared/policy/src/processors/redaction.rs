@@ -162,7 +162,7 @@ impl<'a> Pass<'_, 'a> {
                 Slot::Text(text) => self.field(text),
                 Slot::Texts(texts) => texts.iter_mut().for_each(|text| self.field(text)),
                 // A log's body comes after its attributes, to which its summary is added.
-                Slot::Value(_) | Slot::Map(_) | Slot::Bytes(_) | Slot::Number(_) | Slot::Numbers(_) | Slot::Raw(_) => {}
+                Slot::Value(_) | Slot::Map(_) | Slot::Bytes(_) | Slot::Number(_) | Slot::Numbers(_) => {}
             }
         }
         if is(schema, &raw const LOG_RECORD) {

@@ -17,6 +17,12 @@ use crate::sampling::SpanFacts;
 /// How the ledger's reasons begin for what a processor drops.
 pub const BY_PROCESSOR: &str = "processor ";
 
+/// The ledger's reason for items that statements have made too large.
+const TOO_LARGE: &str = "too_large";
+/// How much longer a payload may become than it came, and short ones beyond that.
+const GROWTH_MAX: usize = 4;
+const GROWN_BYTES_MAX: usize = 8 << 20;
+
 /// A processor at its place in a pipeline.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
@@ -68,6 +74,8 @@ impl Rules {
     /// Bytes that are no export request.
     pub fn process(&self, signal: Signal, bytes: &[u8], now_nanos: i64, scratch: &mut Scratch) -> Result<Processed, WireError> {
         let mut payload = Payload::decode(signal, bytes, self.wants(signal))?;
+        // A rule looks at one of several, a table shows one: it must be the same.
+        payload.dedupe();
         let mut run = Run::new(&payload, now_nanos);
         for stage in &self.plan(signal).stages {
             match stage {
@@ -78,9 +86,16 @@ impl Rules {
         }
         scratch.add_masked(self, &run.tally.masked);
         let mut processed = run.processed;
-        payload.encode(&mut processed.payload);
-        let items = payload.groups.iter().flat_map(|group| &group.scopes).flat_map(|scope| &scope.items);
-        processed.origins = items.map(|item| item.origin).collect();
+        let bytes_max = bytes.len().saturating_mul(GROWTH_MAX).saturating_add(GROWN_BYTES_MAX);
+        let mut left_out = payload.encode_within(bytes_max, &mut processed.payload).into_iter().peekable();
+        for item in payload.groups.iter().flat_map(|group| &group.scopes).flat_map(|scope| &scope.items) {
+            if left_out.next_if_eq(&item.origin).is_some() {
+                let count = super::units(signal, &item.node);
+                processed.lost.push(Lost { origin: item.origin, reason: Arc::from(TOO_LARGE), count });
+            } else {
+                processed.origins.push(item.origin);
+            }
+        }
         Ok(processed)
     }
 

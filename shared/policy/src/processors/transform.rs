@@ -43,9 +43,11 @@ impl Process for Transform {
             if group.shared_cache && !shared.iter().any(|(context, _)| *context == group.context) {
                 shared.push((group.context, Map::default()));
             }
+            let mut spent = tally.spent;
             let own = shared.iter_mut().find(|(context, _)| group.shared_cache && *context == group.context);
             let cache = own.map(|(_, map)| map);
-            visit(payload, group.context, tally.now_nanos, cache, |frame| self.group(group, frame, tally))?;
+            visit(payload, group.context, (tally.now_nanos, &mut spent), cache, |frame| self.group(group, frame, tally))?;
+            tally.spent = spent;
         }
         Ok(())
     }
@@ -102,7 +104,11 @@ impl Transform {
             return true;
         }
         tally.mask(self.rule);
-        statement.target().is_some_and(|target| target.mask(frame, MASK).is_ok())
+        let hides_keys = HIDING_KEYS.contains(&statement.editor());
+        statement.target().is_some_and(|target| {
+            let cleared = hides_keys && target.clear(frame).is_ok();
+            cleared || target.mask(frame, MASK).is_ok()
+        })
     }
 }
 
@@ -121,7 +127,11 @@ impl Group {
 }
 
 /// Editors that take something away.
-const REDACTING: [&str; 9] = [
+const REDACTING: [&str; 13] = [
+    "aggregate_on_attribute_value",
+    "aggregate_on_attributes",
+    "clear",
+    "delete_index",
     "replace_pattern",
     "replace_all_patterns",
     "replace_match",
@@ -132,11 +142,20 @@ const REDACTING: [&str; 9] = [
     "keep_matching_keys",
     "truncate_all",
 ];
+/// Of these what is to be hidden may be a key: all that they work on goes.
+const HIDING_KEYS: [&str; 4] = ["delete_matching_keys", "keep_keys", "keep_matching_keys", "replace_all_patterns"];
 /// Converters after which a value can't be read any more.
 const HASHES: [&str; 9] = ["SHA1", "SHA256", "SHA512", "MD5", "FNV", "Murmur3Hash", "Murmur3Hash128", "XXH3", "XXH128"];
 
 /// Whether a statement is there to take something away.
 pub(crate) fn redacts(statement: &Statement) -> bool {
     let editor = statement.editor();
-    REDACTING.contains(&editor) || statement.functions().iter().any(|name| HASHES.contains(name))
+    let sets_mask = || editor == "set" && statement.literal().is_some_and(is_mask);
+    REDACTING.contains(&editor) || sets_mask() || statement.functions().iter().any(|name| HASHES.contains(name))
+}
+
+/// Whether a text that is set stands for what must not be seen.
+fn is_mask(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.is_empty() || ["***", "redact", "mask", "hidden", "removed", "xxx"].iter().any(|word| text.contains(word))
 }

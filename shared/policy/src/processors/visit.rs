@@ -31,11 +31,12 @@ pub(crate) enum Fate {
 pub(crate) fn visit<'a>(
     payload: &mut Payload<'a>,
     context: Context,
-    now_nanos: i64,
+    (now_nanos, spent): (i64, &mut usize),
     cache: Option<&mut Map<'a>>,
     mut look: impl FnMut(&mut Frame<'_, 'a>) -> Result<Fate, DataError>,
 ) -> Result<(), DataError> {
-    let mut visitor = Visitor { context, now_nanos, cache, look: &mut look, none: Spare::new(), added: Vec::new(), failed: None };
+    let mut visitor =
+        Visitor { context, now_nanos, spent, cache, look: &mut look, none: Spare::new(), added: Vec::new(), failed: None };
     payload.groups.retain_mut(|group| {
         if context == Context::Resource {
             let url = &mut Cow::Borrowed("");
@@ -104,6 +105,7 @@ impl Spare<'_> {
 struct Visitor<'v, 'a> {
     context: Context,
     now_nanos: i64,
+    spent: &'v mut usize,
     cache: Option<&'v mut Map<'a>>,
     look: &'v mut dyn FnMut(&mut Frame<'_, 'a>) -> Result<Fate, DataError>,
     none: Spare<'a>,
@@ -134,6 +136,7 @@ impl<'a> Visitor<'_, 'a> {
             exemplar: exemplar.unwrap_or(&mut self.none.exemplar),
             cache: self.cache.as_deref_mut().unwrap_or(&mut own),
             added: &mut self.added,
+            spent: self.spent,
             now_nanos: self.now_nanos,
         };
         match (self.look)(&mut frame) {
@@ -159,6 +162,12 @@ impl<'a> Visitor<'_, 'a> {
             stays
         });
         added.truncate(ADDED_MAX);
+        // What was added passes through the group as well, once: nothing is added to it again.
+        added.retain_mut(|item| {
+            let stays = self.item(nodes.again(), &mut item.node);
+            self.added.clear();
+            stays
+        });
         items.append(&mut added);
         !(had_items && items.is_empty())
     }
