@@ -9,6 +9,7 @@ use spanlake_pipeline::ports::ObjectStore;
 use spanlake_testkit::{SpanSpec, logs_request};
 
 use crate::drive::block_on;
+use crate::reshard::figures::{archive, sum};
 use crate::reshard::scene::{Scene, error, fine, trace_in};
 
 const ALL: u16 = 4095;
@@ -214,4 +215,63 @@ fn logs_and_metrics_pass_through_the_processors_of_their_own_pipelines() {
     assert_eq!(scene.logs(), 1);
     assert!(!stored(&scene, "user-77") && !stored(&scene, "debug: nothing"));
     assert_eq!(scene.ledger().logs.dropped.get("processor filter"), Some(&1));
+}
+
+#[test]
+fn of_several_attributes_of_one_key_none_slips_past_a_rule() {
+    let rules = [
+        "  transform: {trace_statements: ['delete_key(span.attributes, \"who\")']}\n",
+        "  attributes: {actions: [{key: who, action: delete}]}\n",
+        "  redaction: {allow_all_keys: true, blocked_key_patterns: [who]}\n",
+    ];
+    let trace = trace_in(0, ALL, 1);
+    for (order, processor) in ["transform", "attributes", "redaction"].into_iter().zip(rules) {
+        let scene = scene(1, order, processor);
+        let attributes = ["who-is-one", "who-is-two"].map(|value| ("who".to_owned(), value.to_owned())).to_vec();
+        scene.send(&[SpanSpec { attributes, ..fine(trace, 1) }]);
+        scene.settle(20_000);
+        assert_eq!((scene.kept(trace), stored(&scene, "who-is-one"), stored(&scene, "who-is-two")), (1, false, false), "{order}");
+    }
+}
+
+#[test]
+fn a_failing_statement_about_keys_leaves_none_of_them() {
+    let transform = "  transform: {trace_statements: [{context: span, statements: ['delete_matching_keys(attributes, \"^user-\") \
+                     where HasPrefix(attributes[\"missing\"], \"x\")']}]}\n";
+    let scene = scene(1, "transform", transform);
+    let trace = trace_in(0, ALL, 1);
+    scene.send(&[with(fine(trace, 1), "user-4711", "x")]);
+    scene.settle(20_000);
+    assert_eq!((scene.kept(trace), stored(&scene, "user-4711")), (1, false));
+}
+
+#[test]
+fn a_payload_that_statements_make_too_large_loses_what_is_beyond_and_says_so() {
+    let transform = "  transform: {trace_statements: ['set(span.attributes[\"copy\"], span.attributes[\"long\"])', \
+                     'set(span.attributes[\"more\"], Concat([span.attributes[\"long\"], span.attributes[\"copy\"]], \"\"))', \
+                     'set(span.attributes[\"most\"], Concat([span.attributes[\"more\"], span.attributes[\"more\"]], \"\"))', \
+                     'set(span.attributes[\"all\"], Concat([span.attributes[\"most\"], span.attributes[\"most\"]], \"\"))']}\n";
+    let scene = scene(1, "transform", transform);
+    let trace = trace_in(0, ALL, 1);
+    let text = "x".repeat(50_000);
+    (1..=4).for_each(|request: u8| {
+        let spans = (1..=5).map(|number| with(fine(trace, 10 * request + number), "long", &text)).collect::<Vec<_>>();
+        scene.send(&spans);
+    });
+    scene.settle(20_000);
+    let account = scene.ledger().traces;
+    assert!(account.balances(), "{account:?}");
+    let lost = account.dropped.get("too_large").copied().unwrap_or(0);
+    assert_eq!(scene.kept(trace) as u64 + account.dropped_total(), 20, "{account:?}");
+    assert!(lost == 0 || scene.kept(trace) > 0);
+}
+
+#[test]
+fn figures_before_sampling_know_kind_and_times_behind_processors_without_any_sampling() {
+    let scene = scene(1, "attributes", "  attributes: {actions: [{key: a, value: b, action: insert}]}\n");
+    let trace = trace_in(0, ALL, 1);
+    scene.send(&[SpanSpec { start_nanos: 1_000, end_nanos: 6_000, ..fine(trace, 1) }]);
+    scene.settle(20_000);
+    archive(&scene);
+    assert_eq!((sum(&scene, "red_1m", "requests"), sum(&scene, "red_1m", "duration_sum_nano")), (1, 5_000));
 }

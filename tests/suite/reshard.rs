@@ -1,7 +1,7 @@
 //! Splits, merges and stale lists of shards, one schedule at a time: each test names what must hold.
 
 mod cuts;
-mod figures;
+pub(crate) mod figures;
 mod misplaced;
 pub(crate) mod scene;
 

@@ -10,20 +10,20 @@ use super::scene::{Scene, error, fine, trace_in};
 use super::{ALL, HALF};
 use crate::drive::block_on;
 
-/// The sum of `requests` over a table's files.
-fn requests(scene: &Scene, table: &str) -> i64 {
+/// The sum of a column of whole numbers over a table's files.
+pub(crate) fn sum(scene: &Scene, table: &str, column: &str) -> i64 {
     let prefix = format!("lake/v1/{table}/");
     let mut sum = 0;
     for (_, file) in scene.store.snapshot().into_iter().filter(|(key, _)| key.starts_with(&prefix)) {
         let reader = SerializedFileReader::new(file).unwrap();
         let fields = reader.metadata().file_metadata().schema().get_fields();
-        let place = fields.iter().position(|field| field.name() == "requests").unwrap();
+        let place = fields.iter().position(|field| field.name() == column).unwrap();
         sum += reader.get_row_iter(None).unwrap().map(|row| row.unwrap().get_long(place).unwrap()).sum::<i64>();
     }
     sum
 }
 
-fn archive(scene: &Scene) {
+pub(crate) fn archive(scene: &Scene) {
     block_on(Archiver::new(scene.store.clone(), 1 << 20).run()).unwrap();
 }
 
@@ -54,6 +54,6 @@ fn red_and_edges_count_every_span_once_over_a_split_and_a_merge() {
     scene.settle(20_000);
     archive(&scene);
     assert_eq!(scene.ledger().traces.committed, 10);
-    assert_eq!(requests(&scene, "red_1m"), 10);
-    assert_eq!(requests(&scene, "service_edges_1m"), 4);
+    assert_eq!(sum(&scene, "red_1m", "requests"), 10);
+    assert_eq!(sum(&scene, "service_edges_1m", "requests"), 4);
 }
