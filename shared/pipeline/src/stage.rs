@@ -546,9 +546,8 @@ impl<'a> Stager<'a> {
 
 /// The 56 bits that consistent sampling looks at: what the tracestate states, or the end of the trace id.
 fn randomness(trace: &TraceId, facts: &SpanFacts) -> u64 {
-    const ALL: u64 = (1 << 56) - 1;
-    let [.., a, b, c, d, e, f, g, h] = trace.0;
-    facts.randomness.unwrap_or(u64::from_be_bytes([a, b, c, d, e, f, g, h]) & ALL)
+    let low = u128::from_be_bytes(trace.0) & ((1 << 56) - 1);
+    facts.randomness.unwrap_or_else(|| u64::try_from(low).unwrap_or(0))
 }
 
 /// Inflates a payload and walks it once, so that nothing of a damaged one is staged or counted.

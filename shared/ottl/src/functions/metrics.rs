@@ -216,7 +216,7 @@ const ATTRIBUTE_WEIGHT: usize = 32;
 const QUANTILES_WEIGHT_MAX: usize = 16 << 20;
 
 fn point_attributes(point: &Node<'_>) -> usize {
-    Field::Named("attributes").number(point).and_then(|number| point.map(number)).map_or(0, |map| map.len())
+    Field::Named("attributes").number(point).and_then(|number| point.map(number)).map_or(0, spanlake_otlp::tree::Map::len)
 }
 
 fn summary_quantiles<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> Result<(), DataError> {

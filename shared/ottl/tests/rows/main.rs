@@ -1,5 +1,5 @@
 //! Statements against what the reference made of them, and against arbitrary texts and values.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
 mod common;
 mod golden;
