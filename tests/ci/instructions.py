@@ -30,7 +30,7 @@ PATHS = {
     "split: a request into records": "spanlake_otlp::cut::cut",
     "redaction and facts": "<impl spanlake_policy::rules::Rules>::item",
     "grouping: a batch into a staged object": "spanlake_pipeline::stage::plan_batch",
-    "grouping, and merging what a window closes": "spanlake_pipeline::group::Grouper<S,E>::handle::{{closure}}",
+    "closing a window: deciding and sealing": "spanlake_pipeline::group::Grouper<S,E>::close_with::{{closure}}",
     "Arrow: building rows": "spanlake_table::spans::Scratch::write",
     "Parquet: encoding batches": "spanlake_table::file::FileWriter::flush_batch",
     "archive: a file of spans": "spanlake_table::spans::write",
