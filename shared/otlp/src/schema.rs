@@ -20,6 +20,19 @@ pub use tables::{
 /// The highest field number of any known message.
 const NUMBER_MAX: usize = 16;
 
+/// The fields of a `Metric` that hold its data, of which it has one.
+pub const METRIC_DATA: [u32; 5] = [5, 7, 9, 10, 11];
+
+/// The names of span kinds, in the order of their numbers from 0.
+pub const SPAN_KINDS: [&str; 6] = [
+    "SPAN_KIND_UNSPECIFIED",
+    "SPAN_KIND_INTERNAL",
+    "SPAN_KIND_SERVER",
+    "SPAN_KIND_CLIENT",
+    "SPAN_KIND_PRODUCER",
+    "SPAN_KIND_CONSUMER",
+];
+
 /// The names of an enumeration's values, as in the proto files.
 pub type EnumNames = &'static [(&'static str, i32)];
 

@@ -415,17 +415,11 @@ impl<'a> Stager<'a> {
         let index = if let Some(index) = self.contexts.by_hash.get(&hash) {
             *index
         } else {
-            let given = spanlake_policy::Context {
-                resource: raw.resource,
-                resource_schema_url: raw.resource_schema_url,
-                scope: raw.scope,
-                scope_schema_url: raw.scope_schema_url,
-            };
             // What the record's items have come to is no part of the context's count.
             self.count_masked();
-            let masked = force.rules.context(signal, given, &mut self.workspace.scratch);
+            let masked = force.rules.context(signal, raw, &mut self.workspace.scratch);
             let counts = self.workspace.scratch.take_masked();
-            let previous = force.previous.as_ref().map(|rules| rules.context(signal, given, &mut self.workspace.previous));
+            let previous = force.previous.as_ref().map(|rules| rules.context(signal, raw, &mut self.workspace.previous));
             self.batch.contexts.push(StagedContext {
                 resource: masked.resource.clone(),
                 resource_schema_url: masked.resource_schema_url.clone(),

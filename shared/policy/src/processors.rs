@@ -17,13 +17,14 @@ mod visit;
 use std::fmt;
 
 use spanlake_model::Signal;
+use spanlake_otlp::schema::METRIC_DATA;
 use spanlake_otlp::tree::{Node, Payload, Want};
 use spanlake_ottl::DataError;
 
 /// What happens when a statement or condition can't be executed on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ErrorMode {
-    /// The next one runs; it is counted. `silent` is the same here: what is logged is a count.
+    /// The next one runs; `silent` is the same here: nothing is logged of either.
     #[default]
     Ignore,
     /// The payload is refused.
@@ -39,8 +40,6 @@ pub(crate) struct Tally {
     pub(crate) spent: usize,
     /// How many values each rule has changed, by the rule's number.
     pub(crate) masked: Vec<u64>,
-    /// How many statements and conditions failed on the data.
-    pub(crate) errors: u64,
 }
 
 impl Tally {
@@ -63,6 +62,11 @@ pub(crate) trait Process: fmt::Debug + Send + Sync {
     /// `error_mode: propagate`: the payload is refused as a whole.
     fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError>;
 
+    /// Whether it takes something of a signal away that must not be seen.
+    fn redacts(&self, _signal: Signal) -> bool {
+        false
+    }
+
     /// Which fields it looks at.
     fn wants(&self, _signal: Signal) -> Want {
         Want::ALL
@@ -79,6 +83,6 @@ fn units(signal: Signal, item: &Node<'_>) -> u64 {
     if signal != Signal::Metrics {
         return 1;
     }
-    let data = [5, 7, 9, 10, 11].into_iter().find_map(|number| item.node(number));
+    let data = METRIC_DATA.into_iter().find_map(|number| item.node(number));
     data.map_or(0, |data| data.nodes(1).len() as u64)
 }

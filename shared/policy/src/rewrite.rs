@@ -19,6 +19,7 @@ mod values;
 mod walk;
 
 use spanlake_model::Signal;
+pub use spanlake_otlp::payload::Context;
 use spanlake_otlp::schema::{self, RESOURCE, SCOPE};
 use spanlake_otlp::wire::{Reader, Value};
 
@@ -35,19 +36,6 @@ pub(crate) const MASK: &str = "****";
 
 /// The ledger's reason for items that can't be walked.
 const MALFORMED: &str = "malformed";
-
-/// What a group of items has in common, as wire bytes; empty where the message or text is absent.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Context<'a> {
-    /// The `Resource` message.
-    pub resource: &'a [u8],
-    /// `Resource*.schema_url`.
-    pub resource_schema_url: &'a [u8],
-    /// The `InstrumentationScope` message.
-    pub scope: &'a [u8],
-    /// `Scope*.schema_url`.
-    pub scope_schema_url: &'a [u8],
-}
 
 /// What a context contributes to the facts of its spans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

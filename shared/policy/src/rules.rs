@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 use spanlake_model::{PerSignal, Signal, TraceId};
 use spanlake_otlp::tree::Want;
-use spanlake_ottl::Condition;
+use spanlake_ottl::{Condition, Context};
 
 use crate::rewrite::Masking;
 use crate::sampling::{
@@ -172,7 +172,7 @@ impl Rules {
         self.sampler.as_ref().is_some_and(|sampler| sampler.options().consistent)
     }
 
-    /// Each policy's name and vote (`sampled`, `not_sampled`, `dropped`), in the order of the configuration; policies
+    /// Each policy's name and [vote](crate::Vote::name), in the order of the configuration; policies
     /// that were not asked are left out.
     #[must_use]
     pub fn votes_text(&self, decision: &Decision) -> Vec<(&str, &'static str)> {
@@ -288,7 +288,7 @@ impl Plan {
         let item = match signal {
             Signal::Traces => FACT_FIELDS,
             Signal::Logs => 0,
-            Signal::Metrics => 1 << 5 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11,
+            Signal::Metrics => Context::DataPoint.wants().item,
         };
         let wants = self.steps().filter(|step| step.processor.runs(signal)).map(|step| step.processor.wants(signal));
         let facts = Want { resource: 1 << 1, scope: 0, item };

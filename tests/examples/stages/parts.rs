@@ -143,14 +143,7 @@ fn mask_record(record: &[u8], rules: &Rules, out: &mut Vec<u8>, scratch: &mut Sc
     let mut context = None;
     while let Some(item) = items.next().unwrap() {
         if context.as_ref().is_none_or(|(number, _)| *number != item.context) {
-            let raw = items.context();
-            let given = spanlake_policy::Context {
-                resource: raw.resource,
-                resource_schema_url: raw.resource_schema_url,
-                scope: raw.scope,
-                scope_schema_url: raw.scope_schema_url,
-            };
-            context = Some((item.context, rules.context(Signal::Traces, given, scratch)));
+            context = Some((item.context, rules.context(Signal::Traces, items.context(), scratch)));
         }
         if let Some((_, context)) = &context {
             rules.item(Signal::Traces, context, item.bytes, out, scratch);

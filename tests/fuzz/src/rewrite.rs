@@ -96,14 +96,7 @@ fn what_was_taken(rules: &Rules, signal: Signal, cut: &Cut, scratch: &mut Scratc
     for record in &cut.records {
         let mut items = Items::new(&record.payload);
         while let Some(item) = items.next().unwrap() {
-            let context = items.context();
-            let context = Context {
-                resource: context.resource,
-                resource_schema_url: context.resource_schema_url,
-                scope: context.scope,
-                scope_schema_url: context.scope_schema_url,
-            };
-            let masked = rules.context(signal, context, scratch);
+            let masked = rules.context(signal, items.context(), scratch);
             assert_eq!(masked.dropped, None);
             Resource::decode(&masked.resource[..]).expect("a masked resource");
             out.clear();

@@ -65,33 +65,20 @@ impl<'a> Flat<'a> {
             let key = if prefix.is_empty() { key } else { Cow::Owned(format!("{prefix}.{key}")) };
             match value {
                 Value::Map(inner) if depth < self.depth_max => self.map(inner, &key, depth + 1)?,
-                Value::List(items) if depth < self.depth_max => self.list(items, &key, depth + 1)?,
+                Value::List(items) if depth < self.depth_max => self.list(items, &key, ".", depth + 1)?,
                 value => self.put(key, value)?,
             }
         }
         Ok(())
     }
 
-    fn list(&mut self, items: Vec<Value<'a>>, prefix: &str, depth: usize) -> Result<(), DataError> {
+    /// A list's elements by their indices, behind a dot. The Collector joins those of a list in a list without one.
+    fn list(&mut self, items: Vec<Value<'a>>, prefix: &str, dot: &str, depth: usize) -> Result<(), DataError> {
         for (at, value) in items.into_iter().enumerate() {
-            let key = format!("{prefix}.{at}");
+            let key = format!("{prefix}{dot}{at}");
             match value {
                 Value::Map(inner) if depth < self.depth_max => self.map(inner, &key, depth + 1)?,
-                Value::List(inner) if depth < self.depth_max => self.list_in_list(inner, &key, depth + 1)?,
-                value if self.resolves => self.put(Cow::Owned(prefix.to_owned()), value)?,
-                value => self.put(Cow::Owned(key), value)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The Collector joins the indices of a list in a list without a dot.
-    fn list_in_list(&mut self, items: Vec<Value<'a>>, prefix: &str, depth: usize) -> Result<(), DataError> {
-        for (at, value) in items.into_iter().enumerate() {
-            let key = format!("{prefix}{at}");
-            match value {
-                Value::Map(inner) if depth < self.depth_max => self.map(inner, &key, depth + 1)?,
-                Value::List(inner) if depth < self.depth_max => self.list_in_list(inner, &key, depth + 1)?,
+                Value::List(inner) if depth < self.depth_max => self.list(inner, &key, "", depth + 1)?,
                 value if self.resolves => self.put(Cow::Owned(prefix.to_owned()), value)?,
                 value => self.put(Cow::Owned(key), value)?,
             }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use spanlake_otlp::schema::{METRIC_DATA, SPAN_KINDS};
 use spanlake_otlp::tree::{Map, Node, Slot, Value};
 
 use super::{Field, Form, KeyValue, Place, Root, reach, step, trace_state};
@@ -10,17 +11,6 @@ use crate::frame::Frame;
 use crate::val::{Time, Val};
 
 const KINDS: [&str; 6] = ["Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"];
-const DEPRECATED_KINDS: [&str; 6] = [
-    "SPAN_KIND_UNSPECIFIED",
-    "SPAN_KIND_INTERNAL",
-    "SPAN_KIND_SERVER",
-    "SPAN_KIND_CLIENT",
-    "SPAN_KIND_PRODUCER",
-    "SPAN_KIND_CONSUMER",
-];
-
-/// The fields of a `Metric` that hold its data; a type's number is its place, from 1.
-const METRIC_DATA: [u32; 5] = [5, 7, 9, 10, 11];
 
 const WRONG_TYPE: DataError = DataError("a value of another type than the field's");
 
@@ -64,7 +54,7 @@ fn holder_mut<'x, 'a>(place: &Place, frame: &'x mut Frame<'_, 'a>) -> Option<&'x
     }
 }
 
-/// The data of a metric.
+/// The data of a metric, and its type's number.
 fn metric_data<'x, 'a>(metric: &'x Node<'a>) -> Option<(usize, &'x Node<'a>)> {
     METRIC_DATA.iter().enumerate().find_map(|(place, number)| Some((place + 1, metric.node(*number)?)))
 }
@@ -132,7 +122,7 @@ fn scalar<'a>(holder: &Node<'a>, number: u32, form: Form, keys: &[KeyValue<'_>])
             _ => Val::text(text(holder, number)),
         },
         Form::KindText => Val::text(kind(&KINDS, bits)),
-        Form::KindDeprecatedText => Val::text(kind(&DEPRECATED_KINDS, bits)),
+        Form::KindDeprecatedText => Val::text(kind(&SPAN_KINDS, bits)),
         Form::ValueText => Val::text(holder.value(number).clone().into_text()),
         Form::Ints => Val::list(numbers(holder, number).map(|bits| Value::Int(bits.cast_signed())).collect()),
         Form::Doubles => Val::list(numbers(holder, number).map(|bits| Value::Double(f64::from_bits(bits))).collect()),
@@ -365,7 +355,7 @@ fn set_scalar<'a>(
             Slot::Bytes(Cow::Owned(unhex::<8>(&text).ok_or(DataError("not a span id in hex"))?.to_vec()))
         }
         (Form::KindText, Val::Value(Value::String(text))) => Slot::Number(kind_of(&KINDS, &text)),
-        (Form::KindDeprecatedText, Val::Value(Value::String(text))) => Slot::Number(kind_of(&DEPRECATED_KINDS, &text)),
+        (Form::KindDeprecatedText, Val::Value(Value::String(text))) => Slot::Number(kind_of(&SPAN_KINDS, &text)),
         (Form::Ints, Val::Value(Value::List(items))) => {
             let bits = |item: &Value<'_>| if let Value::Int(value) = item { Ok(value.cast_unsigned()) } else { Err(WRONG_TYPE) };
             Slot::Numbers(items.iter().map(bits).collect::<Result<_, _>>()?)

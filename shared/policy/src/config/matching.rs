@@ -1,12 +1,13 @@
 //! `include` and `exclude` blocks, in the three forms in which processors have them.
 
 use spanlake_model::Signal;
+use spanlake_otlp::schema::SPAN_KINDS;
 use spanlake_otlp::tree::Value;
 
 use super::reader::{Fields, Findings};
 use super::value::value;
 use super::yaml::Tree;
-use crate::processors::matching::{AttributeTest, Library, Properties, SPAN_KINDS, Selection, SeverityMin, Texts, Wanted};
+use crate::processors::matching::{AttributeTest, Library, Properties, Selection, SeverityMin, Texts, Wanted};
 use crate::processors::patterns::Patterns;
 use crate::regex::compile;
 

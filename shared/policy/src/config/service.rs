@@ -13,7 +13,7 @@ use crate::processors::run::{BY_PROCESSOR, Step};
 use crate::rewrite::Masking;
 use crate::rules::{Leaves, Plan, Rules, Stage};
 
-/// Two bits of an attribute's key for each stage.
+/// The most processors of a pipeline: each is a pass over the payload.
 const STAGES_MAX: usize = 32;
 /// `decision_wait` without a `tail_sampling` processor.
 const DECISION_WAIT_MS: u64 = 10_000;
@@ -166,7 +166,9 @@ fn say_unused(components: &Components, findings: &mut Findings) {
     for (id, defined) in components.processors.iter().filter(|(_, defined)| !defined.used) {
         let path = format!("processors.{id}");
         let extra = match defined.processor {
-            Processor::Tree(..) => ": nothing is redacted by it until it is listed",
+            Processor::Tree(ref processor, _) if Signal::ALL.into_iter().any(|signal| processor.redacts(signal)) => {
+                ": nothing is redacted by it until it is listed"
+            }
             Processor::TailSampling(_) => ": no trace is sampled out by it until it is listed",
             _ => "",
         };
@@ -177,9 +179,9 @@ fn say_unused(components: &Components, findings: &mut Findings) {
 
 /// Signals in which nothing of the user's masks, although something does elsewhere or is meant to.
 fn say_uncovered(plans: &[Arc<Plan>], findings: &mut Findings) {
-    let masks = |plan: &Plan| plan.stages.iter().any(|stage| matches!(stage, Stage::Run(_)));
+    let masks = |(signal, plan): &(Signal, &Arc<Plan>)| plan.steps().any(|step| step.processor.redacts(*signal));
     let open: Vec<&str> =
-        Signal::ALL.into_iter().zip(plans).filter(|(_, plan)| !masks(plan)).map(|(signal, _)| signal.name()).collect();
+        Signal::ALL.into_iter().zip(plans).filter(|plan| !masks(plan)).map(|(signal, _)| signal.name()).collect();
     if open.is_empty() {
         return;
     }

@@ -89,6 +89,10 @@ pub(crate) enum Type {
 }
 
 impl Process for Attributes {
+    fn redacts(&self, _signal: Signal) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Delete { .. } | Action::Hash { .. }))
+    }
+
     fn process<'a>(&'a self, payload: &mut Payload<'a>, _tally: &mut Tally) -> Result<(), DataError> {
         let signal = payload.signal;
         for group in &mut payload.groups {

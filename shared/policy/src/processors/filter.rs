@@ -39,7 +39,7 @@ impl Process for Filter {
             })?;
         }
         for drops in &self.rules[payload.signal] {
-            visit(payload, drops.context, (now_nanos, &mut spent), None, |frame| drops.fate(frame, tally))?;
+            visit(payload, drops.context, (now_nanos, &mut spent), None, |frame| drops.fate(frame))?;
         }
         tally.spent = spent;
         Ok(())
@@ -71,13 +71,12 @@ const fn item_context(signal: Signal) -> Context {
 
 impl Drops {
     /// A condition that fails does not hold, and the next one is asked.
-    fn fate<'a>(&'a self, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> Result<Fate, DataError> {
+    fn fate<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<Fate, DataError> {
         for condition in &self.conditions {
             match condition.holds(frame) {
                 Ok(true) => return Ok(Fate::Drop),
                 Ok(false) => {}
                 Err(error) => {
-                    tally.errors = tally.errors.saturating_add(1);
                     if self.error_mode == ErrorMode::Propagate {
                         return Err(error);
                     }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use regex::Regex;
 use spanlake_model::Signal;
+use spanlake_otlp::schema::SPAN_KINDS;
 use spanlake_otlp::tree::{Map, Node, Value};
 
 use super::patterns::Patterns;
@@ -180,16 +181,6 @@ fn all_hold(tests: &[AttributeTest], map: Option<&Map<'_>>) -> bool {
         }
     })
 }
-
-/// The names of span kinds, in the order of their numbers.
-pub(crate) const SPAN_KINDS: [&str; 6] = [
-    "SPAN_KIND_UNSPECIFIED",
-    "SPAN_KIND_INTERNAL",
-    "SPAN_KIND_SERVER",
-    "SPAN_KIND_CLIENT",
-    "SPAN_KIND_PRODUCER",
-    "SPAN_KIND_CONSUMER",
-];
 
 fn kind_name(number: u64) -> &'static str {
     usize::try_from(number).ok().and_then(|number| SPAN_KINDS.get(number)).copied().unwrap_or_default()

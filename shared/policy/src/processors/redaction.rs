@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 
 use keys::KeyCache;
 pub(crate) use mask::{MASK, Mask, hex_text};
+use spanlake_model::Signal;
 use spanlake_otlp::schema::{
     EVENT, EXPONENTIAL_HISTOGRAM_DATA_POINT, HISTOGRAM_DATA_POINT, LOG_RECORD, Message, NUMBER_DATA_POINT, RESOURCE, SCOPE, SPAN,
     SUMMARY_DATA_POINT,
@@ -107,6 +108,10 @@ impl Redaction {
 }
 
 impl Process for Redaction {
+    fn redacts(&self, _signal: Signal) -> bool {
+        true
+    }
+
     fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError> {
         let empty_masked = self.search("", true);
         let is_wide = self.coverage == Coverage::Wide;

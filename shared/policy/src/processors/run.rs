@@ -10,7 +10,7 @@ use spanlake_ottl::Condition;
 
 use super::facts;
 use super::{Process, Tally};
-use crate::rewrite::{Context, Scratch};
+use crate::rewrite::Scratch;
 use crate::rules::{Rules, Stage};
 use crate::sampling::SpanFacts;
 
@@ -26,7 +26,7 @@ const GROWN_BYTES_MAX: usize = 8 << 20;
 /// A processor at its place in a pipeline.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
-    /// The ledger's reason for what it drops: `filter/health`.
+    /// The ledger's reason for what it drops: `processor filter/health`.
     pub(crate) reason: Arc<str>,
     pub(crate) processor: Arc<dyn Process>,
 }
@@ -124,16 +124,7 @@ impl Rules {
         while let Some(item) = items.next()? {
             let context = match known.take() {
                 Some((number, context)) if number == item.context => context,
-                _ => {
-                    let raw = items.context();
-                    let raw = Context {
-                        resource: raw.resource,
-                        resource_schema_url: raw.resource_schema_url,
-                        scope: raw.scope,
-                        scope_schema_url: raw.scope_schema_url,
-                    };
-                    self.context(Signal::Traces, raw, scratch)
-                }
+                _ => self.context(Signal::Traces, items.context(), scratch),
             };
             unused.clear();
             let outcome = self.item(Signal::Traces, &context, item.bytes, &mut unused, scratch);

@@ -52,6 +52,10 @@ impl Process for Transform {
         Ok(())
     }
 
+    fn redacts(&self, signal: Signal) -> bool {
+        self.groups[signal].iter().flat_map(|group| &group.statements).any(redacts)
+    }
+
     fn wants(&self, signal: Signal) -> Want {
         let groups = self.groups[signal].iter();
         let each = groups.flat_map(|group| {
@@ -72,7 +76,6 @@ impl Transform {
             Ok(true) => {}
             Ok(false) => return Ok(Fate::Keep),
             Err(error) => {
-                tally.errors = tally.errors.saturating_add(1);
                 if group.error_mode == ErrorMode::Propagate {
                     return Err(error);
                 }
@@ -85,7 +88,6 @@ impl Transform {
                 Ok(true) if redacts(statement) => tally.mask(self.rule),
                 Ok(_) => {}
                 Err(error) => {
-                    tally.errors = tally.errors.saturating_add(1);
                     if group.error_mode == ErrorMode::Propagate {
                         return Err(error);
                     }

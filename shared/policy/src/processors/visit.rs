@@ -2,15 +2,13 @@
 
 use std::borrow::Cow;
 
-use spanlake_otlp::schema::{EVENT, EXEMPLAR, SPAN};
+use spanlake_otlp::schema::{EVENT, EXEMPLAR, METRIC_DATA, SPAN};
 use spanlake_otlp::tree::{Map, Node, Payload, Slot};
 use spanlake_ottl::{Context, DataError, Frame};
 
 /// `Span.events`.
 const EVENTS: u32 = 11;
-/// The fields of a `Metric` that hold its data.
-const METRIC_DATA: [u32; 5] = [5, 7, 9, 10, 11];
-/// `data_points` of each of them.
+/// `data_points` of each kind of data.
 const POINTS: u32 = 1;
 /// How many metrics statements may add to those of a scope.
 const ADDED_MAX: usize = 10_000;
