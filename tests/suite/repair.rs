@@ -183,7 +183,7 @@ fn lose_and_go_on(seed: u64, metrics: &[Capture], met: &mut BTreeMap<&'static st
     let dropped: u64 = done.shards.iter().flat_map(|shard| shard.dropped.0).sum();
     assert_eq!(lost(&after).iter().sum::<u64>(), dropped, "seed {seed}");
     *met.entry("items").or_default() += dropped;
-    *met.entry("waiting").or_default() += done.shards.iter().map(|shard| shard.waiting).sum::<u64>();
+    *met.entry("waiting").or_default() += done.shards.iter().flat_map(|shard| shard.waiting.0).sum::<u64>();
     assert_eq!(faulty(&reader.store), [""; 0], "seed {seed}, after {done:?}");
     let again = block_on(repair(reader.store.as_ref(), &gone, &GroupSettings::default(), Mode::GiveUp)).unwrap();
     assert_eq!(again, Repaired::default(), "seed {seed}: a second call finds nothing to do");

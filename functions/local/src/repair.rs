@@ -101,11 +101,12 @@ fn one(out: &mut String, shard: &ShardRepair) -> std::fmt::Result {
     for key in &shard.objects {
         writeln!(out, "    {key}: {}", meaning(key))?;
     }
-    if shard.waiting > 0 {
+    for signal in Signal::ALL.into_iter().filter(|signal| shard.waiting[*signal] > 0) {
         writeln!(
             out,
-            "    {} of the spans waited for a decision in other batches: which of them the lost record had decided is unknown",
-            shard.waiting
+            "    {} of the {} waited for a decision in other batches: which of them the lost record had decided is unknown",
+            shard.waiting[signal],
+            signal.items()
         )?;
     }
     Ok(())

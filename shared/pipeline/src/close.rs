@@ -6,6 +6,7 @@
 
 mod edges;
 mod facts;
+mod logs;
 mod pending;
 mod read;
 mod room;
@@ -31,7 +32,7 @@ use crate::red::{RedCell, RedKey, RedTable};
 use crate::sealed::{GroupHead, SealedItem, SealedWriter};
 use crate::seen::SeenRecord;
 use crate::settings::GroupSettings;
-use crate::stage::{RulesBook, wait_nanos};
+use crate::stage::{RulesBook, undecided_nanos};
 use crate::staged::{Key, Row, seen_object};
 
 pub(crate) use pending::{PendingKey, pending_of, walk_pending};
@@ -136,6 +137,9 @@ impl Member {
     }
 }
 
+/// What earlier closes have recorded of a trace, with the ends of their windows.
+type Recorded = Vec<(i64, Arc<Reason>)>;
+
 /// The last key that a close under way is done with.
 fn done_key(closing: &Closing) -> Result<Key, Damaged> {
     let (bucket, trace) = &closing.done;
@@ -160,7 +164,7 @@ struct Closer<'a, S> {
     admitted: BTreeMap<String, Admitted>,
     /// For rules of which no trace was offered.
     no_room: Admitted,
-    /// The longest wait of any rules that may decide what is staged, nanoseconds.
+    /// How long anything that is staged may stay undecided, nanoseconds.
     longest_wait: i64,
 }
 
@@ -223,6 +227,8 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
     }
 
     async fn group(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
+        let follows = |member: &Member| member.row().is_some_and(|row| row.signal == Signal::Logs && row.waits);
+        let (logs, members): (Vec<_>, Vec<_>) = members.into_iter().partition(follows);
         for signal in [Signal::Logs, Signal::Metrics] {
             let fresh = |member: &&Member| member.is_fresh && member.row().is_some_and(|row| row.signal == signal);
             let due: Vec<Member> = members.iter().filter(fresh).cloned().collect();
@@ -242,10 +248,12 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             is_complete: false,
         };
         self.seal(&head, &due, None)?;
-        if !spans.is_empty() {
-            self.trace(key, spans).await?;
+        if spans.is_empty() && logs.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let recorded = self.recorded(key).await?;
+        let outcome = self.trace(key, spans, &recorded)?;
+        self.logs(key, logs, &recorded, &outcome)
     }
 
     /// Seals members as one group, and counts them as kept. With `chances` they are spans that chance has kept, whose tracestate
@@ -395,7 +403,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         self.manifest.staged.get(reader.object).ok_or_else(|| Damaged("no such batch").into())
     }
 
-    /// The longest wait of any rules that may decide what is staged; an error if one of them is not loaded.
+    /// How long anything that is staged may stay undecided; an error if rules that may decide it are not loaded.
     fn longest_wait(&self) -> Result<i64, CloseError> {
         let rules = &self.manifest.rules;
         let named = [Some(rules.current.as_str()), rules.previous.as_ref().map(|previous| previous.version.as_str())];
@@ -403,7 +411,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         let mut longest = 0;
         for version in named.into_iter().flatten().chain(staged) {
             let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
-            longest = longest.max(wait_nanos(rules));
+            longest = longest.max(undecided_nanos(rules, self.settings));
         }
         Ok(longest)
     }

@@ -24,16 +24,20 @@ pub enum Verdict {
     SampledOut,
     /// A `drop` policy vetoed it.
     Dropped,
+    /// No span of it came while its log records waited: those were kept by themselves. What comes later is free of it, and no
+    /// table shows it.
+    LogsAlone,
 }
 
 impl Verdict {
-    const ALL: [Self; 3] = [Self::Kept, Self::SampledOut, Self::Dropped];
+    const ALL: [Self; 4] = [Self::Kept, Self::SampledOut, Self::Dropped, Self::LogsAlone];
 
     const fn code(self) -> u8 {
         match self {
             Self::Kept => 0,
             Self::SampledOut => 1,
             Self::Dropped => 2,
+            Self::LogsAlone => 3,
         }
     }
 
@@ -44,6 +48,7 @@ impl Verdict {
             Self::Kept => "kept",
             Self::SampledOut => "sampled_out",
             Self::Dropped => "dropped",
+            Self::LogsAlone => "logs_alone",
         }
     }
 }
@@ -66,6 +71,11 @@ pub struct Reason {
 }
 
 impl Reason {
+    /// Whether it is about a trace's spans too.
+    pub(crate) fn is_of_trace(&self) -> bool {
+        self.verdict != Verdict::LogsAlone
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(self.verdict.code() | if self.threshold.is_some() { HAS_THRESHOLD } else { 0 });
         if let Some(threshold) = self.threshold {

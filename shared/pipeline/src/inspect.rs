@@ -224,7 +224,7 @@ async fn find_decision<S: ObjectStore>(
     Ok(found.and_then(|row| {
         Some(RecordedDecision {
             decided_nanos: index.end,
-            reason: index.reasons.get(row.reason as usize)?.as_ref().clone(),
+            reason: index.reasons.get(row.reason as usize).filter(|reason| reason.is_of_trace())?.as_ref().clone(),
             spans: row.spans,
             errors: row.errors,
             wait_ms: row.wait_ms,

@@ -58,9 +58,9 @@ pub struct ShardRepair {
     pub objects: Vec<String>,
     /// Items that are now counted as `dropped{lost_object}`.
     pub dropped: PerSignal<u64>,
-    /// Spans among those that lie in no lost object: without the lost decisions nobody can say which of the spans that
-    /// wait are decided.
-    pub waiting: u64,
+    /// Items among those that lie in no lost object: without the lost decisions nobody can say which of the items that wait are
+    /// decided.
+    pub waiting: PerSignal<u64>,
 }
 
 /// A manifest after it, and what to put before the swap.
@@ -176,7 +176,12 @@ async fn plan<S: ObjectStore>(
     lost: &BTreeSet<String>,
     settings: &GroupSettings,
 ) -> Result<Option<Next>, RepairError> {
-    let repair = ShardRepair { shard: manifest.shard.clone(), objects: Vec::new(), dropped: PerSignal::default(), waiting: 0 };
+    let repair = ShardRepair {
+        shard: manifest.shard.clone(),
+        objects: Vec::new(),
+        dropped: PerSignal::default(),
+        waiting: PerSignal::default(),
+    };
     let mut next = Next { manifest: manifest.clone(), puts: Vec::new(), repair };
     if !world.is_superseded(&manifest.shard) {
         count::give_up_working(store, &mut next, world, lost, settings).await?;

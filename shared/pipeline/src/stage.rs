@@ -110,6 +110,13 @@ fn previous_at<'a>(
     Ok((settings.window_start(arrival) <= due).then_some(previous))
 }
 
+/// How long rules may leave what has arrived undecided, nanoseconds. A log record that waits for its trace waits for spans to
+/// come at all, and then for as long again.
+pub(crate) fn undecided_nanos(rules: &Rules, settings: &GroupSettings) -> i64 {
+    let wait = wait_nanos(rules);
+    if rules.logs().follows_trace() { wait.saturating_add(settings.window_nanos).saturating_mul(2) } else { wait }
+}
+
 /// How long rules wait for a trace's spans, nanoseconds.
 pub(crate) fn wait_nanos(rules: &Rules) -> i64 {
     ms_to_nanos(i64::try_from(rules.decision_wait_ms()).unwrap_or(i64::MAX))
@@ -455,6 +462,8 @@ impl<'a> Stager<'a> {
         let body = self.batch.arena.get(start..).unwrap_or_default();
         let head = ItemHead::read(signal, body);
         key.trace = head.trace;
+        let in_trace = signal == Signal::Logs && head.trace != TraceId::default() && !overflow;
+        let waits = in_trace && force.rules.logs().waits(head.severity, head.severity_text);
         let mut span = SpanPart::default();
         if signal == Signal::Traces {
             let facts = known.unwrap_or(outcome.facts);
@@ -494,6 +503,7 @@ impl<'a> Stager<'a> {
             context: u32::try_from(context).unwrap_or(u32::MAX),
             count: u32::try_from(count).unwrap_or(u32::MAX),
             overflow,
+            waits,
             body: (u32::try_from(start).unwrap_or(u32::MAX), u32::try_from(body.len()).unwrap_or(u32::MAX)),
             span,
         });

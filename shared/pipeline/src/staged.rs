@@ -62,6 +62,8 @@ pub(crate) struct Row {
     pub(crate) count: u32,
     /// Kept without a tail decision.
     pub(crate) overflow: bool,
+    /// A log record that waits for the verdict on its trace.
+    pub(crate) waits: bool,
     /// Where its bytes are, in the batch's arena or the segment's bodies.
     pub(crate) body: (u32, u32),
     pub(crate) span: SpanPart,
@@ -179,7 +181,7 @@ fn encode_segment(rows: &[Row], arena: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Dama
     let mut key = None;
     for row in rows {
         let same = key == Some(row.key);
-        facts.push(u8::from(same) | u8::from(row.overflow) << 1 | row.signal.code() << 2);
+        facts.push(u8::from(same) | u8::from(row.overflow) << 1 | row.signal.code() << 2 | u8::from(row.waits) << 4);
         if !same {
             facts.varint(u64::from(row.key.bucket));
             facts.extend_from_slice(&row.key.trace.0);
@@ -388,7 +390,7 @@ fn decode_rows(facts: &[u8], records: usize) -> Result<Vec<Row>, Damaged> {
             }
             key = next;
         }
-        let signal = Signal::from_code(flags >> 2).ok_or(Damaged("unknown signal"))?;
+        let signal = Signal::from_code(flags >> 2 & !4).ok_or(Damaged("unknown signal"))?;
         let record = take.u32()?;
         if record as usize >= records {
             return Err(Damaged("item of an unknown record"));
@@ -398,7 +400,17 @@ fn decode_rows(facts: &[u8], records: usize) -> Result<Vec<Row>, Damaged> {
         let is_span = signal == Signal::Traces;
         let span = if is_span { decode_span(&mut take)? } else { SpanPart::default() };
         let count = if is_span { 1 } else { take.u32()? };
-        rows.push(Row { key, signal, record, context, count, overflow: flags & 2 != 0, body: (offset, length), span });
+        rows.push(Row {
+            key,
+            signal,
+            record,
+            context,
+            count,
+            overflow: flags & 2 != 0,
+            waits: flags & 16 != 0,
+            body: (offset, length),
+            span,
+        });
         offset = offset.checked_add(length).ok_or(Damaged("number out of range"))?;
     }
     if take.is_empty() { Ok(rows) } else { Err(Damaged("more than the rows")) }
@@ -421,7 +433,7 @@ mod tests {
             threshold: (trace == 8).then_some(1 << 55),
             ..SpanPart::default()
         };
-        Row { key, signal: Signal::Traces, record, context: 0, count: 1, overflow: false, body, span }
+        Row { key, signal: Signal::Traces, record, context: 0, count: 1, overflow: false, waits: trace == 7, body, span }
     }
 
     #[test]
@@ -453,11 +465,11 @@ mod tests {
             let rows = index.rows(number, part(index.facts_range(number).unwrap())).unwrap();
             let bodies = index.bodies(number, part(index.bodies_range(number).unwrap())).unwrap();
             let body = |row: &Row| bodies[row.body.0 as usize..][..row.body.1 as usize].to_vec();
-            read.extend(rows.iter().map(|row| (row.key, row.record, row.span, body(row))));
+            read.extend(rows.iter().map(|row| (row.key, row.record, row.span, row.waits, body(row))));
         }
         let want = [3, 2, 1, 0].map(|n: usize| {
-            let Row { key, record, span, body: (at, length), .. } = rows[n];
-            (key, record, span, arena[at as usize..at as usize + length as usize].to_vec())
+            let Row { key, record, span, waits, body: (at, length), .. } = rows[n];
+            (key, record, span, waits, arena[at as usize..at as usize + length as usize].to_vec())
         });
         assert_eq!(read, want);
         let rest = index.rest_range().unwrap();

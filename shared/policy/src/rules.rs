@@ -8,6 +8,7 @@ use spanlake_model::{PerSignal, Signal, TraceId};
 use spanlake_otlp::tree::Want;
 use spanlake_ottl::{Condition, Context};
 
+use crate::logs::LogRule;
 use crate::rewrite::Masking;
 use crate::sampling::{
     Admission, Admitted, Body, Decision, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Votes,
@@ -25,6 +26,7 @@ pub struct Rules {
     pub(crate) leaves: Leaves,
     pub(crate) plans: PerSignal<Arc<Plan>>,
     pub(crate) limits: Limits,
+    pub(crate) logs: LogRule,
     /// Names of what masks, for counting: those of the built-in masking first.
     pub(crate) rule_names: Arc<[String]>,
     /// What is used, in order, a line each: for `check`.
@@ -185,6 +187,12 @@ impl Rules {
     #[must_use]
     pub fn keeps_late_span(&self, id: &TraceId, span: &SpanFacts) -> bool {
         self.sampler.as_ref().is_none_or(|sampler| sampler.keeps_alone(id, span))
+    }
+
+    /// Which log records wait for the verdict on their trace.
+    #[must_use]
+    pub fn logs(&self) -> LogRule {
+        self.logs
     }
 
     pub(crate) fn plan(&self, signal: Signal) -> &Arc<Plan> {

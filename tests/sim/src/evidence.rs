@@ -45,6 +45,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) policies: &'a [Policies],
     /// When the second version was first put on the stream.
     pub(crate) switched_nanos: Option<i64>,
+    /// Whether logs wait for the verdict on their trace.
+    pub(crate) follows_logs: bool,
     /// Spans of a trace that are kept, errors aside.
     pub(crate) trace_spans_max: usize,
     pub(crate) lake: &'a Visible,

@@ -15,7 +15,7 @@ pub(crate) type Values = Vec<String>;
 /// The tables and columns that are read.
 const COLUMNS: [(&str, &[&str]); 7] = [
     ("spans", &["trace_id", "span_id", "sampling_policy", "sampling_weight", "is_late"]),
-    ("logs", &["body"]),
+    ("logs", &["body", "sampling_weight"]),
     ("metrics_number", &["name"]),
     ("traces", &["trace_id", "span_count"]),
     ("red_1m", &["service_name", "operation", "kind", "status_code", "requests"]),

@@ -11,10 +11,14 @@ use crate::evidence::Policies;
 use crate::journal::{Fault, Rates};
 use crate::stream::seconds;
 
-/// The rules that a run begins with.
-pub(crate) const RULES_FIRST: &str = include_str!("rules_first.yaml");
-/// The rules that some runs switch to.
-pub(crate) const RULES_SECOND: &str = include_str!("rules_second.yaml");
+/// The rules that a run begins with, and those that some runs switch to: logs are filed at once, or follow their trace.
+const RULES: [[&str; 2]; 2] = [
+    [include_str!("rules_first.yaml"), include_str!("rules_second.yaml")],
+    [
+        concat!(include_str!("rules_first.yaml"), "spanlake: {logs: follow_trace}\n"),
+        concat!(include_str!("rules_second.yaml"), "spanlake: {logs: follow_trace}\n"),
+    ],
+];
 
 /// What the caller of a run may ask for.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +71,8 @@ pub(crate) struct Mix {
     /// How often a shard is left alone for a round.
     pub(crate) lag_percent: u64,
     pub(crate) switches_rules: bool,
+    /// Whether logs wait for the verdict on their trace.
+    pub(crate) follows_logs: bool,
     /// Whether the first rules are named by heartbeats, or hold by default.
     pub(crate) names_rules: bool,
     pub(crate) sweeps: bool,
@@ -78,6 +84,13 @@ pub(crate) struct Mix {
     pub(crate) lost_objects: u64,
     /// The hour begins so long after the run, seconds; beyond the run's length if it is large.
     pub(crate) hour_in_seconds: u64,
+}
+
+impl Mix {
+    /// The texts of the first rules and of the second.
+    pub(crate) fn texts(&self) -> [&'static str; 2] {
+        RULES[usize::from(self.follows_logs)]
+    }
 }
 
 impl Mix {
@@ -125,6 +138,7 @@ impl Mix {
             lag_percent,
             switches_rules: rng.chance(30),
             names_rules: rng.chance(50),
+            follows_logs: rng.chance(50),
             sweeps: rng.chance(60) && !is_calm(Event::Sweeper),
             burst: if is_stormy || rng.chance(20) { 10 } else { 4 },
             expire_percent: if is_calm(Event::Loss) { 0 } else { expire_percent },
@@ -166,42 +180,29 @@ fn compile(text: &str) -> Result<Arc<Rules>, String> {
     loaded.rules.map(Arc::new).ok_or_else(|| format!("{:?}", loaded.findings))
 }
 
-/// The first rules, compiled once for all runs.
-pub(crate) fn first_rules() -> Result<Arc<Rules>, String> {
-    static FIRST: OnceLock<Result<Arc<Rules>, String>> = OnceLock::new();
-    FIRST.get_or_init(|| compile(RULES_FIRST)).clone()
-}
-
-fn second_rules() -> Result<Arc<Rules>, String> {
-    static SECOND: OnceLock<Result<Arc<Rules>, String>> = OnceLock::new();
-    SECOND.get_or_init(|| compile(RULES_SECOND)).clone()
-}
-
-/// The second rules' version.
-pub(crate) fn second_version() -> Result<String, String> {
-    second_rules().map(|rules| rules.version().to_owned())
-}
-
-/// The rules of a text.
+/// The rules of a text; those of a run are compiled once for all runs.
 pub(crate) fn compiled(text: &str) -> Result<Arc<Rules>, String> {
-    match text {
-        RULES_FIRST => first_rules(),
-        RULES_SECOND => second_rules(),
-        other => compile(other),
-    }
+    static KNOWN: [OnceLock<Result<Arc<Rules>, String>>; 4] = [const { OnceLock::new() }; 4];
+    let place = RULES.iter().flatten().position(|known| *known == text);
+    place.and_then(|place| KNOWN.get(place)).map_or_else(|| compile(text), |known| known.get_or_init(|| compile(text)).clone())
+}
+
+/// The version of a text.
+pub(crate) fn version(text: &str) -> Result<String, String> {
+    compiled(text).map(|rules| rules.version().to_owned())
 }
 
 /// The policies of both files, in the oracle's words.
-pub(crate) fn policies() -> Result<Vec<Policies>, String> {
+pub(crate) fn policies([first, second]: [&str; 2]) -> Result<Vec<Policies>, String> {
     let first = Policies {
-        versions: vec![String::new(), first_rules()?.version().to_owned()],
+        versions: vec![String::new(), version(first)?],
         wait_nanos: seconds(10),
         slow_nanos: 1_000_000_000,
         percent: 20.0,
         services: &["payment-service"],
     };
     let second = Policies {
-        versions: vec![second_version()?],
+        versions: vec![version(second)?],
         wait_nanos: seconds(5),
         slow_nanos: 400_000_000,
         percent: 50.0,

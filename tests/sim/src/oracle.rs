@@ -73,7 +73,8 @@ impl Evidence<'_> {
         self.check_traces()?;
         self.within("red_1m", &self.requests(answered), &self.requests(stored))?;
         let texts: BTreeSet<&str> = self.rows("logs").chain(self.rows("metrics_number")).map(|values| row(values, 0)).collect();
-        for text in self.sent.iter().filter(|sent| answered(sent)).flat_map(|sent| &sent.texts) {
+        let follows = |sent: &Sent| self.follows_logs && sent.trace.is_some();
+        for text in self.sent.iter().filter(|sent| answered(sent) && !follows(sent)).flat_map(|sent| &sent.texts) {
             ensure(texts.contains(text.as_str()), || format!("I2: the acknowledged {text:?} is not visible"))?;
         }
         Ok(())
@@ -98,18 +99,49 @@ impl Evidence<'_> {
                 traces.entry(trace).or_default().push(sent);
             }
         }
-        let mut together = BTreeSet::new();
+        let mut together = BTreeMap::new();
         for (trace, sent) in &traces {
             let is_known = |sent: &&Sent| sent.acknowledged_nanos.is_some() && !sent.overflows && !sent.is_expired;
-            if sent.iter().all(is_known) && self.check_trace(*trace, sent)? {
-                together.insert(*trace);
+            if sent.iter().all(is_known)
+                && let Some(arrived) = self.check_trace(*trace, sent)?
+            {
+                together.insert(*trace, arrived);
             }
         }
-        self.within("service_edges_1m", &self.edges(|span| together.contains(&span.trace)), &self.edges(|_| true))
+        self.check_logs(&together)?;
+        self.within("service_edges_1m", &self.edges(|span| together.contains_key(&span.trace)), &self.edges(|_| true))
     }
 
-    /// Whether the trace arrived whole in time.
-    fn check_trace(&self, trace: TraceId, sent: &[&Sent]) -> Result<bool, String> {
+    /// Logs of a trace share its fate where they wait for it. `together` has the first arrivals of those that came in time.
+    fn check_logs(&self, together: &BTreeMap<TraceId, i64>) -> Result<(), String> {
+        let visible: BTreeMap<&str, &str> = self.rows("logs").map(|values| (row(values, 0), row(values, 1))).collect();
+        let follows = |sent: &&Sent| self.follows_logs && sent.acknowledged_nanos.is_some() && !sent.is_expired;
+        for sent in self.sent.iter().filter(follows) {
+            let (Some(trace), texts) = (sent.trace, &sent.texts) else { continue };
+            let id = trace.to_string();
+            let rows = self.rows("decisions").filter(|values| row(values, 0) == id);
+            let decisions = rows.map(|values| self.decision(values)).collect::<Result<Vec<_>, _>>()?;
+            let is_kept = decisions.iter().all(|decision| decision.is_kept);
+            for text in texts {
+                let is_visible = visible.contains_key(text.as_str());
+                ensure(is_visible || !is_kept, || format!("I2: {text:?} of {id} is not visible, and its trace is"))?;
+            }
+            let (Some(arrived), Some(decision)) = (together.get(&trace), decisions.first()) else { continue };
+            let came = sent.stored.map(|(first, _)| first).zip(sent.straight_nanos);
+            if came.is_none_or(|(first, last)| first < *arrived || last >= arrived + decision.policies.wait_nanos) {
+                continue;
+            }
+            for told in texts.iter().map(|text| visible.get(text.as_str())) {
+                let weight = told.map(|weight| weight.parse().unwrap_or(f64::NAN));
+                let is_right = weight.map_or(!is_kept, |weight: f64| is_kept && (weight - decision.weight).abs() < 1e-9);
+                ensure(is_right, || format!("a log of {id} has the weight {weight:?}, not {is_kept} {}", decision.weight))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When the trace first arrived, if it arrived whole in time.
+    fn check_trace(&self, trace: TraceId, sent: &[&Sent]) -> Result<Option<i64>, String> {
         let id = trace.to_string();
         let of_trace = |table: &str| self.rows(table).filter(|values| row(values, 0) == id).collect::<Vec<_>>();
         let spans: Vec<&Span> = sent.iter().flat_map(|sent| &sent.spans).filter(|span| span.trace == trace).collect();
@@ -132,7 +164,7 @@ impl Evidence<'_> {
             let times: Vec<_> = sent.iter().map(|sent| (sent.stored, sent.straight_nanos)).collect();
             self.check_whole(&id, &spans, &visible, first)
                 .map_err(|violation| format!("{violation}; stored and answered {times:?} {:?}", of_trace("decisions")))?;
-            return Ok(true);
+            return Ok(Some(arrived));
         }
         let is_whole = decisions.iter().all(|decision| decision.is_complete);
         for span in &spans {
@@ -143,7 +175,7 @@ impl Evidence<'_> {
                 && !self.policies.iter().any(|policies| policies.keep(&[*span]));
             ensure(!never || !is_visible(span.id), || format!("I4: span {} of {id} is visible, and nothing kept it", span.id))?;
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// A trace that arrived whole in time: its decision, and all of it or nothing.

@@ -204,6 +204,7 @@ fn check(world: &World, is_at_rest: bool) -> Result<(), String> {
         sent: &world.sent,
         policies: &world.policies,
         switched_nanos: world.switched_nanos,
+        follows_logs: world.mix.follows_logs,
         trace_spans_max: world.mix.settings.trace_spans_max,
         poisoned_logs: world.poisoned_logs,
         is_capped: world.mix.settings.red_keys_max < 100,

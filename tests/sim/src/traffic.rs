@@ -80,6 +80,8 @@ pub(crate) struct Sent {
     pub(crate) spans: Vec<Span>,
     /// Bodies of logs, or names of points.
     pub(crate) texts: Vec<String>,
+    /// The trace that its logs are of.
+    pub(crate) trace: Option<TraceId>,
     /// The status that a client may expect.
     pub(crate) expected: u16,
     /// When it is sent next.
@@ -286,6 +288,7 @@ impl Traffic {
             form: Form::default(),
             spans: Vec::new(),
             texts: Vec::new(),
+            trace: None,
             expected: 200,
             due_nanos: self.due(now),
             repeats: if self.rng.chance(25) { 1 + u32::from(self.rng.chance(50)) } else { 0 },
@@ -319,8 +322,10 @@ impl Traffic {
     fn texts(&mut self, service: &str, trace: TraceId, now: i64) -> Sent {
         let count = 1 + self.rng.below(3);
         let texts: Vec<String> = (0..count).map(|_| format!("text {:x} end", self.rng.next_u64() | 0xa << 60)).collect();
+        let mut of = None;
         let (signal, items): (_, Vec<_>) = if self.rng.chance(60) {
-            let trace = if self.rng.chance(50) { trace } else { TraceId::default() };
+            of = self.rng.chance(50).then_some(trace);
+            let trace = of.unwrap_or_default();
             (Signal::Logs, texts.iter().map(|text| log_bytes(&trace, text)).collect())
         } else {
             (Signal::Metrics, texts.iter().map(|text| gauge_bytes(text)).collect())
@@ -328,7 +333,7 @@ impl Traffic {
         let (body, mut form) = (request(service, &items), self.form());
         form.is_json &= signal == Signal::Logs;
         let body = encode::<ExportLogsServiceRequest>(body, &mut form);
-        Sent { form, texts, ..self.sent(signal, body, now) }
+        Sent { form, texts, trace: of, ..self.sent(signal, body, now) }
     }
 
     /// A request that holds nothing that could be taken.

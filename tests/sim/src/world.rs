@@ -101,10 +101,11 @@ impl World {
             big_trace_spans: mix.settings.trace_spans_max.min(12) as u64 + 5,
             overflow_percent: mix.overflow_percent,
         };
-        let rules = mix::first_rules()?;
+        let [first, second] = mix.texts();
+        let rules = mix::compiled(first)?;
         let version = if mix.names_rules { rules.version().to_owned() } else { String::new() };
-        store.plant(&keys::rules(rules.version()), mix::RULES_FIRST.into());
-        store.plant(&keys::rules(&mix::second_version()?), mix::RULES_SECOND.into());
+        store.plant(&keys::rules(rules.version()), first.into());
+        store.plant(&keys::rules(&mix::version(second)?), second.into());
         if mix.names_rules && mix.switches_rules {
             // A third version at once with the other two is more than a shard remembers: see `RulesInForce`.
             for shard in 0..usize::from(mix.shards) {
@@ -114,7 +115,7 @@ impl World {
         Ok(Self {
             scheduler: Scheduler::new(Arc::clone(&journal)),
             sent: Vec::new(),
-            policies: mix::policies()?,
+            policies: mix::policies(mix.texts())?,
             switched_nanos: None,
             unreadable: 0,
             poisoned_logs: 0,
@@ -225,7 +226,8 @@ impl World {
     fn switch_rules(&mut self) {
         if self.mix.switches_rules && self.switched_nanos.is_none() && self.rng.chance(20) {
             self.switched_nanos = Some(self.journal.now());
-            self.version = mix::second_version().unwrap_or_default();
+            let [_, second] = self.mix.texts();
+            self.version = mix::version(second).unwrap_or_default();
             self.journal.happened("the rules are switched");
         }
     }

@@ -1,7 +1,7 @@
 //! Figures over a split and a merge: every accepted span is counted once, wherever its shard ended.
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::RowAccessor;
+use parquet::record::{Row, RowAccessor};
 use spanlake_model::SpanId;
 use spanlake_pipeline::archive::Archiver;
 use spanlake_testkit::SpanSpec;
@@ -18,9 +18,13 @@ pub(crate) fn sum(scene: &Scene, table: &str, column: &str) -> i64 {
         let reader = SerializedFileReader::new(file).unwrap();
         let fields = reader.metadata().file_metadata().schema().get_fields();
         let place = fields.iter().position(|field| field.name() == column).unwrap();
-        sum += reader.get_row_iter(None).unwrap().map(|row| row.unwrap().get_long(place).unwrap()).sum::<i64>();
+        sum += reader.get_row_iter(None).unwrap().map(|row| long(&row.unwrap(), place)).sum::<i64>();
     }
     sum
+}
+
+fn long(row: &Row, place: usize) -> i64 {
+    row.get_long(place).or_else(|_| row.get_int(place).map(i64::from)).unwrap()
 }
 
 pub(crate) fn archive(scene: &Scene) {

@@ -225,6 +225,9 @@ fn decisions(inputs: &Inputs, meta: &FileMeta<'_>) -> Result<TableFile, spanlake
         for row in decided {
             let number = row.reason as usize;
             let (Some(reason), Some(votes)) = (index.reasons.get(number), votes.get(number)) else { continue };
+            if !reason.is_of_trace() {
+                continue;
+            }
             rows.push(DecisionRow {
                 trace_id: &row.key.trace.0,
                 decided_nanos: index.end,

@@ -2,6 +2,7 @@
 
 use spanlake_model::{PerSignal, Signal};
 
+use super::trace::State;
 use super::{CloseError, Closer, Member, done_key};
 use crate::manifest::Manifest;
 use crate::ports::ObjectStore;
@@ -14,9 +15,9 @@ pub(crate) struct PendingKey {
     pub(crate) key: Key,
     /// Items that arrived since the last close that passed this key.
     pub(crate) fresh: PerSignal<u64>,
-    /// Spans that arrived before and have no recorded decision.
-    pub(crate) waiting: u64,
-    /// Those spans arrived before this: the end of the last close that passed them.
+    /// Items that arrived before and have no recorded decision: spans, and log records that follow them.
+    pub(crate) waiting: PerSignal<u64>,
+    /// Those items arrived before this: the end of the last close that passed them.
     pub(crate) mark: i64,
 }
 
@@ -29,9 +30,8 @@ pub(crate) async fn pending_of<S: ObjectStore>(
     let mut pending = PerSignal::default();
     walk_pending(store, manifest, settings, |key| {
         for signal in Signal::ALL {
-            pending[signal] += key.fresh[signal];
+            pending[signal] += key.fresh[signal] + key.waiting[signal];
         }
-        pending[Signal::Traces] += key.waiting;
     })
     .await?;
     Ok(pending)
@@ -66,16 +66,16 @@ pub(crate) async fn walk_pending<S: ObjectStore>(
 impl<S: ObjectStore> Closer<'_, S> {
     /// What of a key is pending; a close under way has passed it up to `passed`.
     async fn count(&mut self, key: Key, members: &[Member], passed: i64) -> Result<PendingKey, CloseError> {
-        let found = self.recorded(key).await?;
-        let mut pending = PendingKey { key, fresh: PerSignal::default(), waiting: 0, mark: passed };
+        let recorded = self.recorded(key).await?;
+        let (fresh, waiting) = (PerSignal::default(), PerSignal::default());
+        let mut pending = PendingKey { key, fresh, waiting, mark: passed };
         for member in members {
             let Some(row) = member.row() else { continue };
-            let is_decided =
-                || found.iter().any(|(end, _)| member.arrival < *end || self.is_within_horizon(*end, member.arrival));
+            let waits = row.waits || row.signal == Signal::Traces && !row.overflow;
             if member.is_fresh {
                 pending.fresh[row.signal] += u64::from(row.count);
-            } else if row.signal == Signal::Traces && !row.overflow && !is_decided() {
-                pending.waiting += u64::from(row.count);
+            } else if waits && matches!(self.state_of(member, &recorded), State::Undecided) {
+                pending.waiting[row.signal] += u64::from(row.count);
                 pending.mark = pending.mark.max(self.readers.get(member.reader).map_or(passed, |reader| reader.mark));
             }
         }

@@ -8,9 +8,10 @@ use spanlake_policy::{Decision, Rules, TraceFacts, Verdict as Vote};
 
 use super::edges::count_edges;
 use super::facts::facts_of;
+use super::logs::Outcome;
 use super::room::Room;
 use super::spans::Chances;
-use super::{CloseError, Closer, Member};
+use super::{CloseError, Closer, Member, Recorded};
 use crate::decided::{Decided, Reason, Verdict};
 use crate::ledger::BY_POLICY;
 use crate::ports::ObjectStore;
@@ -24,16 +25,28 @@ const LATE_BY_ITSELF: &str = "late_span";
 /// The reason for which a trace beyond `maximum_trace_size_bytes` goes, in the place of a policy.
 const TOO_LARGE: &str = "maximum_trace_size_bytes";
 
-/// A span and the decision that it is late for.
-struct Late {
-    member: Member,
-    reason: Arc<Reason>,
+/// The reason for which a trace goes that makes the rules panic, in the place of a policy.
+pub(super) const POISON: &str = "poison";
+
+/// An item and the decision that it is late for.
+pub(super) struct Late {
+    pub(super) member: Member,
+    pub(super) reason: Arc<Reason>,
 }
 
-/// The spans of a trace at a close.
-struct Spans {
-    undecided: Vec<Member>,
-    late: Vec<Late>,
+/// What of a trace no close has dealt with.
+pub(super) struct Sorted {
+    pub(super) undecided: Vec<Member>,
+    pub(super) late: Vec<Late>,
+}
+
+/// What earlier closes have to say about an item.
+pub(super) enum State {
+    /// One of them has filed it, or left it out.
+    DealtWith,
+    /// Its trace was decided before it came.
+    Late(Arc<Reason>),
+    Undecided,
 }
 
 /// A trace that is due.
@@ -47,37 +60,45 @@ struct Due {
 
 impl<S: ObjectStore> Closer<'_, S> {
     /// Deals with the spans of a trace: all arrived before the window's end.
-    pub(super) async fn trace(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
-        let Spans { undecided, late } = self.sort(key, members).await?;
+    pub(super) fn trace(&mut self, key: Key, members: Vec<Member>, recorded: &Recorded) -> Result<Outcome, CloseError> {
+        let Sorted { undecided, late } = self.sort(members, recorded);
         if !late.is_empty() {
             self.late(key, late)?;
         }
         self.decide(key, undecided)
     }
 
-    /// Which spans wait for a decision, and which are late for one.
-    async fn sort(&mut self, key: Key, members: Vec<Member>) -> Result<Spans, CloseError> {
-        let found = self.recorded(key).await?;
-        let mut spans = Spans { undecided: Vec::with_capacity(members.len()), late: Vec::new() };
+    /// What waits for a decision, and what is late for one.
+    pub(super) fn sort(&self, members: Vec<Member>, recorded: &Recorded) -> Sorted {
+        let mut sorted = Sorted { undecided: Vec::with_capacity(members.len()), late: Vec::new() };
         for member in members {
-            // What arrived before a recorded decision went with it, or was late for an older one: dealt with.
-            if found.iter().any(|(end, _)| member.arrival < *end) {
-                continue;
-            }
-            let covering =
-                found.iter().filter(|(end, _)| self.is_within_horizon(*end, member.arrival)).max_by_key(|(end, _)| *end);
-            match covering {
-                None => spans.undecided.push(member),
-                Some((_, reason)) if member.is_fresh => spans.late.push(Late { member, reason: Arc::clone(reason) }),
-                Some(_) => {}
+            match self.state_of(&member, recorded) {
+                State::Undecided => sorted.undecided.push(member),
+                State::Late(reason) if member.is_fresh => sorted.late.push(Late { member, reason }),
+                State::Late(_) | State::DealtWith => {}
             }
         }
-        Ok(spans)
+        sorted
+    }
+
+    /// What earlier closes have to say about an item that a decision is for.
+    pub(super) fn state_of(&self, member: &Member, recorded: &Recorded) -> State {
+        let is_span = member.row().is_some_and(|row| row.signal == Signal::Traces);
+        // What arrived before a recorded decision went with it, or was late for an older one.
+        if recorded.iter().any(|(end, reason)| member.arrival < *end && !(is_span && !reason.is_of_trace())) {
+            return State::DealtWith;
+        }
+        let covers = |(end, reason): &&(i64, Arc<Reason>)| reason.is_of_trace() && self.is_within_horizon(*end, member.arrival);
+        match recorded.iter().filter(covers).max_by_key(|(end, _)| *end) {
+            Some((_, reason)) => State::Late(Arc::clone(reason)),
+            None => State::Undecided,
+        }
     }
 
     /// Offers a trace that is due to those who share out the window's room.
     pub(super) async fn offer(&mut self, key: Key, members: Vec<Member>, room: &mut Room<'_>) -> Result<(), CloseError> {
-        let Spans { undecided, .. } = self.sort(key, members).await?;
+        let recorded = self.recorded(key).await?;
+        let Sorted { undecided, .. } = self.sort(members, &recorded);
         if let Some(due) = self.due(&undecided)? {
             room.offer(&due.version, key, &due.records);
         }
@@ -104,7 +125,7 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// The recorded decisions on a trace, with the ends of their windows.
-    pub(super) async fn recorded(&mut self, key: Key) -> Result<Vec<(i64, Arc<Reason>)>, CloseError> {
+    pub(super) async fn recorded(&mut self, key: Key) -> Result<Recorded, CloseError> {
         let mut found = Vec::new();
         for reader in &mut self.decided {
             let end = reader.end();
@@ -138,12 +159,12 @@ impl<S: ObjectStore> Closer<'_, S> {
             let (policy, chances) = match (by_itself, reason.verdict) {
                 (Ok(true), _) => (LATE_BY_ITSELF, Chances { weight: 1.0, threshold: Some(0) }),
                 (_, Verdict::Kept) => (reason.policy.as_str(), Chances::of(&reason)),
-                (_, Verdict::SampledOut) => {
-                    self.sample_out(1);
+                (_, Verdict::Dropped) => {
+                    self.drop_items(Signal::Traces, &drop_reason(&reason.policy), 1);
                     continue;
                 }
-                (_, Verdict::Dropped) => {
-                    self.drop_spans(&drop_reason(&reason.policy), 1);
+                (_, Verdict::SampledOut | Verdict::LogsAlone) => {
+                    self.sample_out(Signal::Traces, 1);
                     continue;
                 }
             };
@@ -162,8 +183,10 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// Decides a trace that is due; leaves it staged if it is not.
-    fn decide(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
-        let Some(Due { version, first_arrival, records }) = self.due(&members)? else { return Ok(()) };
+    fn decide(&mut self, key: Key, members: Vec<Member>) -> Result<Outcome, CloseError> {
+        let Some(Due { version, first_arrival, records }) = self.due(&members)? else {
+            return Ok(if members.is_empty() { Outcome::Nothing } else { Outcome::Waits });
+        };
         let rules = self.book.get(&version).ok_or_else(|| CloseError::UnknownRules(version.clone()))?;
         let admitted = self.admitted.get(&version).unwrap_or(&self.no_room);
         let decision = catch_unwind(AssertUnwindSafe(|| rules.decide_in_window(&key.trace, &records, admitted)));
@@ -180,12 +203,12 @@ impl<S: ObjectStore> Closer<'_, S> {
         let mut is_complete = true;
         match reason.verdict {
             Verdict::Kept => is_complete = self.keep(key, &reason, members)?,
-            Verdict::SampledOut => self.sample_out(spans),
-            Verdict::Dropped => self.drop_spans(&drop_reason(&reason.policy), spans),
+            Verdict::Dropped => self.drop_items(Signal::Traces, &drop_reason(&reason.policy), spans),
+            Verdict::SampledOut | Verdict::LogsAlone => self.sample_out(Signal::Traces, spans),
         }
         let spans = u32::try_from(spans).unwrap_or(u32::MAX);
         self.decisions.push(Decided { key, reason: number, spans, errors, wait_ms, is_complete });
-        Ok(())
+        Ok(Outcome::Decided(reason))
     }
 
     /// Seals a kept trace up to its caps; returns whether all of it was kept.
@@ -211,7 +234,7 @@ impl<S: ObjectStore> Closer<'_, S> {
             GroupHead { signal: Signal::Traces, trace: key.trace, policy, weight: chances.weight, is_late: false, is_complete };
         let cut = total - kept.len();
         self.seal_spans(&head, chances, kept)?;
-        self.drop_spans("trace_cap", cut as u64);
+        self.drop_items(Signal::Traces, "trace_cap", cut as u64);
         Ok(is_complete)
     }
 
@@ -272,26 +295,26 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     fn poison(&mut self, version: &str) -> (Arc<Reason>, u32) {
-        let (policy, rules) = ("poison".to_owned(), version.to_owned());
+        let (policy, rules) = (POISON.to_owned(), version.to_owned());
         let reason = Reason { verdict: Verdict::Dropped, policy, weight: 1.0, threshold: None, rules, votes: Vec::new() };
         let number = self.decisions.reason(&reason);
         (Arc::new(reason), number)
     }
 
-    fn sample_out(&mut self, spans: u64) {
-        let account = &mut self.manifest.ledger.traces;
-        account.sampled_out += spans;
-        account.pending = account.pending.saturating_sub(spans);
+    pub(super) fn sample_out(&mut self, signal: Signal, items: u64) {
+        let account = self.manifest.ledger.account_mut(signal);
+        account.sampled_out += items;
+        account.pending = account.pending.saturating_sub(items);
     }
 
-    fn drop_spans(&mut self, reason: &str, spans: u64) {
-        let account = &mut self.manifest.ledger.traces;
-        account.drop_items(reason, spans);
-        account.pending = account.pending.saturating_sub(spans);
+    pub(super) fn drop_items(&mut self, signal: Signal, reason: &str, items: u64) {
+        let account = self.manifest.ledger.account_mut(signal);
+        account.drop_items(reason, items);
+        account.pending = account.pending.saturating_sub(items);
     }
 }
 
 /// The ledger's reason for what a `drop` policy vetoed.
-fn drop_reason(policy: &str) -> String {
+pub(super) fn drop_reason(policy: &str) -> String {
     format!("{BY_POLICY}{policy}")
 }

@@ -20,9 +20,9 @@ use crate::world::World;
 struct Left {
     /// Items that no close has passed.
     fresh: PerSignal<u64>,
-    /// Spans that closes have passed, and of which no decision is recorded.
-    waiting: u64,
-    /// The keys of those spans.
+    /// Items that closes have passed, and of which no decision is recorded.
+    waiting: PerSignal<u64>,
+    /// The keys of those items.
     keys: Vec<PendingKey>,
 }
 
@@ -47,12 +47,13 @@ pub(super) async fn give_up_working<S: ObjectStore>(
     }
     let left = Left::read(store, manifest, world, settings).await?;
     let pending = pending(manifest, world);
-    // Without its decision, a span that was dealt with looks like one that waits. If there are none of the former, the
+    // Without its decision, an item that was dealt with looks like one that waits. If there are none of the former, the
     // count says so; if there are, none of them may be filed a second time.
-    let all_wait = left.fresh[Signal::Traces] + left.waiting == pending[Signal::Traces];
-    let is_unclear = lacks_decisions && left.waiting > 0 && (lacks_batches || !all_wait);
+    let any_waits = Signal::ALL.into_iter().any(|signal| left.waiting[signal] > 0);
+    let all_wait = Signal::ALL.into_iter().all(|signal| left.fresh[signal] + left.waiting[signal] == pending[signal]);
+    let is_unclear = lacks_decisions && any_waits && (lacks_batches || !all_wait);
     for signal in Signal::ALL {
-        let waiting = if signal == Signal::Traces && !is_unclear { left.waiting } else { 0 };
+        let waiting = if is_unclear { 0 } else { left.waiting[signal] };
         let dropped = pending[signal].checked_sub(left.fresh[signal] + waiting);
         let dropped = dropped.ok_or_else(|| RepairError::Ledger { shard: manifest.shard.clone() })?;
         let is_closed = manifest.closed;
@@ -62,7 +63,7 @@ pub(super) async fn give_up_working<S: ObjectStore>(
         repair.dropped[signal] += dropped;
     }
     if is_unclear {
-        repair.waiting = left.waiting.min(repair.dropped[Signal::Traces]);
+        repair.waiting = PerSignal(Signal::ALL.map(|signal| left.waiting[signal].min(repair.dropped[signal])));
         decide_lost(next, &left.keys, settings)?;
     }
     Ok(())
@@ -102,9 +103,9 @@ impl Left {
     fn note(&mut self, key: PendingKey) {
         for signal in Signal::ALL {
             self.fresh[signal] += key.fresh[signal];
+            self.waiting[signal] += key.waiting[signal];
         }
-        self.waiting += key.waiting;
-        if key.waiting > 0 {
+        if key.waiting != PerSignal::default() {
             self.keys.push(key);
         }
     }
@@ -113,12 +114,16 @@ impl Left {
 /// Records that these traces are dealt with: what of them arrived before is not filed, what comes late is kept.
 fn decide_lost(next: &mut Next, waiting: &[PendingKey], settings: &GroupSettings) -> Result<(), RepairError> {
     let rules = next.manifest.rules.current.clone();
-    let reason =
-        Reason { verdict: Verdict::Kept, policy: LOST_OBJECT.to_owned(), weight: 1.0, threshold: None, rules, votes: Vec::new() };
+    let reason = |verdict| {
+        let (policy, rules) = (LOST_OBJECT.to_owned(), rules.clone());
+        Reason { verdict, policy, weight: 1.0, threshold: None, rules, votes: Vec::new() }
+    };
+    let (of_trace, of_logs) = (reason(Verdict::Kept), reason(Verdict::LogsAlone));
     let mut by_mark: BTreeMap<i64, DecidedWriter> = BTreeMap::new();
     for PendingKey { key, waiting, mark, .. } in waiting {
         let writer = by_mark.entry(*mark).or_default();
-        let (reason, spans) = (writer.reason(&reason), u32::try_from(*waiting).unwrap_or(u32::MAX));
+        let spans = u32::try_from(waiting[Signal::Traces]).unwrap_or(u32::MAX);
+        let reason = writer.reason(if spans > 0 { &of_trace } else { &of_logs });
         writer.push(Decided { key: *key, reason, spans, errors: 0, wait_ms: 0, is_complete: false });
     }
     for (end, writer) in by_mark {

@@ -12,17 +12,37 @@ pub(super) struct ItemHead<'a> {
     pub(super) parent: SpanId,
     pub(super) name: &'a str,
     pub(super) status: u8,
+    /// Of a log record: `severity_number` and `severity_text`.
+    pub(super) severity: i64,
+    pub(super) severity_text: &'a str,
 }
 
 impl<'a> ItemHead<'a> {
     pub(super) fn read(signal: Signal, item: &'a [u8]) -> Self {
-        let mut head =
-            Self { trace: TraceId::default(), span: SpanId::default(), parent: SpanId::default(), name: "", status: 0 };
+        let mut head = Self {
+            trace: TraceId::default(),
+            span: SpanId::default(),
+            parent: SpanId::default(),
+            name: "",
+            status: 0,
+            severity: 0,
+            severity_text: "",
+        };
         let mut reader = Reader::new(item);
         // Ingest has validated the item: an error here would only end the walk early.
         while let Ok(Some(field)) = reader.next() {
-            let Value::Len(bytes) = field.value else { continue };
+            let bytes = match field.value {
+                Value::Len(bytes) => bytes,
+                Value::Varint(number) => {
+                    if (signal, field.number) == (Signal::Logs, 2) {
+                        head.severity = number.cast_signed();
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
             match (signal, field.number) {
+                (Signal::Logs, 3) => head.severity_text = std::str::from_utf8(bytes).unwrap_or_default(),
                 (Signal::Traces, 1) | (Signal::Logs, 9) => head.trace = TraceId::from_slice(bytes).unwrap_or_default(),
                 (Signal::Traces, 2) => head.span = SpanId::from_slice(bytes).unwrap_or_default(),
                 (Signal::Traces, 4) => head.parent = SpanId::from_slice(bytes).unwrap_or_default(),

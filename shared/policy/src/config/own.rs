@@ -3,6 +3,7 @@
 use super::expand::{SECRET_KEY, is_written};
 use super::reader::{Fields, Findings};
 use super::yaml::{Node, Tree};
+use crate::logs::{LogRule, lowest_of};
 use crate::rewrite::{HashKey, Masking};
 use crate::rules::Limits;
 
@@ -27,6 +28,7 @@ pub(super) struct Own {
     pub(super) window_ms: u64,
     pub(super) late_horizon_ms: u64,
     pub(super) limits: Limits,
+    pub(super) logs: LogRule,
 }
 
 impl Default for Own {
@@ -41,6 +43,7 @@ impl Default for Own {
             window_ms: 10_000,
             late_horizon_ms: 600_000,
             limits: Limits::default(),
+            logs: LogRule::default(),
         }
     }
 }
@@ -50,6 +53,7 @@ pub(super) fn read(tree: &Tree, has_written_key: bool, findings: &mut Findings) 
     let mut own = Own::default();
     let mut fields = Fields::new(tree, "spanlake", findings);
     own.masking = masking(&mut fields, has_written_key, findings);
+    own.logs = logs(&mut fields, findings);
     if let Some(window) = fields.duration_ms("window", findings) {
         if window < 1000 || !HOUR_MS.is_multiple_of(window) {
             findings.error(fields.line_of("window"), "spanlake.window", "a window must be at least 1s and divide an hour");
@@ -101,6 +105,32 @@ pub(super) fn read(tree: &Tree, has_written_key: bool, findings: &mut Findings) 
     }
     fields.finish(findings);
     own
+}
+
+/// What `logs` says: `follow_trace`, or a map.
+fn logs(fields: &mut Fields<'_>, findings: &mut Findings) -> LogRule {
+    let (line, path) = (fields.line_of("logs"), fields.path_of("logs"));
+    let Some(Tree { node: Node::Map(_), .. }) = fields.get("logs") else {
+        let found = fields.string("logs", findings);
+        if let Some(other) = found.filter(|found| *found != "follow_trace") {
+            findings.error(line, &path, format!("expected follow_trace or a map, found `{other}`"));
+        }
+        return LogRule { follow_trace: found.is_some(), always_keep: None };
+    };
+    let mut rule = LogRule::default();
+    let Some(mut logs) = fields.map("logs", findings) else { return rule };
+    rule.follow_trace = logs.bool("follow_trace", findings).unwrap_or(false);
+    let (line, path) = (logs.line_of("always_keep"), logs.path_of("always_keep"));
+    if let Some(name) = logs.string("always_keep", findings) {
+        rule.always_keep = lowest_of(name);
+        if rule.always_keep.is_none() {
+            findings.error(line, &path, format!("expected TRACE, DEBUG, INFO, WARN, ERROR or FATAL, found `{name}`"));
+        } else if !rule.follow_trace {
+            findings.warn(line, &path, "every log record is kept: nothing follows its trace", "write `follow_trace: true`");
+        }
+    }
+    logs.finish(findings);
+    rule
 }
 
 /// What `builtin_redaction` says: `on`, `off`, or a map.

@@ -213,6 +213,7 @@ fn rules(builder: Builder, plans: &[Arc<Plan>], own: &Own, rule_names: Vec<Strin
         }
         None => summary.push("no tail_sampling: every trace is kept".to_owned()),
     }
+    summary.extend(own.logs.describe());
     summary.push(format!("windows of {} ms, decisions remembered for {} ms", own.window_ms, own.late_horizon_ms));
     Rules {
         version: String::new(),
@@ -224,6 +225,7 @@ fn rules(builder: Builder, plans: &[Arc<Plan>], own: &Own, rule_names: Vec<Strin
         leaves,
         plans,
         limits: own.limits,
+        logs: own.logs,
         rule_names: rule_names.into(),
         summary,
     }
