@@ -18,13 +18,14 @@ use spanlake_testkit::{Faults, Rng, SimStore, SpanSpec, logs_request, trace_requ
 use crate::captures::{self, Capture};
 use crate::drive::{Front, START_NANOS, block_on, grouper, rules};
 
-pub(crate) const RULES: &str = include_str!("sampled.yaml");
+/// Policies alone; and processors around limits, with logs that follow their trace.
+pub(crate) const RULES: [&str; 2] = [include_str!("sampled.yaml"), include_str!("processed.yaml")];
 const SEEDS: u64 = 60;
 const CUTS: u64 = 3;
 
 /// The same rules with another share of chance: what a stream changes to.
-pub(crate) fn other_rules() -> String {
-    RULES.replace("sampling_percentage: 20", "sampling_percentage: 60")
+pub(crate) fn other_rules(rules: &str) -> String {
+    rules.replace("sampling_percentage: 20", "sampling_percentage: 60")
 }
 
 /// A stream under way.
@@ -114,7 +115,7 @@ impl Scene<'_> {
 }
 
 /// A shard's records, and how many times a span came for a trace that was already decided.
-pub(crate) fn records(seed: u64, metrics: &[Capture]) -> (Vec<Record>, u32) {
+pub(crate) fn records(seed: u64, text: &str, metrics: &[Capture]) -> (Vec<Record>, u32) {
     let front = Front::new(1);
     let (now, traces, sent) = (START_NANOS, Vec::new(), Vec::new());
     let mut scene = Scene { rng: Rng::new(seed), front, now, traces, sent, metrics, stragglers: 0 };
@@ -123,10 +124,10 @@ pub(crate) fn records(seed: u64, metrics: &[Capture]) -> (Vec<Record>, u32) {
     for step in 0..steps {
         scene.step();
         if step == switch_at {
-            scene.front.stream.push(0, heartbeat(rules(&other_rules()).unwrap().version()));
+            scene.front.stream.push(0, heartbeat(rules(&other_rules(text)).unwrap().version()));
         }
     }
-    for seconds in [12, 24, 36] {
+    for seconds in [12, 24, 36, 48, 60] {
         scene.front.beat(scene.now + seconds * NANOS_PER_SECOND);
     }
     (scene.front.records(0), scene.stragglers)
@@ -142,17 +143,17 @@ struct Outcome {
 
 /// Reads the records in batches that end where `cut` says, each beginning some records too early if `overlap` says so,
 /// each perhaps by a grouper that remembers nothing.
-fn run(records: &[Record], settings: &GroupSettings, mut batch: impl FnMut(usize) -> Batch) -> Outcome {
+fn run(records: &[Record], text: &str, settings: &GroupSettings, mut batch: impl FnMut(usize) -> Batch) -> Outcome {
     let store = Arc::new(SimStore::new(0, Faults::default()));
-    let other = other_rules();
+    let other = other_rules(text);
     block_on(store.put(&keys::rules(rules(&other).unwrap().version()), other.into())).unwrap();
     let shard = Front::new(1).stream.shards().remove(0);
-    let mut reader = grouper(&store, &shard, settings, RULES);
+    let mut reader = grouper(&store, &shard, settings, text);
     let mut done = 0;
     while done < records.len() {
         let Batch { takes, again, forgets } = batch(records.len() - done);
         if forgets {
-            reader = grouper(&store, &shard, settings, RULES);
+            reader = grouper(&store, &shard, settings, text);
         }
         let given = &records[done.saturating_sub(again)..(done + takes).min(records.len())];
         let handled = block_on(reader.handle(given)).unwrap();
@@ -185,8 +186,8 @@ fn every_cut_of_the_same_records_seals_the_same_bytes() {
     let metrics: Vec<_> =
         captures::all().into_iter().filter(|capture| capture.signal == Signal::Metrics && capture.name.contains(".pb")).collect();
     let (mut met, mut stragglers, mut outputs) = (Ledger::default(), 0, 0);
-    for seed in 0..SEEDS {
-        let (records, late) = records(seed, &metrics);
+    for (seed, text) in (0..SEEDS).zip(RULES.into_iter().cycle()) {
+        let (records, late) = records(seed, text, &metrics);
         let mut rng = Rng::new(seed ^ 0xc075);
         let mut settings = GroupSettings::default();
         if rng.chance(50) {
@@ -194,10 +195,10 @@ fn every_cut_of_the_same_records_seals_the_same_bytes() {
             settings.red_keys_max = 2;
             settings.trace_spans_max = 4;
         }
-        let whole = run(&records, &settings, |rest| Batch { takes: rest, again: 0, forgets: false });
+        let whole = run(&records, text, &settings, |rest| Batch { takes: rest, again: 0, forgets: false });
         for cut in 0..CUTS {
             let most = [1, 3, 10, 40][rng.index(4)];
-            let other = run(&records, &settings, |_| random_batch(&mut rng, most));
+            let other = run(&records, text, &settings, |_| random_batch(&mut rng, most));
             let differing: Vec<_> = other.objects.keys().filter(|key| !whole.objects.contains_key(*key)).collect();
             assert!(
                 other == whole,
@@ -214,7 +215,13 @@ fn every_cut_of_the_same_records_seals_the_same_bytes() {
         let account = met.account(signal);
         assert!(account.kept > 0 && account.duplicates > 0, "the streams were too tame: {met:?}");
     }
-    let counts = [met.traces.sampled_out, met.traces.dropped_total(), met.quarantined_records, u64::from(stragglers)];
+    let counts = [
+        met.traces.sampled_out,
+        met.logs.sampled_out,
+        met.traces.dropped_total(),
+        met.quarantined_records,
+        u64::from(stragglers),
+    ];
     assert!(counts.iter().all(|count| *count > 20) && outputs > 300, "the streams were too tame: {counts:?}, {outputs} outputs");
 }
 
@@ -230,6 +237,6 @@ fn a_batch_longer_than_the_late_horizon_decides_each_trace_once() {
     }
     front.beat(START_NANOS + 1_430 * NANOS_PER_SECOND);
     let Outcome { ledger, .. } =
-        run(&front.records(0), &GroupSettings::default(), |rest| Batch { takes: rest, again: 0, forgets: false });
+        run(&front.records(0), RULES[0], &GroupSettings::default(), |rest| Batch { takes: rest, again: 0, forgets: false });
     assert_eq!((ledger.traces.committed, ledger.traces.kept), (2, 2), "{ledger:?}");
 }

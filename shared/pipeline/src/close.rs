@@ -286,7 +286,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
     /// A kept span with another tracestate, if it gets one.
     fn restated(&self, member: &Member, chances: Chances) -> Option<Vec<u8>> {
         let row = member.row()?;
-        let (_, rules) = self.rules_of(member)?;
+        let (_, rules) = self.rules_of(member).ok()?;
         let is_looked_at = row.span.threshold.is_some() || rules.states_thresholds();
         is_looked_at.then(|| restated(rules, chances, member.segment.body(row)))?
     }

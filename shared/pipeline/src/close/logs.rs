@@ -61,7 +61,7 @@ impl<S: ObjectStore> Closer<'_, S> {
     /// Keeps log records whose trace has no spans, if they have waited long enough.
     fn alone(&mut self, key: Key, logs: &[Member]) -> Result<(), CloseError> {
         let Some(first) = logs.iter().min_by_key(|member| member.arrival) else { return Ok(()) };
-        let (version, rules) = self.rules_of(first).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
+        let (version, rules) = self.rules_of(first)?;
         if first.arrival.saturating_add(wait_nanos(rules)) > self.end {
             return Ok(());
         }

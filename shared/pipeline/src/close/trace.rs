@@ -12,6 +12,7 @@ use super::logs::Outcome;
 use super::room::Room;
 use super::spans::Chances;
 use super::{CloseError, Closer, Member, Recorded};
+use crate::codec::Damaged;
 use crate::decided::{Decided, Reason, Verdict};
 use crate::ledger::BY_POLICY;
 use crate::ports::ObjectStore;
@@ -109,7 +110,7 @@ impl<S: ObjectStore> Closer<'_, S> {
     fn due(&self, members: &[Member]) -> Result<Option<Due>, CloseError> {
         let Some(first) = members.iter().min_by_key(|member| member.arrival) else { return Ok(None) };
         let first_arrival = first.arrival;
-        let (version, rules) = self.rules_of(first).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
+        let (version, rules) = self.rules_of(first)?;
         let mut due_at = first_arrival.saturating_add(wait_nanos(rules));
         if let Some(wait) = rules.decision_wait_after_root_ms() {
             let roots = members.iter().filter(|member| member.row().is_some_and(|row| row.span.is_root));
@@ -141,10 +142,13 @@ impl<S: ObjectStore> Closer<'_, S> {
         decided.saturating_add(self.settings.late_horizon_nanos) > self.settings.window_start(arrival)
     }
 
-    pub(super) fn rules_of(&self, member: &Member) -> Option<(&str, &Rules)> {
-        let reader = self.readers.get(member.reader)?;
-        let version = reader.rules(reader.record(member.row()?)?.rules);
-        Some((version, self.book.get(version)?.as_ref()))
+    /// The rules of an item's record, with their version; an error if they are not loaded.
+    pub(super) fn rules_of(&self, member: &Member) -> Result<(&str, &Rules), CloseError> {
+        let reader = self.readers.get(member.reader).ok_or(Damaged("no such batch"))?;
+        let record = member.row().and_then(|row| reader.record(row)).ok_or(Damaged("item of an unknown record"))?;
+        let version = reader.rules(record.rules);
+        let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
+        Ok((version, rules.as_ref()))
     }
 
     /// A late span follows its trace's verdict and weight, unless a deterministic policy keeps it by itself. What is kept
@@ -153,7 +157,7 @@ impl<S: ObjectStore> Closer<'_, S> {
         let mut kept: Vec<(String, Chances, Vec<Member>)> = Vec::new();
         for Late { member, reason } in late {
             let Some(row) = member.row().copied() else { continue };
-            let (_, rules) = self.rules_of(&member).ok_or_else(|| CloseError::UnknownRules(String::new()))?;
+            let (_, rules) = self.rules_of(&member)?;
             let facts = facts_of(&row, row.span.bits);
             let by_itself = catch_unwind(AssertUnwindSafe(|| rules.keeps_late_span(&key.trace, &facts)));
             let (policy, chances) = match (by_itself, reason.verdict) {
