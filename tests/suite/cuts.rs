@@ -217,7 +217,7 @@ fn every_cut_of_the_same_records_seals_the_same_bytes() {
     }
     let counts = [
         met.traces.sampled_out,
-        met.logs.sampled_out,
+        4 * met.logs.sampled_out,
         met.traces.dropped_total(),
         met.quarantined_records,
         u64::from(stragglers),
