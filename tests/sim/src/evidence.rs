@@ -32,6 +32,7 @@ impl Policies {
 pub(crate) struct Account {
     pub(crate) committed: u64,
     pub(crate) kept: u64,
+    pub(crate) sampled_out: u64,
     pub(crate) pending: u64,
     /// Given up with a lost object.
     pub(crate) lost: u64,

@@ -86,7 +86,7 @@ impl Evidence<'_> {
             let known = |sent: &&Sent| sent.signal == signal && sent.acknowledged_nanos.is_some() && !sent.is_expired;
             let sent: usize = self.sent.iter().filter(known).map(|sent| sent.texts.len()).sum();
             let (visible, account) = (self.visible(signal), self.account(signal));
-            let all = visible + account.lost;
+            let all = visible + account.lost + account.sampled_out;
             ensure(sent as u64 <= all, || format!("I2: of {sent} {} {visible} are visible, {account:?}", signal.items()))?;
         }
         Ok(())

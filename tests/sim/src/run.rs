@@ -196,9 +196,9 @@ fn check(world: &World, is_at_rest: bool) -> Result<(), String> {
     for signal in Signal::ALL {
         let account = state.ledger.account(signal);
         let balances = account.balances() && shards_balance;
-        let (committed, kept, pending) = (account.committed, account.kept, account.pending);
+        let (committed, kept, sampled_out, pending) = (account.committed, account.kept, account.sampled_out, account.pending);
         let lost = account.dropped.get(LOST_OBJECT).copied().unwrap_or_default();
-        ledger.insert(signal.name(), Account { committed, kept, pending, lost, balances });
+        ledger.insert(signal.name(), Account { committed, kept, sampled_out, pending, lost, balances });
     }
     let evidence = Evidence {
         sent: &world.sent,
