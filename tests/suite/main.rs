@@ -8,6 +8,7 @@ mod cuts;
 mod drive;
 mod fuzz;
 mod hostile;
+mod keep_all;
 mod leak;
 mod lost;
 mod power;

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::cli::StatusArgs;
 use crate::folder::STREAM;
+use crate::keep_all::{lines, now_nanos};
 use crate::site::{Access, Buckets, Place, Site, Task, on};
 use crate::terminal::{print, say};
 
@@ -29,6 +30,7 @@ impl Task for Status {
 
     fn run<S: ObjectStore>(self, runtime: &Runtime, site: &Site<S>) -> anyhow::Result<()> {
         let overview = runtime.block_on(overview(&site.store)).with_context(|| site.place.reading())?;
+        print(&runtime.block_on(lines(site, now_nanos()?))?);
         // What is asked first is not kept waiting by what takes long in a large bucket.
         print(&state(&site.place, &overview)?);
         runtime.block_on(files(site))

@@ -157,10 +157,15 @@ impl<S: ObjectStore> Activation<S> {
         let active = Active { version, refused };
         for _ in 0..SWAP_TRIES {
             let found = noted(self.store.as_ref()).await?;
-            if found.as_ref().is_some_and(|(noted, _)| *noted == active.version) {
+            let is_noted = found.as_ref().is_some_and(|(noted, _)| *noted == active.version);
+            if is_noted && matches!(self.base, Base::Stored(_)) {
                 return Ok(active);
             }
             self.store.put(&keys::rules(&active.version), text.clone().into()).await?;
+            // Who was given the text has just brought it back, if it was lost.
+            if is_noted {
+                return Ok(active);
+            }
             let bytes = serde_json::to_vec(&Stored { format: FORMAT, version: active.version.clone() }).unwrap_or_default();
             let written = match found {
                 Some((_, etag)) => self.store.swap(keys::RULES_ACTIVE, &etag, bytes.into()).await?,

@@ -103,6 +103,12 @@ impl Rules {
         }
     }
 
+    /// Whether traces are sampled at all: there is a `tail_sampling` processor.
+    #[must_use]
+    pub fn samples(&self) -> bool {
+        self.sampler.is_some()
+    }
+
     /// Decides a trace by the facts of all its spans, where nothing is limited: limiters admit nothing. Without a `tail_sampling`
     /// processor everything is kept with weight 1.
     #[must_use]
