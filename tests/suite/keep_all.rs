@@ -9,7 +9,7 @@ use spanlake_model::{NANOS_PER_SECOND, Signal, SpanId, TraceId};
 use spanlake_pipeline::envelope::heartbeat;
 use spanlake_pipeline::group::CompileRules;
 use spanlake_pipeline::inspect::{RecordedDecision, find_trace, sealed_items};
-use spanlake_pipeline::keep_all::{in_force, keep, kept};
+use spanlake_pipeline::keep_all::{keep, kept, kept_by};
 use spanlake_pipeline::keys;
 use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::{EventStream, ObjectStore, Record};
@@ -202,7 +202,7 @@ fn a_shard_tells_what_its_rules_keep() {
     let in_force = |records: &[Record]| {
         read(&store, records, 1);
         let manifest = store.snapshot().remove(&keys::manifest(&Front::new(1).stream.shards()[0].id)).unwrap();
-        block_on(in_force(store.as_ref(), &Manifest::decode(&manifest).unwrap())).unwrap()
+        block_on(kept_by(store.as_ref(), &Manifest::decode(&manifest).unwrap().rules.current)).unwrap()
     };
     assert_eq!(in_force(&records[..1]), Overlay::default());
     assert_eq!(in_force(&records[..4]), overlay("checkout"));

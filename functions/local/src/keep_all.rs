@@ -10,9 +10,8 @@ use spanlake_local::{FolderLock, LockError};
 use spanlake_model::NANOS_PER_SECOND;
 use spanlake_pipeline::archive::partition_of;
 use spanlake_pipeline::group::all_manifests;
-use spanlake_pipeline::keep_all::{in_force, keep, kept};
+use spanlake_pipeline::keep_all::{keep, kept, kept_by};
 use spanlake_pipeline::keys;
-use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::ObjectStore;
 use spanlake_pipeline::rules::{active_version, wanted};
 use spanlake_policy::{DEFAULT_CONFIG, KEEP_ALL, KEEP_ALL_SECONDS, Overlay, Rules};
@@ -43,7 +42,7 @@ impl Task for &KeepAllArgs {
             (Some(service), _) if self.stop => runtime.block_on(stop(site, service, now)),
             (Some(service), Some(duration)) => runtime.block_on(begin(site, service, duration, now)),
             _ => {
-                let shown = runtime.block_on(lines(site, now))?;
+                let shown = runtime.block_on(lines(&site.store, now))?;
                 print(if shown.is_empty() { "Nothing is kept as a whole: the rules decide.\n" } else { &shown });
                 Ok(())
             }
@@ -207,16 +206,16 @@ async fn warn_of_name(folder: &Path, service: &str, now: i64) {
 }
 
 /// What is kept now, a line for each service; empty if nothing is.
-pub(crate) async fn lines<S: ObjectStore>(site: &Site<S>, now: i64) -> anyhow::Result<String> {
-    let (stored, _) = kept(&site.store).await.with_context(|| mend(&site.place))?;
-    let overlay = stored.at(now);
+pub(crate) async fn lines<S: ObjectStore>(store: &S, now: i64) -> anyhow::Result<String> {
+    let overlay = kept(store).await.context("reading what is kept")?.0.at(now);
     if overlay.is_empty() {
         return Ok(String::new());
     }
     let mut shards = Vec::new();
-    for manifest in all_manifests(&site.store).await.with_context(|| site.place.reading())? {
+    for manifest in all_manifests(store).await.context("reading the manifests")? {
         if !manifest.closed {
-            shards.push(of_shard(&site.store, &manifest).await?);
+            let laid = kept_by(store, &manifest.rules.current).await;
+            shards.push(laid.with_context(|| format!("reading the rules of {}", manifest.shard))?);
         }
     }
     let mut out = String::new();
@@ -230,10 +229,6 @@ pub(crate) async fn lines<S: ObjectStore>(site: &Site<S>, now: i64) -> anyhow::R
         writeln!(out, "{KEEP_ALL}: {service} until {}, {}{place}", time(until), left(until, now))?;
     }
     Ok(out)
-}
-
-async fn of_shard<S: ObjectStore>(store: &S, manifest: &Manifest) -> anyhow::Result<Overlay> {
-    in_force(store, manifest).await.with_context(|| format!("reading the rules of {}", manifest.shard))
 }
 
 /// A point in time within a day: `18:00:00Z`.

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use spanlake_policy::Overlay;
 
 use crate::keys;
-use crate::manifest::Manifest;
 use crate::ports::{Conditional, ETag, ObjectStore};
 use crate::rules::RulesError;
 
@@ -40,12 +39,12 @@ pub async fn keep<S: ObjectStore>(store: &S, overlay: &Overlay, before: Option<&
     }
 }
 
-/// What the rules that a shard works with keep, as its last heartbeat has told it.
+/// What the rules of a version keep, when they were laid.
 ///
 /// # Errors
-/// [`RulesError`] if its rules cannot be read.
-pub async fn in_force<S: ObjectStore>(store: &S, shard: &Manifest) -> Result<Overlay, RulesError> {
-    let Some(object) = store.get(&keys::rules(&shard.rules.current)).await? else { return Ok(Overlay::default()) };
+/// [`RulesError`] if they cannot be read.
+pub async fn kept_by<S: ObjectStore>(store: &S, version: &str) -> Result<Overlay, RulesError> {
+    let Some(object) = store.get(&keys::rules(version)).await? else { return Ok(Overlay::default()) };
     let text = std::str::from_utf8(&object.bytes).unwrap_or_default();
     Overlay::split(text).1.map_or_else(|| Ok(Overlay::default()), Overlay::parse).map_err(RulesError::Refused)
 }
