@@ -196,13 +196,21 @@ async fn warn_of_name(folder: &Path, service: &str, now: i64) {
     let Ok(lake) = open(folder) else { return };
     let Ok(rows) = texts(&lake, &sql).await else { return };
     let names: Vec<&str> = rows.iter().flatten().map(String::as_str).collect();
-    if names.contains(&service) {
-        return;
+    if let Some(warning) = misspelled(service, &names) {
+        note(&warning);
+    }
+}
+
+/// The warning about a name that is not among the known ones; none if nothing is known.
+fn misspelled(service: &str, names: &[&str]) -> Option<String> {
+    if names.is_empty() || names.contains(&service) {
+        return None;
     }
     let known = names.iter().take(NAMES_MOST).copied().collect::<Vec<_>>().join(", ");
     let more = if names.len() > NAMES_MOST { ", ..." } else { "" };
-    let known = if names.is_empty() { "none is there".to_owned() } else { format!("there are {known}{more}") };
-    note(&format!("warning: no span of a service {service:?} is in the tables since yesterday ({known}). Is it spelled so?"));
+    Some(format!(
+        "warning: no span of a service {service:?} is in the tables since yesterday: is it spelled so? There are {known}{more}"
+    ))
 }
 
 /// What is kept now, a line for each service; empty if nothing is.
@@ -238,7 +246,7 @@ fn time(seconds: i64) -> String {
 }
 
 fn left(until_seconds: i64, now_nanos: i64) -> String {
-    match until_seconds - now_nanos / NANOS_PER_SECOND {
+    match until_seconds.saturating_mul(NANOS_PER_SECOND).saturating_sub(now_nanos) / NANOS_PER_SECOND {
         seconds @ ..120 => format!("{} s left", seconds.max(0)),
         seconds @ 120..7_200 => format!("{} min left", seconds / 60),
         seconds => format!("{} h {} min left", seconds / 3_600, seconds / 60 % 60),
@@ -256,6 +264,15 @@ mod tests {
         {
             assert_eq!(left(1_790_000_000, (1_790_000_000 - seconds) * NANOS_PER_SECOND), wanted);
         }
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_is_told_with_those_that_there_are() {
+        assert_eq!(misspelled("cart", &[]), None);
+        assert_eq!(misspelled("cart", &["cart", "shop"]), None);
+        let said = misspelled("card", &["cart", "shop"]).unwrap();
+        assert!(said.contains("\"card\"") && said.ends_with("There are cart, shop"), "{said}");
+        assert!(misspelled("card", &["a"; 11]).unwrap().ends_with(", a, ..."));
     }
 
     #[test]

@@ -242,11 +242,11 @@ pub(crate) struct Leaves {
 impl Leaves {
     /// Every bit that is given out.
     pub(crate) fn bits(&self) -> u64 {
-        let status = self.status.iter().map(|(mask, _)| mask);
+        let codes = self.status.iter().map(|(mask, _)| mask);
         let attributes = self.attributes.iter().map(|leaf| &leaf.mask);
         let states = self.states.iter().map(|leaf| &leaf.mask);
         let ottl = self.ottl.iter().flat_map(|leaf| [&leaf.met, &leaf.failed]);
-        status.chain(attributes).chain(states).chain(ottl).fold(self.flags, |bits, mask| bits | mask)
+        codes.chain(attributes).chain(states).chain(ottl).fold(self.flags, |bits, mask| bits | mask)
     }
 }
 
