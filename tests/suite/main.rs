@@ -9,6 +9,7 @@ mod drive;
 mod follow;
 mod fuzz;
 mod hostile;
+mod keep_all;
 mod leak;
 mod lost;
 mod power;

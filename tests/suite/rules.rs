@@ -28,7 +28,7 @@ fn version(text: &str) -> String {
 
 /// What heartbeats would carry now, and whether the wanted rules were refused.
 fn active(activation: &mut Activation<SimStore>) -> (String, bool) {
-    let active = block_on(activation.active()).unwrap();
+    let active = block_on(activation.active(0)).unwrap();
     (active.version, active.refused.is_some())
 }
 

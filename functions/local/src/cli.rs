@@ -45,6 +45,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RulesCommand,
     },
+    /// In an incident: keep every trace of a service for a while, whatever the policies say
+    KeepAll(KeepAllArgs),
     /// List the records of the stream that could not be read, and fetch their bytes while they are there
     Quarantine(QuarantineArgs),
 }
@@ -333,6 +335,33 @@ fn parse_record(text: &str) -> Result<(String, Sequence), String> {
     let wrong = || format!("{text:?} is no record: write a shard and a sequence number, such as shard-000000000001:42");
     let (shard, sequence) = text.rsplit_once(':').ok_or_else(wrong)?;
     Ok((shard.to_owned(), sequence.parse().map_err(|_| wrong())?))
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It ends by itself, whoever is or is not there: a span counts by its arrival. Asked for again, it is longer, never\n\
+    shorter. Nothing is started anew; the process that runs, or the archiver on AWS, takes it up.\n\n\
+    Examples:\n  \
+    spanlake keep-all --service checkout --for 30m\n  \
+    spanlake keep-all --list\n  \
+    spanlake keep-all --stop --service checkout\n  \
+    spanlake keep-all --service checkout --for 2h --bucket STATE"
+)]
+pub(crate) struct KeepAllArgs {
+    /// The service, as `service_name` shows it in the tables
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    pub(crate) service: Option<String>,
+    /// For how long from now: 1m to 24h
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, required_unless_present_any = ["list", "stop"])]
+    pub(crate) duration: Option<Duration>,
+    /// Let the rules decide on the service again
+    #[arg(long, conflicts_with = "duration")]
+    pub(crate) stop: bool,
+    /// Show what is kept, and until when
+    #[arg(long, conflicts_with_all = ["service", "duration", "stop"])]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod folder;
 mod front;
+mod keep_all;
 mod lake;
 mod quarantine;
 mod repair;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Rules { command } => rules::run(&command).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "aws"))]
         Command::Rules { .. } => Err(site::no_aws()),
+        Command::KeepAll(args) => keep_all::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Quarantine(args) => quarantine::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -8,10 +8,12 @@ use similar::TextDiff;
 use spanlake_aws::environment::Environment;
 use spanlake_aws::rules::{VARIABLE_PREFIX, compiler};
 use spanlake_aws::{Buckets, S3Store};
+use spanlake_pipeline::keep_all::kept_by;
 use spanlake_pipeline::rules::{RulesError, active_version, push, wanted};
-use spanlake_policy::{DEFAULT_CONFIG, load, render};
+use spanlake_policy::{DEFAULT_CONFIG, Overlay, load, render};
 
 use crate::cli::RulesCommand;
+use crate::keep_all::{lines, now_nanos};
 use crate::terminal::{note, print, say};
 
 /// Lines around a change that are shown.
@@ -45,13 +47,20 @@ async fn show(store: &S3Store) -> anyhow::Result<()> {
         None => (DEFAULT_CONFIG.to_owned(), "the built-in configuration: none was pushed"),
     };
     let active = active_version(store).await.context("reading which rules hold")?;
-    let state = match (compiler()(&text), active) {
+    // What is kept for a while makes versions of its own, and is no part of what is shown.
+    let laid = match &active {
+        Some(active) => kept_by(store, active).await.context("reading which rules hold")?,
+        None => Overlay::default(),
+    };
+    let state = match (compiler()(&laid.compose(&text)), active) {
         (Err(reason), _) => format!("NOT IN FORCE, it cannot be used: {reason}"),
         (Ok(rules), Some(active)) if rules.version() == active => format!("in force, version {active}"),
         (Ok(rules), _) => format!("version {}, in force with the archiver's next run", rules.version()),
     };
     print(&text);
     note(&format!("# {origin}; {state}"));
+    let kept = lines(store, now_nanos()?).await?;
+    kept.lines().for_each(|line| note(&format!("# over them lies {line}")));
     Ok(())
 }
 

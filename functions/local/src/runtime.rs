@@ -14,8 +14,8 @@ use spanlake_pipeline::archive::Archiver;
 use spanlake_pipeline::group::{CompileRules, Grouper};
 use spanlake_pipeline::ingest::{Ingest, IngestCounts, IngestSettings};
 use spanlake_pipeline::inspect::overview;
-use spanlake_pipeline::keys;
-use spanlake_pipeline::ports::{Clock, EventStream, ObjectStore};
+use spanlake_pipeline::ports::{Clock, EventStream};
+use spanlake_pipeline::rules::Activation;
 use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::Rules;
 use tokio::net::TcpListener;
@@ -80,10 +80,10 @@ impl Process {
         let lock = lock.map_or_else(|| FolderLock::take(&data), Ok)?;
         let store = Arc::new(DiskStore::open(RealDisk, data.clone()).with_context(|| format!("opening {}", data.display()))?);
         let log = Arc::new(open_log(&setup, store.as_ref()).await?);
-        let version = setup.rules.version().to_owned();
-        let stored = store.put(&keys::rules(&version), setup.config.clone().into()).await;
-        stored.with_context(|| format!("storing the rules in the data folder {}", data.display()))?;
-
+        let compile: Arc<CompileRules> = Arc::new(|text: &str| crate::up::compile(text).map(Arc::new));
+        let mut activation = Activation::of(Arc::clone(&store), Arc::clone(&compile), setup.config);
+        let active = activation.active(SystemClock.now_nanos()).await;
+        let version = active.with_context(|| format!("storing the rules in the data folder {}", data.display()))?.version;
         let (_, delete_after_days) = setup.args.days();
         let settings = DriverSettings { delete_after_days, ..DriverSettings::default() };
         let driver = Arc::new(Driver::new(Arc::clone(&store), Arc::clone(&log), settings, version));
@@ -95,9 +95,9 @@ impl Process {
         let beating = (Arc::clone(&driver), closing.clone());
         let beats = role("beat", move |local| {
             let (driver, until) = beating;
-            local.spawn_local(async move { driver.heartbeats(until).await });
+            local.spawn_local(async move { driver.heartbeats(activation, SystemClock, until).await });
         })?;
-        let roles = start_roles(&driver, &store, &log, Arc::new(setup.rules), &stopping)?;
+        let roles = start_roles(&driver, &store, &log, (Arc::new(setup.rules), compile), &stopping)?;
         let ingest_settings = IngestSettings { tokens: setup.tokens, ..IngestSettings::default() };
         let ingest = Arc::new(Ingest::new(Arc::clone(&log), SystemClock, ingest_settings));
         let front = Arc::new(Front::new(Arc::clone(&ingest)));
@@ -169,7 +169,7 @@ fn start_roles(
     driver: &Arc<Driver<Store, RealDisk>>,
     store: &Arc<Store>,
     log: &Arc<Log>,
-    rules: Arc<Rules>,
+    (rules, compile): (Arc<Rules>, Arc<CompileRules>),
     stopping: &watch::Receiver<bool>,
 ) -> anyhow::Result<Vec<std::thread::JoinHandle<()>>> {
     let settings = GroupSettings {
@@ -178,7 +178,6 @@ fn start_roles(
         ..GroupSettings::default()
     };
     let shards = log.shards();
-    let compile: Arc<CompileRules> = Arc::new(|text: &str| crate::up::compile(text).map(Arc::new));
     let mut threads = Vec::new();
     let grouping = (Arc::clone(driver), Arc::clone(store), Arc::clone(log), stopping.clone());
     threads.push(role("group", move |local| {

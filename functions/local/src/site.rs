@@ -76,7 +76,7 @@ impl Place {
 /// Whether others may work on a folder meanwhile. To buckets nobody can be denied: what changes them there must bear it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Others may, and nothing is written.
+    /// Others may, and nothing is written that they write.
     Beside,
     /// Nobody may.
     Alone,

@@ -15,8 +15,9 @@ use tokio::runtime::Runtime;
 
 use crate::cli::StatusArgs;
 use crate::folder::STREAM;
+use crate::keep_all::{lines, now_nanos};
 use crate::site::{Access, Buckets, Place, Site, Task, on};
-use crate::terminal::{print, say};
+use crate::terminal::{note, print, say};
 
 pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<()> {
     on(&args.site, Access::Beside, Status)
@@ -29,6 +30,11 @@ impl Task for Status {
 
     fn run<S: ObjectStore>(self, runtime: &Runtime, site: &Site<S>) -> anyhow::Result<()> {
         let overview = runtime.block_on(overview(&site.store)).with_context(|| site.place.reading())?;
+        match runtime.block_on(lines(&site.store, now_nanos()?)) {
+            Ok(kept) => print(&kept),
+            // Whoever may read manifests need not be one who may read rules.
+            Err(error) => note(&format!("What is kept as a whole cannot be told: {error:#}")),
+        }
         // What is asked first is not kept waiting by what takes long in a large bucket.
         print(&state(&site.place, &overview)?);
         runtime.block_on(files(site))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail, ensure};
 use spanlake_local::Tls;
 use spanlake_model::{NANOS_PER_MS, Sequence, Signal};
-use spanlake_policy::{DEFAULT_CONFIG, Rules, Severity, load, render};
+use spanlake_policy::{DEFAULT_CONFIG, Overlay, Rules, Severity, load, render};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
 use tracing::info;
@@ -102,6 +102,10 @@ fn rules(file: Option<&Path>) -> anyhow::Result<(String, Rules)> {
         }
         None => (DEFAULT_CONFIG.to_owned(), "the built-in configuration".to_owned()),
     };
+    ensure!(
+        Overlay::split(&text).1.is_none(),
+        "{name} ends with what `spanlake keep-all` has added for a while: take that out, the folder keeps it by itself"
+    );
     let loaded = load(&text, &|name| std::env::var(name).ok());
     let matters = loaded.findings.iter().any(|finding| finding.severity != Severity::Note);
     if file.is_some() && matters {

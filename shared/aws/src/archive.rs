@@ -135,7 +135,7 @@ impl<S: ObjectStore> Tasks<S> {
     }
 
     async fn beat(&mut self) -> Result<(), TaskError> {
-        let active = self.activation.active().await?;
+        let active = self.activation.active(SystemClock.now_nanos()).await?;
         if let Some(reason) = &active.refused {
             tracing::error!(reason, version = active.version, "the wanted rules cannot be used; the rules of this version hold");
         }

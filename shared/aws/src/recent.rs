@@ -111,7 +111,7 @@ impl<S> Recent<S> {
 
     /// Where an object is held that is read more than once and whose name fixes its content.
     fn memory(&self, key: &str) -> Option<&Memory> {
-        let is_rules = || key.starts_with(keys::RULES) && ![keys::RULES_CURRENT, keys::RULES_ACTIVE].contains(&key);
+        let is_rules = || key.starts_with(keys::RULES) && !keys::RULES_CHANGING.contains(&key);
         if key.starts_with(keys::STAGED) {
             Some(&self.bodies)
         } else if [keys::SEEN, keys::DECISIONS, keys::PAGE].iter().any(|prefix| key.starts_with(prefix)) || is_rules() {

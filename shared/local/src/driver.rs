@@ -12,6 +12,7 @@ use spanlake_pipeline::group::Grouper;
 use spanlake_pipeline::lineage::Heartbeats;
 use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::{Clock, EventStream, ObjectStore};
+use spanlake_pipeline::rules::{Activation, Active, RulesError};
 use spanlake_pipeline::sweep::{expire, sweep};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -90,7 +91,7 @@ struct Troubles {
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
-    /// A driver for the shards of `log`. Heartbeats carry `rules_version`.
+    /// A driver for the shards of `log`. Heartbeats carry `rules_version` until they look for themselves.
     pub fn new(store: Arc<S>, log: Arc<SegmentLog<D>>, settings: DriverSettings, rules_version: String) -> Self {
         let manifests = vec![None; log.shards().len()];
         let progress = Mutex::new(Progress { manifests, ..Progress::default() });
@@ -112,13 +113,15 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
         heartbeats.beat(&self.rules_version).await.unwrap_or(false)
     }
 
-    /// Puts heartbeats on every shard until `stop`.
-    pub async fn heartbeats(&self, mut stop: watch::Receiver<bool>) {
+    /// Puts heartbeats on every shard until `stop`, each with the rules that hold then.
+    pub async fn heartbeats(&self, mut activation: Activation<S>, clock: impl Clock, mut stop: watch::Receiver<bool>) {
         let mut heartbeats = Heartbeats::new(Arc::clone(&self.store), Arc::clone(&self.log));
+        let (mut version, mut trouble) = (self.rules_version.clone(), Trouble::new(None));
         let mut ticks = interval(self.settings.heartbeat);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while is_on(&mut stop, ticks.tick()).await {
-            match heartbeats.beat(&self.rules_version).await {
+            look_at_rules(&mut activation, clock.now_nanos(), &mut version, &mut trouble).await;
+            match heartbeats.beat(&version).await {
                 Ok(true) => {}
                 Ok(false) => debug!("the stream took no heartbeat; the next one follows"),
                 Err(error) => debug!(error = &error as &dyn std::error::Error, "no heartbeat was put; the next one follows"),
@@ -300,6 +303,28 @@ impl Progress {
     pub fn totals(&self, signal: Signal) -> (u64, u64) {
         let accounts = self.manifests.iter().flatten().map(|manifest| manifest.ledger.account(signal));
         accounts.fold((0, 0), |(committed, kept), account| (committed + account.committed, kept + account.kept))
+    }
+}
+
+/// Which version heartbeats carry from now on: where that cannot be told, the one before.
+async fn look_at_rules<S: ObjectStore>(
+    activation: &mut Activation<S>,
+    now_nanos: i64,
+    version: &mut String,
+    trouble: &mut Trouble,
+) {
+    match activation.active(now_nanos).await {
+        Ok(Active { version: active, refused }) => {
+            match refused {
+                None => trouble.end(),
+                Some(reason) => trouble.begin(&RulesError::Refused(reason), "what `spanlake keep-all` asks for is not in force"),
+            }
+            if *version != active {
+                info!(before = *version, now = active, "other rules hold for traces that begin from now on");
+                *version = active;
+            }
+        }
+        Err(error) => trouble.begin(&error, "it cannot be told what is to be kept; the rules before hold"),
     }
 }
 

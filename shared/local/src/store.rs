@@ -56,7 +56,8 @@ impl<D: Disk> DiskStore<D> {
         Ok(Self::attach(disk, root))
     }
 
-    /// The store of a folder that another process may be writing: for reading only, and nothing is made or removed.
+    /// The store of a folder that another process may be writing: nothing is made or removed. Whoever writes through it writes
+    /// objects that the other process only reads, and shares conditions with nobody but itself.
     #[must_use]
     pub fn attach(disk: D, root: PathBuf) -> Self {
         let folders = Mutex::new(BTreeSet::from([root.clone()]));
@@ -228,7 +229,8 @@ impl<D: Disk> Inner<D> {
     /// Makes the bytes durable under a name of their own.
     fn write(&self, bytes: &[u8]) -> io::Result<PathBuf> {
         let number = self.writes.fetch_add(1, Ordering::Relaxed);
-        let path = self.root.join(UNFINISHED).join(number.to_string());
+        // Not the name of what another process writes beside this one.
+        let path = self.root.join(UNFINISHED).join(format!("{}-{number}", std::process::id()));
         let mut file = self.disk.create(&path)?;
         file.append(bytes).and_then(|()| file.sync()).inspect_err(|_| self.forget(&path))?;
         Ok(path)

@@ -26,6 +26,10 @@ pub const RULES: &str = "rules/";
 pub const RULES_CURRENT: &str = "rules/current.yaml";
 /// Which version of the rules holds.
 pub const RULES_ACTIVE: &str = "rules/active.json";
+/// The services that an operator has kept as a whole for a while.
+pub const RULES_KEEP_ALL: &str = "rules/keep-all.yaml";
+/// What of the rules is written anew in its place. All else of them is named by its version.
+pub const RULES_CHANGING: [&str; 3] = [RULES_CURRENT, RULES_ACTIVE, RULES_KEEP_ALL];
 /// Prefix of the lake.
 pub const LAKE: &str = "lake/v1/";
 

@@ -14,6 +14,7 @@ pub mod group;
 pub mod ingest;
 pub mod inspect;
 mod integrity;
+pub mod keep_all;
 pub mod keys;
 pub mod ledger;
 pub mod lineage;

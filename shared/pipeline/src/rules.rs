@@ -1,14 +1,17 @@
 //! Which rules hold, where they come from the store: whoever may write there puts a configuration under
 //! `rules/current.yaml`; whoever puts heartbeats on the shards checks it, keeps it under its version, and carries that version
-//! from then on. A configuration that cannot be used changes nothing.
+//! from then on. A configuration that cannot be used changes nothing. What is [kept for a while](crate::keep_all) is laid over it
+//! before it gets its version.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use spanlake_policy::Overlay;
 use thiserror::Error;
 
 use crate::group::CompileRules;
+use crate::keep_all::kept;
 use crate::keys;
 use crate::ports::{Conditional, ETag, ObjectStore, StoreError};
 
@@ -33,7 +36,7 @@ struct Stored {
 pub struct Active {
     /// Their version, for heartbeats.
     pub version: String,
-    /// Why the wanted configuration is not in force, if it is not.
+    /// Why the wanted configuration, or what an operator wants kept, is not in force, if it is not.
     pub refused: Option<String>,
 }
 
@@ -58,33 +61,91 @@ pub enum RulesError {
 pub struct Activation<S> {
     store: Arc<S>,
     compile: Arc<CompileRules>,
-    default: &'static str,
-    last: Option<(Option<ETag>, Active)>,
+    base: Base,
+    last: Option<(Seen, Active)>,
+}
+
+/// Where the configuration comes from that an overlay is laid over.
+enum Base {
+    /// From the store; this one holds while nothing is wanted there.
+    Stored(&'static str),
+    /// It was given at the start.
+    Given(String),
+}
+
+/// What rules follow from.
+#[derive(PartialEq)]
+struct Seen {
+    wanted: Option<ETag>,
+    /// What is kept at the moment, or why that cannot be told.
+    overlay: Result<Overlay, String>,
+}
+
+/// A configuration with what is kept laid over it.
+struct Laid {
+    text: String,
+    version: String,
+    refused: Option<String>,
 }
 
 impl<S: ObjectStore> Activation<S> {
-    /// `default` holds while nothing is wanted.
+    /// Of the configuration in the store; `default` holds while nothing is wanted.
     pub const fn new(store: Arc<S>, compile: Arc<CompileRules>, default: &'static str) -> Self {
-        Self { store, compile, default, last: None }
+        Self { store, compile, base: Base::Stored(default), last: None }
     }
 
-    /// The rules that hold from now on.
+    /// Of a configuration that does not change.
+    pub const fn of(store: Arc<S>, compile: Arc<CompileRules>, config: String) -> Self {
+        Self { store, compile, base: Base::Given(config), last: None }
+    }
+
+    /// The rules that hold from now on. What is kept for a while goes with its time: then the configuration alone holds again.
     ///
     /// # Errors
     /// [`RulesError`] if that cannot be told; what heartbeats carried before holds.
-    pub async fn active(&mut self) -> Result<Active, RulesError> {
-        let wanted = self.store.get(keys::RULES_CURRENT).await?;
-        let etag = wanted.as_ref().map(|object| object.etag.clone());
-        if let Some((_, active)) = self.last.as_ref().filter(|(seen, _)| *seen == etag) {
+    pub async fn active(&mut self, now_nanos: i64) -> Result<Active, RulesError> {
+        let wanted = match &self.base {
+            Base::Stored(_) => self.store.get(keys::RULES_CURRENT).await?,
+            Base::Given(_) => None,
+        };
+        let overlay = match kept(self.store.as_ref()).await {
+            Ok((overlay, _)) => Ok(overlay.at(now_nanos)),
+            Err(RulesError::Refused(reason)) => Err(reason),
+            Err(error) => return Err(error),
+        };
+        let seen = Seen { wanted: wanted.as_ref().map(|object| object.etag.clone()), overlay };
+        if let Some((_, active)) = self.last.as_ref().filter(|(before, _)| *before == seen) {
             return Ok(active.clone());
         }
-        let text = wanted.map_or_else(|| Ok(self.default.to_owned()), |object| text_of(&object.bytes));
-        let active = match text.and_then(|text| self.version_of(&text).map(|version| (text, version))) {
-            Ok((text, version)) => self.adopt(&text, version).await?,
-            Err(reason) => self.keep(reason).await?,
+        let overlay = seen.overlay.clone().unwrap_or_default();
+        let text = wanted.map_or_else(|| Ok(self.without_a_wish().to_owned()), |object| text_of(&object.bytes));
+        let mut active = match text.and_then(|text| self.lay(&text, &overlay)) {
+            Ok(laid) => self.adopt(laid).await?,
+            Err(reason) => self.keep(reason, &overlay).await?,
         };
-        self.last = Some((etag, active.clone()));
+        active.refused = active.refused.or_else(|| seen.overlay.as_ref().err().cloned());
+        self.last = Some((seen, active.clone()));
         Ok(active)
+    }
+
+    fn without_a_wish(&self) -> &str {
+        match &self.base {
+            Base::Stored(default) => default,
+            Base::Given(config) => config,
+        }
+    }
+
+    /// Lays what is kept over a configuration; the configuration alone, with the reason, if it has no room for that.
+    fn lay(&self, config: &str, overlay: &Overlay) -> Result<Laid, String> {
+        let text = overlay.compose(config);
+        match self.version_of(&text) {
+            Ok(version) => Ok(Laid { text, version, refused: None }),
+            Err(reason) if overlay.is_empty() => Err(reason),
+            Err(reason) => {
+                let refused = Some(format!("{}: {reason}", keys::RULES_KEEP_ALL));
+                self.version_of(config).map(|version| Laid { text: config.to_owned(), version, refused })
+            }
+        }
     }
 
     fn version_of(&self, text: &str) -> Result<String, String> {
@@ -92,14 +153,19 @@ impl<S: ObjectStore> Activation<S> {
     }
 
     /// Stores a usable configuration under its version, then says that it holds: a heartbeat's version can always be read.
-    async fn adopt(&self, text: &str, version: String) -> Result<Active, RulesError> {
-        let active = Active { version, refused: None };
+    async fn adopt(&self, Laid { text, version, refused }: Laid) -> Result<Active, RulesError> {
+        let active = Active { version, refused };
         for _ in 0..SWAP_TRIES {
             let found = noted(self.store.as_ref()).await?;
-            if found.as_ref().is_some_and(|(noted, _)| *noted == active.version) {
+            let is_noted = found.as_ref().is_some_and(|(noted, _)| *noted == active.version);
+            if is_noted && matches!(self.base, Base::Stored(_)) {
                 return Ok(active);
             }
-            self.store.put(&keys::rules(&active.version), Bytes::copy_from_slice(text.as_bytes())).await?;
+            self.store.put(&keys::rules(&active.version), text.clone().into()).await?;
+            // Who was given the text has just brought it back, if it was lost.
+            if is_noted {
+                return Ok(active);
+            }
             let bytes = serde_json::to_vec(&Stored { format: FORMAT, version: active.version.clone() }).unwrap_or_default();
             let written = match found {
                 Some((_, etag)) => self.store.swap(keys::RULES_ACTIVE, &etag, bytes.into()).await?,
@@ -112,15 +178,18 @@ impl<S: ObjectStore> Activation<S> {
         Err(RulesError::Contended)
     }
 
-    /// What held before goes on; the default, if nothing did.
-    async fn keep(&self, reason: String) -> Result<Active, RulesError> {
-        let version = if let Some((version, _)) = noted(self.store.as_ref()).await? {
-            version
-        } else {
-            let version = self.version_of(self.default).map_err(RulesError::Refused)?;
-            self.adopt(self.default, version).await?.version
+    /// The configuration that held before goes on, with what is kept now; the default, if none did.
+    async fn keep(&self, reason: String, overlay: &Overlay) -> Result<Active, RulesError> {
+        let Some((version, _)) = noted(self.store.as_ref()).await? else {
+            let laid = self.lay(self.without_a_wish(), overlay).map_err(RulesError::Refused)?;
+            return Ok(Active { refused: Some(reason), ..self.adopt(laid).await? });
         };
-        Ok(Active { version, refused: Some(reason) })
+        let text = self.store.get(&keys::rules(&version)).await?;
+        let laid = text.and_then(|object| self.lay(Overlay::split(std::str::from_utf8(&object.bytes).ok()?).0, overlay).ok());
+        match laid {
+            Some(laid) => Ok(Active { refused: Some(reason), ..self.adopt(laid).await? }),
+            None => Ok(Active { version, refused: Some(reason) }),
+        }
     }
 }
 
@@ -135,7 +204,12 @@ fn text_of(bytes: &[u8]) -> Result<String, String> {
     if bytes.len() > RULES_BYTES_MAX {
         return Err(format!("it has more than {RULES_BYTES_MAX} bytes"));
     }
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| "it is not UTF-8".to_owned())
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    match Overlay::split(text) {
+        (_, None) => Ok(text.to_owned()),
+        // Baked in, it would never go again.
+        _ => Err("it ends with what `spanlake keep-all` has added for a while: take that out".to_owned()),
+    }
 }
 
 /// The wanted configuration, and which write it is of; `None`: the built-in default.

@@ -474,9 +474,11 @@ impl<'a> Stager<'a> {
                 })
             };
             let previous_bits = known_before.map_or_else(before, |facts| facts.bits);
+            let (service, environment) = (ready.masked.service_name.as_str(), ready.masked.deployment_environment.as_str());
+            let kept = |rules: &Rules| rules.keep_all_bit(service, self.manifest.clock);
             span = SpanPart {
-                bits: facts.bits,
-                previous_bits,
+                bits: facts.bits | kept(&force.rules),
+                previous_bits: previous_bits | force.previous.as_deref().map_or(0, kept),
                 start_nanos: facts.start_nanos,
                 end_nanos: facts.end_nanos,
                 kind: facts.kind,
@@ -489,7 +491,6 @@ impl<'a> Stager<'a> {
                 // No head sampler keeps what its own threshold rejects: such a word is nobody's weight.
                 threshold: facts.threshold.filter(|threshold| randomness(&head.trace, &facts) >= *threshold),
             };
-            let (service, environment) = (ready.masked.service_name.as_str(), ready.masked.deployment_environment.as_str());
             let (window, minute) = (force.window, force.minute);
             let name =
                 RedName { window, minute, service, environment, operation: head.name, kind: span.kind, status: span.status };

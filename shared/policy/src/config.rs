@@ -5,6 +5,7 @@ mod expand;
 mod filter;
 mod inert;
 mod matching;
+mod overlay;
 mod own;
 mod probabilistic_sampler;
 mod reader;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use expand::Environment;
+pub(crate) use overlay::read_overlay;
 use reader::{Fields, Findings};
 pub use report::render;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub(crate) use single::read_processor;
 use yaml::Tree;
 
 use crate::finding::Finding;
+use crate::overlay::Overlay;
 use crate::processors::Process;
 use crate::rewrite::BUILTIN_RULES;
 use crate::rules::Rules;
@@ -48,7 +51,8 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
 }
 
-/// Reads a Collector configuration. `env` looks up environment variables; unset ones are empty, as in the Collector.
+/// Reads a Collector configuration, and the [`Overlay`] behind it if there is one. `env` looks up environment variables; unset
+/// ones are empty, as in the Collector.
 #[must_use]
 pub fn load(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
     let mut findings = Findings::default();
@@ -61,6 +65,8 @@ pub fn load(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
 }
 
 fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Findings) -> Option<Rules> {
+    let (text, overlay) = Overlay::split(text);
+    let overlay = overlay.map_or_else(Overlay::default, |text| overlay::read(text, findings));
     let mut tree = match yaml::parse(text) {
         Ok(tree) => tree,
         Err(error) => {
@@ -96,8 +102,10 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
     let service = root.get("service");
     let line = root.line_of("service");
     root.finish(findings);
-    let rules = service::assemble(service, line, components, &own, rule_names, findings);
-    Some(Rules { version: version::of(&tree), ..rules })
+    let mut rules = service::assemble(service, line, components, &own, rule_names, findings);
+    rules.version = version::of(&tree, &overlay);
+    overlay::lay(overlay, &mut rules, findings);
+    Some(rules)
 }
 
 /// What the file defines.

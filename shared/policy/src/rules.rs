@@ -9,9 +9,10 @@ use spanlake_otlp::tree::Want;
 use spanlake_ottl::{Condition, Context};
 
 use crate::logs::LogRule;
+use crate::overlay::{KEEP_ALL, Overlay};
 use crate::rewrite::Masking;
 use crate::sampling::{
-    Admission, Admitted, Body, Decision, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Votes,
+    Admission, Admitted, Body, Decision, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Vote, Votes,
 };
 
 /// The rules of one configuration. Immutable; the same text and environment give the same rules and [`Rules::version`].
@@ -23,6 +24,8 @@ pub struct Rules {
     pub(crate) window_ms: u64,
     pub(crate) late_horizon_ms: u64,
     pub(crate) sampler: Option<Sampler>,
+    /// What is kept whatever the policies say.
+    pub(crate) overlay: Overlay,
     pub(crate) leaves: Leaves,
     pub(crate) plans: PerSignal<Arc<Plan>>,
     pub(crate) limits: Limits,
@@ -67,7 +70,28 @@ impl Rules {
     /// The name of the policy at this place; empty for `None`.
     #[must_use]
     pub fn policy_name(&self, place: Option<u16>) -> &str {
-        place.and_then(|place| self.policies().nth(usize::from(place))).map_or("", |(name, _)| name)
+        match place {
+            Some(place) if self.is_keep_all(place) => KEEP_ALL,
+            place => place.and_then(|place| self.policies().nth(usize::from(place))).map_or("", |(name, _)| name),
+        }
+    }
+
+    /// Whether this is the place behind the last policy, where an overlay has its own.
+    fn is_keep_all(&self, place: u16) -> bool {
+        !self.overlay.is_empty() && usize::from(place) == self.policies().count()
+    }
+
+    /// What is kept whatever the policies say.
+    #[must_use]
+    pub fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
+    /// The bit to add to the [`SpanFacts::bits`] of a span by its service's name, as it is stored, and its effective arrival: set
+    /// where the [overlay](Rules::overlay) keeps its trace.
+    #[must_use]
+    pub fn keep_all_bit(&self, service: &str, arrival_nanos: i64) -> u64 {
+        self.overlay.bit(service, arrival_nanos)
     }
 
     /// The name of a `composite` policy's sub-policy that decided; empty where none did.
@@ -79,6 +103,12 @@ impl Rules {
             (Some(Body::Composite { subs, .. }), Some(place)) => subs.get(usize::from(place)).map_or("", |sub| sub.name.as_str()),
             _ => "",
         }
+    }
+
+    /// Whether traces are sampled at all: there is a `tail_sampling` processor.
+    #[must_use]
+    pub fn samples(&self) -> bool {
+        self.sampler.is_some()
     }
 
     /// Decides a trace by the facts of all its spans, where nothing is limited: limiters admit nothing. Without a `tail_sampling`
@@ -175,9 +205,12 @@ impl Rules {
     }
 
     /// Each policy's name and [vote](crate::Vote::name), in the order of the configuration; policies
-    /// that were not asked are left out.
+    /// that were not asked are left out. Where the overlay keeps a trace, none was.
     #[must_use]
     pub fn votes_text(&self, decision: &Decision) -> Vec<(&str, &'static str)> {
+        if decision.policy.is_some_and(|place| self.is_keep_all(place)) {
+            return vec![(KEEP_ALL, Vote::Sampled.name())];
+        }
         let votes = decision.votes;
         self.policies().enumerate().filter_map(|(place, (name, _))| Some((name, votes.get(place)?.name()))).collect()
     }
@@ -212,6 +245,17 @@ pub(crate) struct Leaves {
     pub(crate) ottl: Vec<OttlLeaf>,
     /// The lower bits of the pairs of conditions that can fail.
     pub(crate) pairs: u64,
+}
+
+impl Leaves {
+    /// Every bit that is given out.
+    pub(crate) fn bits(&self) -> u64 {
+        let codes = self.status.iter().map(|(mask, _)| mask);
+        let attributes = self.attributes.iter().map(|leaf| &leaf.mask);
+        let states = self.states.iter().map(|leaf| &leaf.mask);
+        let ottl = self.ottl.iter().flat_map(|leaf| [&leaf.met, &leaf.failed]);
+        codes.chain(attributes).chain(states).chain(ottl).fold(self.flags, |bits, mask| bits | mask)
+    }
 }
 
 /// An `ottl_condition`.

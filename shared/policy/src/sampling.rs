@@ -10,6 +10,7 @@ mod decide;
 mod evaluate;
 mod facts;
 mod hash;
+mod overlay;
 mod policy;
 mod probabilistic_sampler;
 #[cfg(test)]

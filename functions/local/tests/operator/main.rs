@@ -3,6 +3,7 @@
 
 #[cfg(feature = "aws")]
 mod buckets;
+mod keep_all;
 #[cfg(feature = "aws")]
 mod world;
 
@@ -24,8 +25,13 @@ fn run(words: &[&str], environment: &[(&str, &str)]) -> Ran {
 }
 
 /// Commands that take buckets, and what they end with if they cannot be asked.
-const COMMANDS: [(&[&str], i32); 4] =
-    [(&["status"], 1), (&["verify"], 2), (&["repair", "staged/00", "--yes-count-as-lost"], 2), (&["quarantine"], 1)];
+const COMMANDS: [(&[&str], i32); 5] = [
+    (&["status"], 1),
+    (&["verify"], 2),
+    (&["repair", "staged/00", "--yes-count-as-lost"], 2),
+    (&["quarantine"], 1),
+    (&["keep-all", "--list"], 1),
+];
 
 #[cfg(not(feature = "aws"))]
 #[test]

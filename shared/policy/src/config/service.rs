@@ -9,6 +9,7 @@ use super::reader::{Fields, Findings};
 use super::tail_sampling::TailSampling;
 use super::yaml::Tree;
 use super::{Components, Processor};
+use crate::overlay::Overlay;
 use crate::processors::run::{BY_PROCESSOR, Step};
 use crate::rewrite::Masking;
 use crate::rules::{Leaves, Plan, Rules, Stage};
@@ -222,6 +223,7 @@ fn rules(builder: Builder, plans: &[Arc<Plan>], own: &Own, rule_names: Vec<Strin
         window_ms: own.window_ms,
         late_horizon_ms: own.late_horizon_ms,
         sampler,
+        overlay: Overlay::default(),
         leaves,
         plans,
         limits: own.limits,

@@ -4,6 +4,7 @@
 //! defaults, must still find the rules that traces under way were begun with.
 
 use super::yaml::{Node, Tree};
+use crate::overlay::Overlay;
 
 /// The sections that rules are made of.
 const SECTIONS: [&str; 3] = ["processors", "service", "spanlake"];
@@ -11,8 +12,8 @@ const SECTIONS: [&str; 3] = ["processors", "service", "spanlake"];
 /// Hex digits of a version.
 const DIGITS: usize = 16;
 
-/// The version of a whole file. Layout, comments and other sections have no part in it.
-pub(super) fn of(root: &Tree) -> String {
+/// The version of a whole file and what lies over it. Layout, comments and other sections have no part in it.
+pub(super) fn of(root: &Tree, overlay: &Overlay) -> String {
     let mut hasher = blake3::Hasher::new();
     if let Node::Map(entries) = &root.node {
         for section in SECTIONS {
@@ -21,6 +22,10 @@ pub(super) fn of(root: &Tree) -> String {
                 value(&entry.value, &mut hasher);
             }
         }
+    }
+    for (service, until) in overlay.services() {
+        text(b'o', service, &mut hasher);
+        hasher.update(&until.to_le_bytes());
     }
     let hash = hasher.finalize().to_hex();
     hash.get(..DIGITS).unwrap_or_default().to_owned()

@@ -18,7 +18,8 @@ pub(crate) const CELLS_MAX: usize = 4096;
 pub struct Decision {
     /// Kept or not.
     pub verdict: Verdict,
-    /// The place of the deciding policy in the configuration; `None` without policies or if none voted for it.
+    /// The place of the deciding policy in the configuration, that of an [overlay](crate::Overlay) being behind the last; `None`
+    /// without policies or if none voted for it.
     pub policy: Option<u16>,
     /// The place of the deciding sub-policy in the `policy_order` of a `composite`, see [`crate::Rules::sub_policy_name`].
     pub sub_policy: Option<u16>,
@@ -78,7 +79,9 @@ pub(crate) struct Sampler {
     pub(super) units: Vec<Unit>,
     pub(super) cuts: Cuts,
     /// For each policy, whether it alone decides that a trace is kept, whatever chance says.
-    certain: Vec<bool>,
+    pub(super) certain: Vec<bool>,
+    /// An overlay keeps what has its bit.
+    pub(super) keeps_all: bool,
 }
 
 impl Sampler {
@@ -93,7 +96,7 @@ impl Sampler {
         let chance_drops = policies.iter().any(|policy| policy.drops() && !policy.is_deterministic());
         let is_certain = |policy: &Policy| policy.is_deterministic() && !chance_drops && !options.invert_votes;
         let certain = policies.iter().map(is_certain).collect();
-        Self { policies, order, options, buckets, units, cuts, certain }
+        Self { policies, order, options, buckets, units, cuts, certain, keeps_all: false }
     }
 
     pub(crate) fn policies(&self) -> &[Policy] {
@@ -169,6 +172,9 @@ impl Sampler {
     }
 
     pub(crate) fn keeps_alone(&self, id: &TraceId, span: &SpanFacts) -> bool {
+        if self.overlay_keeps(span.bits) {
+            return true;
+        }
         let facts = [TraceFacts::of(span)];
         let (axes, _) = self.axes(id, &facts);
         let seen = Seen { facts: &facts[0], axes: &axes, thresholds: &[], invert_votes: self.options.invert_votes };

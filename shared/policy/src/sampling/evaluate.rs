@@ -38,6 +38,9 @@ impl Sampler {
     /// Evaluates the facts of a trace at one place. `records` are the facts by record where arriving batches are evaluated one
     /// by one, else those of the whole trace alone. `thresholds` are the rank thresholds of the buckets.
     pub(super) fn evaluate(&self, records: &[TraceFacts], axes: &Axes, thresholds: &[u64]) -> Evaluation {
+        if let Some(kept) = self.by_overlay(records) {
+            return kept;
+        }
         let mut last = Evaluation::of(Verdict::SampledOut, Votes::default());
         let (mut spans, mut bytes) = (0_u64, 0_u64);
         for record in records {

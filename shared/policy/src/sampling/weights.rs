@@ -44,8 +44,10 @@ fn traces() -> Vec<TraceFacts> {
 /// Checks that the weights of what is kept add up to the traces that can be kept at all: over all seeds the mean error must be
 /// within what its own spread allows.
 fn check(name: &str, policies: &str, own: &str) {
-    let rules = rules(policies, own);
-    let facts = traces();
+    check_traces(name, &rules(policies, own), &traces());
+}
+
+fn check_traces(name: &str, rules: &crate::Rules, facts: &[TraceFacts]) {
     let mut random = Random(name.len() as u64);
     let mut kept_ever = vec![0_u32; facts.len()];
     let mut sums = vec![[0.0; 2]; facts.len()];
@@ -53,10 +55,10 @@ fn check(name: &str, policies: &str, own: &str) {
     for _ in 0..SEEDS {
         let ids: Vec<TraceId> = facts.iter().map(|_| random.id()).collect();
         let mut admission = rules.admission(0, 1000, 1.0);
-        ids.iter().zip(&facts).for_each(|(id, facts)| admission.offer(id, std::slice::from_ref(facts)));
+        ids.iter().zip(facts).for_each(|(id, facts)| admission.offer(id, std::slice::from_ref(facts)));
         let admitted = admission.finish();
         let mut sum = 0.0;
-        for (place, (id, facts)) in ids.iter().zip(&facts).enumerate() {
+        for (place, (id, facts)) in ids.iter().zip(facts).enumerate() {
             let decision = rules.decide_in_window(id, std::slice::from_ref(facts), &admitted);
             assert!(decision.weight >= 1.0 && decision.weight.is_finite());
             if decision.verdict == Verdict::Kept {
@@ -172,6 +174,41 @@ fn weights_are_unbiased_for_composite() {
             ),
         ] {
             check(name, &policies, "");
+        }
+    }
+}
+
+#[test]
+fn weights_are_unbiased_beside_what_an_overlay_keeps() {
+    let (ten, half, other) = (chance("p", 10, "a"), chance("h", 50, "a"), chance("o", 30, "b"));
+    let limit = "{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 20, burst_capacity: 20}}";
+    let drop = format!("{{name: d, type: drop, drop: {{drop_sub_policy: [{ERRORS}, {other}]}}}}");
+    let mut overlay = crate::Overlay::default();
+    overlay.add("checkout", 1).unwrap();
+    let mut facts = traces();
+    facts.iter_mut().step_by(3).for_each(|facts| facts.bits |= crate::overlay::KEEP_ALL_BIT);
+    for (name, policies) in [
+        ("chance", list(&[ERRORS, &ten])),
+        ("two salts", list(&[&half, &other])),
+        ("drop by chance", list(&[&drop, &half])),
+        ("a limit", list(&[limit])),
+        ("drop, chance and a limit", list(&[&drop, &other, limit])),
+    ] {
+        for own in
+            ["", "spanlake: {sampling: {probabilistic_mode: consistent}}\n", "spanlake: {compat: {invert_decisions: true}}\n"]
+        {
+            let (below, rules) = (rules(&policies, own), rules(&policies, &overlay.compose(own)));
+            check_traces(name, &rules, &facts);
+            let ids: Vec<TraceId> = (0..TRACES).map(|number| Random(number).id()).collect();
+            for (id, facts) in ids.iter().zip(&facts) {
+                let decision = rules.decide(id, facts);
+                if facts.bits & crate::overlay::KEEP_ALL_BIT == 0 {
+                    assert_eq!(decision, below.decide(id, facts), "{name}: nothing changes for what it does not keep");
+                } else {
+                    let decided = (decision.verdict, decision.weight.to_bits(), decision.threshold);
+                    assert_eq!(decided, (Verdict::Kept, 1_f64.to_bits(), Some(0)), "{name}");
+                }
+            }
         }
     }
 }
