@@ -79,6 +79,8 @@ pub(crate) struct Sampler {
     pub(super) cuts: Cuts,
     /// For each policy, whether it alone decides that a trace is kept, whatever chance says.
     certain: Vec<bool>,
+    /// Names of sub-policies, for explanations; the first is empty.
+    pub(crate) names: Vec<String>,
 }
 
 impl Sampler {
@@ -93,7 +95,7 @@ impl Sampler {
         let chance_drops = policies.iter().any(|policy| policy.drops() && !policy.is_deterministic());
         let is_certain = |policy: &Policy| policy.is_deterministic() && !chance_drops && !options.invert_votes;
         let certain = policies.iter().map(is_certain).collect();
-        Self { policies, order, options, buckets, units, cuts, certain }
+        Self { policies, order, options, buckets, units, cuts, certain, names: Vec::new() }
     }
 
     pub(crate) fn policies(&self) -> &[Policy] {
