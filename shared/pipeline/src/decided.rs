@@ -321,15 +321,6 @@ impl DecidedIndex {
         }
         Ok((all, explained))
     }
-
-    /// All rows of a whole object.
-    pub(crate) fn all(&self, object: &[u8]) -> Result<Vec<Decided>, Damaged> {
-        let mut rows = Vec::new();
-        for segment in 0..self.lasts.len() {
-            rows.extend(self.rows(segment, object, 0)?);
-        }
-        Ok(rows)
-    }
 }
 
 #[cfg(test)]
@@ -356,7 +347,7 @@ mod tests {
         let index = DecidedIndex::read(&object.bytes).unwrap();
         assert_eq!((index.start, index.end, index.reasons.len()), (89, 99, 2));
         assert!(index.lasts.len() > 1);
-        let rows = index.all(&object.bytes).unwrap();
+        let rows = index.all_explained(&object.bytes).unwrap().0;
         assert_eq!(rows.len(), 4096);
         assert_eq!(*index.reasons[rows[5].reason as usize], reason(1.0));
         assert!(!rows[7].is_complete && rows[8].is_complete && rows[4095].key == key(4095));

@@ -1,12 +1,13 @@
 //! What policies ask, apart from the rules: small enough to be stored beside votes, and with a trace's measures enough to say
 //! in words, long after, why each policy voted as it did.
 //!
-//! Configured texts are in it, values from telemetry never: of an attribute it is known that a span had what was asked for, and
-//! not what it had. What looks like a secret in the configuration is masked.
+//! Values from telemetry are never in it: of an attribute it is known that a span had what was asked for, and not what it had.
+//! That a configured value was met tells the value, though. So what looks like a secret is masked, and where processors redact,
+//! configured values are left out: nobody knows which of them are redacted.
 
 mod words;
 
-use spanlake_model::TraceId;
+use spanlake_model::{Signal, TraceId};
 
 use super::admission::Admitted;
 use super::axes::Axes;
@@ -164,7 +165,8 @@ impl Rules {
     #[must_use]
     pub fn asked(&self, admitted: &Admitted) -> Vec<Asked> {
         let Some(sampler) = &self.sampler else { return Vec::new() };
-        let describer = Describer { sampler, leaves: &self.leaves, admitted };
+        let shows_values = !self.plan(Signal::Traces).steps().any(|step| step.processor.redacts(Signal::Traces));
+        let describer = Describer { sampler, leaves: &self.leaves, admitted, shows_values };
         let policies = sampler.policies.iter().map(|policy| describer.policy(&policy.name, &policy.body));
         let size = sampler.options.size_bytes_max.map(|most| {
             let parts = vec![AskedPart { name: String::new(), negated: false, test: Test::Size { most } }];
@@ -217,6 +219,8 @@ struct Describer<'r> {
     sampler: &'r Sampler,
     leaves: &'r Leaves,
     admitted: &'r Admitted,
+    /// Configured values may be told.
+    shows_values: bool,
 }
 
 impl Describer<'_> {
@@ -225,10 +229,11 @@ impl Describer<'_> {
             Body::Single(part) => single(name, Combined::Single, vec![self.part(part)]),
             Body::And(parts) | Body::Drop(parts) => single(name, Combined::All, self.parts(parts)),
             Body::Composite { subs, total, .. } => {
-                let sub = |sub: &Sub| AskedSub {
-                    name: sub.name.clone(),
-                    parts: self.parts(&sub.parts),
-                    rooms: vec![self.room(sub.bucket), self.room(*total)],
+                let sub = |sub: &Sub| {
+                    let mut parts = self.parts(&sub.parts);
+                    // Said once.
+                    parts.iter_mut().filter(|part| part.name == sub.name).for_each(|part| part.name.clear());
+                    AskedSub { name: sub.name.clone(), parts, rooms: vec![self.room(sub.bucket), self.room(*total)] }
                 };
                 Asked { policy: name.to_owned(), combined: Combined::First, subs: subs.iter().map(sub).collect() }
             }
@@ -280,35 +285,43 @@ impl Describer<'_> {
             return format!("has status {}", listed.join(" or "));
         }
         if let Some(leaf) = leaves.attributes.iter().find(|leaf| leaf.mask == mask) {
-            return format!("has {}, on itself or its resource", attribute(leaf));
+            return format!("has {}, on itself or its resource", self.attribute(leaf));
         }
         if let Some(leaf) = leaves.states.iter().find(|leaf| leaf.mask == mask) {
-            return format!("has a tracestate in which {}", listed(&leaf.key, leaf.values.iter().map(String::as_str)));
+            let state = self.listed(&leaf.key, leaf.values.iter().map(String::as_str));
+            return format!("has a tracestate with {state}");
         }
         if let Some(leaf) = leaves.ottl.iter().find(|leaf| leaf.met == mask) {
-            return format!("meets {}", shown(&leaf.text));
+            let text = if self.shows_values { shown(&leaf.text) } else { shown(&words::without_literals(&leaf.text)) };
+            return format!("meets {text}");
         }
         "has the trace flag `sampled`".to_owned()
     }
-}
 
-fn attribute(leaf: &AttributeLeaf) -> String {
-    let key = shown(&leaf.key);
-    match &leaf.matcher {
-        Matcher::Exact(values) => listed(&leaf.key, values.iter().map(String::as_str)),
-        Matcher::Regex(patterns) => {
-            let patterns = patterns.iter().map(regex::Regex::as_str);
-            format!("`{key}` that matches {}", values(&leaf.key, patterns))
+    fn attribute(&self, leaf: &AttributeLeaf) -> String {
+        let key = shown(&leaf.key);
+        match &leaf.matcher {
+            Matcher::Exact(values) => self.listed(&leaf.key, values.iter().map(String::as_str)),
+            Matcher::Regex(_) if !self.shows_values => format!("`{key}` that matches a configured pattern"),
+            Matcher::Regex(patterns) => {
+                let patterns = patterns.iter().map(regex::Regex::as_str);
+                format!("`{key}` that matches {}", values(&leaf.key, patterns))
+            }
+            Matcher::Number { min, max } if min == max && !self.shows_values => format!("`{key}` = the configured number"),
+            Matcher::Number { min: i64::MIN, max } => format!("`{key}` of at most {max}"),
+            Matcher::Number { min, max: i64::MAX } => format!("`{key}` of at least {min}"),
+            Matcher::Number { min, max } => format!("`{key}` from {min} to {max}"),
+            Matcher::Truth(wanted) => format!("`{key}` = {wanted}"),
         }
-        Matcher::Number { min: i64::MIN, max } => format!("`{key}` of at most {max}"),
-        Matcher::Number { min, max: i64::MAX } => format!("`{key}` of at least {min}"),
-        Matcher::Number { min, max } => format!("`{key}` from {min} to {max}"),
-        Matcher::Truth(wanted) => format!("`{key}` = {wanted}"),
     }
-}
 
-fn listed<'v>(key: &str, texts: impl Iterator<Item = &'v str>) -> String {
-    format!("`{}` = {}", shown(key), values(key, texts))
+    fn listed<'v>(&self, key: &str, texts: impl Iterator<Item = &'v str>) -> String {
+        if self.shows_values {
+            return format!("`{}` = {}", shown(key), values(key, texts));
+        }
+        let which = if texts.count() == 1 { "the configured value" } else { "a configured value" };
+        format!("`{}` = {which}", shown(key))
+    }
 }
 
 /// Configured values of an attribute, in quotes.
@@ -317,7 +330,7 @@ fn values<'v>(key: &str, texts: impl Iterator<Item = &'v str>) -> String {
     let quoted = |text: &&str| if is_secret_name(key) { format!("\"{MASK}\"") } else { format!("\"{}\"", shown(text)) };
     let mut quoted: Vec<String> = texts.iter().take(VALUES_MAX).map(quoted).collect();
     match texts.len().saturating_sub(VALUES_MAX) {
-        0 if texts.is_empty() => quoted.push("none of no values".to_owned()),
+        0 if texts.is_empty() => quoted.push("any of no values".to_owned()),
         0 => {}
         more => quoted.push(format!("{more} more")),
     }

@@ -1,5 +1,8 @@
 //! The words for a vote.
 
+#[cfg(test)]
+mod tests;
+
 use spanlake_model::TraceId;
 
 use super::super::hash::hash;
@@ -10,7 +13,7 @@ use super::{Asked, AskedPart, AskedSub, Combined, Measures, Room, TOO_LARGE, Tes
 const EXPLANATION_MAX: usize = 400;
 
 /// What a condition came to.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Yes,
     No,
@@ -289,6 +292,45 @@ fn thousands(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A condition of OTTL without the texts and numbers that it compares with; names within brackets stay.
+pub(super) fn without_literals(condition: &str) -> String {
+    let (mut out, mut rest) = (String::new(), condition);
+    while let Some(next) = rest.chars().next() {
+        let length = match next {
+            '"' => quoted_bytes(rest),
+            _ if next.is_alphanumeric() || matches!(next, '_' | '.') => {
+                rest.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(rest.len())
+            }
+            _ => next.len_utf8(),
+        };
+        let (token, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        // What stands within the brackets of a path, not of a list.
+        let is_name = out.strip_suffix('[').is_some_and(|path| path.ends_with(|c: char| c.is_alphanumeric() || c == ']'));
+        let is_text = next == '"' && !is_name;
+        if is_text || token.trim_start_matches('.').starts_with(|c: char| c.is_ascii_digit()) {
+            out.push_str("...");
+        } else {
+            out.push_str(token);
+        }
+        rest = behind;
+    }
+    out
+}
+
+/// The length of the quoted text that this begins with; all of it where it does not end.
+fn quoted_bytes(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, next) in text.char_indices().skip(1) {
+        match next {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// A text of at most so many characters.
