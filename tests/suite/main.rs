@@ -6,6 +6,7 @@ mod architecture;
 mod captures;
 mod cuts;
 mod drive;
+mod explained;
 mod fuzz;
 mod hostile;
 mod leak;

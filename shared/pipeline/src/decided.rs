@@ -324,32 +324,4 @@ impl DecidedIndex {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decisions_are_read_back_segment_by_segment() {
-        let mut writer = DecidedWriter::default();
-        let reason = |weight| Reason {
-            verdict: Verdict::Kept,
-            policy: "errors".into(),
-            weight,
-            rules: "r1".into(),
-            threshold: Some(7),
-            votes: vec![("errors".into(), "sampled".into())],
-        };
-        let key = |n: u16| Key { bucket: n, trace: TraceId([1; 16]) };
-        for n in 0..4096 {
-            let reason = writer.reason(&reason(f64::from(n % 2)));
-            writer.push(Decided { key: key(n), reason, spans: 3, errors: 1, wait_ms: 10_000, is_complete: n != 7 });
-        }
-        let object = writer.finish(89, 99).unwrap();
-        let index = DecidedIndex::read(&object.bytes).unwrap();
-        assert_eq!((index.start, index.end, index.reasons.len()), (89, 99, 2));
-        assert!(index.lasts.len() > 1);
-        let rows = index.all_explained(&object.bytes).unwrap().0;
-        assert_eq!(rows.len(), 4096);
-        assert_eq!(*index.reasons[rows[5].reason as usize], reason(1.0));
-        assert!(!rows[7].is_complete && rows[8].is_complete && rows[4095].key == key(4095));
-    }
-}
+mod tests;

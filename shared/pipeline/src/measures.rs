@@ -25,10 +25,7 @@ const COLUMNS: [Column; 9] = [
     (|measures| measures.whole_bytes, |measures, number| measures.whole_bytes = number),
     (|measures| measures.groups_bytes, |measures, number| measures.groups_bytes = number),
     (|measures| u64::from(measures.randomness.is_some()), |measures, number| measures.randomness = (number == 1).then_some(0)),
-    (
-        |measures| measures.randomness.unwrap_or(0),
-        |measures, number| measures.randomness = measures.randomness.map(|_| number),
-    ),
+    (|measures| measures.randomness.unwrap_or(0), |measures, number| measures.randomness = measures.randomness.map(|_| number)),
     (|measures| u64::from(measures.by_randomness), |measures, number| measures.by_randomness = number == 1),
 ];
 
@@ -250,7 +247,7 @@ mod tests {
             errors: 1,
             whole_bytes: 900,
             groups_bytes: 800,
-            randomness: (place > 1).then_some(place as u64 - 2),
+            randomness: (place > 1).then(|| place as u64 - 2),
             by_randomness: place == 1,
         });
         let rows: Vec<Measures> = full.collect();

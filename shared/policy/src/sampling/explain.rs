@@ -263,9 +263,7 @@ impl Describer<'_> {
                 Test::Latency { lower_ms: latency.lower_ms, upper_ms: latency.upper_ms, inclusive: latency.inclusive }
             }
             Condition::Spans { min, max } => Test::Spans { min, max },
-            Condition::Chance(chance) => {
-                Test::Chance { salted: chance.salted, threshold: chance.threshold, ratio: chance.ratio }
-            }
+            Condition::Chance(chance) => Test::Chance { salted: chance.salted, threshold: chance.threshold, ratio: chance.ratio },
             Condition::Limit(bucket) => Test::Room(self.room(bucket)),
         }
     }

@@ -234,7 +234,8 @@ impl Reader<'_> {
             self.leaves.pairs |= met;
         }
         let quoted = span.iter().map(|(_, text)| format!("`{text}`"));
-        let text = quoted.chain(spanevent.iter().map(|(_, text)| format!("`{text}` on an event"))).collect::<Vec<_>>().join(" or ");
+        let text =
+            quoted.chain(spanevent.iter().map(|(_, text)| format!("`{text}` on an event"))).collect::<Vec<_>>().join(" or ");
         let mut compile = |texts: &[(u32, &str)], context| {
             let mut compiled = Vec::with_capacity(texts.len());
             for (line, text) in texts {

@@ -39,7 +39,16 @@ enum Within {
 impl<'a> Reader<'a> {
     pub(super) fn new(latency_inclusive: bool, findings: &'a mut Findings) -> Self {
         let (leaves, salts) = (Leaves::default(), BTreeMap::new());
-        Self { latency_inclusive, salts, leaves, buckets: Vec::new(), units: Vec::new(), bits: 0, names: vec![String::new()], findings }
+        Self {
+            latency_inclusive,
+            salts,
+            leaves,
+            buckets: Vec::new(),
+            units: Vec::new(),
+            bits: 0,
+            names: vec![String::new()],
+            findings,
+        }
     }
 
     /// Reports too many conditions on spans.

@@ -224,7 +224,9 @@ impl Seen<'_> {
         let closed = (room.closed > 0).then(|| percent(part_of(NEVER.saturating_sub(room.closed), NEVER)));
         if held == Some(true) {
             return match closed {
-                Some(closed) => format!("there was room: {limit}, the window's {all} went to ranks up to {closed}, and it ranks at {rank}"),
+                Some(closed) => {
+                    format!("there was room: {limit}, the window's {all} went to ranks up to {closed}, and it ranks at {rank}")
+                }
                 None => format!("there was room: {limit}, and the window's {all} were not used up"),
             };
         }

@@ -66,7 +66,11 @@ fn each_policy_type_names_the_value_that_decided_and_its_bound() {
     let chance = |percent: &str| {
         format!("{{name: p, type: probabilistic, probabilistic: {{sampling_percentage: {percent}, hash_salt: s}}}}")
     };
-    let and = format!("{{name: a, type: and, and: {{and_sub_policy: [{}, {}]}}}}", slow.replace(": p,", ": slow,"), count.replace(": p,", ": big,"));
+    let and = format!(
+        "{{name: a, type: and, and: {{and_sub_policy: [{}, {}]}}}}",
+        slow.replace(": p,", ": slow,"),
+        count.replace(": p,", ": big,")
+    );
     let not = format!("{{name: n, type: not, not: {{not_sub_policy: {}}}}}", slow.replace(": p,", ": slow,"));
     let drop = format!("{{name: d, type: drop, drop: {{drop_sub_policy: [{}]}}}}", route.replace(": p,", ": health,"));
     let errors = TraceFacts { errors: 2, ..facts(1, 0, 13) };
@@ -77,7 +81,11 @@ fn each_policy_type_names_the_value_that_decided_and_its_bound() {
         (error, facts(0, 0, 13), "not_sampled: no span has status ERROR"),
         (slow, facts(0, 1432, 1), "sampled: 1,432 ms, above 1,000 ms"),
         (slow, facts(0, 1000, 1), "not_sampled: 1,000 ms, not above 1,000 ms"),
-        (slow, TraceFacts { spans: 1, ..TraceFacts::default() }, "not_sampled: no times are set, which counts as 0 ms, not above 1,000 ms"),
+        (
+            slow,
+            TraceFacts { spans: 1, ..TraceFacts::default() },
+            "not_sampled: no times are set, which counts as 0 ms, not above 1,000 ms",
+        ),
         (band, facts(0, 5000, 1), "sampled: 5,000 ms, above 1,000 ms and at most 5,000 ms"),
         (band, facts(0, 5001, 1), "not_sampled: 5,001 ms, above the upper bound of 5,000 ms"),
         (count, facts(0, 0, 3), "not_sampled: 3 spans, below 5"),
@@ -94,7 +102,11 @@ fn each_policy_type_names_the_value_that_decided_and_its_bound() {
         ("{name: p, type: trace_flags}", facts(1, 0, 1), "sampled: a span has the trace flag `sampled`"),
         (ottl, facts(1, 0, 1), "sampled: a span meets `name == \"x\"` or `name == \"e\"` on an event"),
         (ottl, facts(0, 0, 1), "not_sampled: no span meets `name == \"x\"` or `name == \"e\"` on an event"),
-        (ottl, facts(2, 0, 1), "error: it could not be worked out on a span whether it meets `name == \"x\"` or `name == \"e\"` on an event"),
+        (
+            ottl,
+            facts(2, 0, 1),
+            "error: it could not be worked out on a span whether it meets `name == \"x\"` or `name == \"e\"` on an event",
+        ),
         (&chance("90"), facts(0, 0, 1), "sampled: its hash lies at 84.762 %, within 90 %"),
         (&chance("0.1"), facts(0, 0, 1), "not_sampled: its hash lies at 84.762 %, beyond 0.1 %"),
         (&and, facts(0, 1500, 7), "sampled: slow: 1,500 ms, above 1,000 ms; big: 7 spans, at least 5"),
