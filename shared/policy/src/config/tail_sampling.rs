@@ -3,6 +3,7 @@
 mod conditions;
 mod policies;
 
+use super::expand;
 use super::own::Own;
 use super::reader::{Fields, Findings};
 use super::yaml::Tree;
@@ -63,6 +64,7 @@ pub(super) fn read(tree: &Tree, path: &str, own: &Own, findings: &mut Findings) 
     }
     let mut sampler = Sampler::new(policies, buckets, units, options);
     sampler.names = names;
+    sampler.has_variables = expand::has_variable(tree);
     if sampler.cells_max() > CELLS_MAX {
         let message = format!(
             "the probabilistic policies' percentages and salts make more than {CELLS_MAX} combinations: weights can't be computed"

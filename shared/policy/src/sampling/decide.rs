@@ -81,6 +81,8 @@ pub(crate) struct Sampler {
     certain: Vec<bool>,
     /// Names of sub-policies, for explanations; the first is empty.
     pub(crate) names: Vec<String>,
+    /// Some of what is configured came out of variables, which are stored nowhere: explanations don't tell it.
+    pub(crate) has_variables: bool,
 }
 
 impl Sampler {
@@ -95,7 +97,7 @@ impl Sampler {
         let chance_drops = policies.iter().any(|policy| policy.drops() && !policy.is_deterministic());
         let is_certain = |policy: &Policy| policy.is_deterministic() && !chance_drops && !options.invert_votes;
         let certain = policies.iter().map(is_certain).collect();
-        Self { policies, order, options, buckets, units, cuts, certain, names: Vec::new() }
+        Self { policies, order, options, buckets, units, cuts, certain, names: Vec::new(), has_variables: false }
     }
 
     pub(crate) fn policies(&self) -> &[Policy] {

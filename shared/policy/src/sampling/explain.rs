@@ -3,7 +3,7 @@
 //!
 //! Values from telemetry are never in it: of an attribute it is known that a span had what was asked for, and not what it had.
 //! That a configured value was met tells the value, though. So what looks like a secret is masked, and where processors redact,
-//! configured values are left out: nobody knows which of them are redacted.
+//! configured values are left out: nobody knows which of them are redacted. The same where variables are in the configuration.
 
 mod words;
 
@@ -165,7 +165,8 @@ impl Rules {
     #[must_use]
     pub fn asked(&self, admitted: &Admitted) -> Vec<Asked> {
         let Some(sampler) = &self.sampler else { return Vec::new() };
-        let shows_values = !self.plan(Signal::Traces).steps().any(|step| step.processor.redacts(Signal::Traces));
+        let redacts = self.plan(Signal::Traces).steps().any(|step| step.processor.redacts(Signal::Traces));
+        let shows_values = !redacts && !sampler.has_variables;
         let describer = Describer { sampler, leaves: &self.leaves, admitted, shows_values };
         let policies = sampler.policies.iter().map(|policy| describer.policy(&policy.name, &policy.body));
         let size = sampler.options.size_bytes_max.map(|most| {

@@ -247,6 +247,17 @@ fn where_processors_redact_configured_values_are_not_told() {
 }
 
 #[test]
+fn what_came_out_of_a_variable_is_not_told() {
+    let text = "processors:\n  tail_sampling: {policies: [{name: a, type: string_attribute, string_attribute: {key: k, values: \
+                ['${env:TENANT}']}}]}\nservice: {pipelines: {traces: {processors: [tail_sampling]}}}\n";
+    let rules = crate::load(text, &|_| Some("gold".to_owned())).rules.unwrap();
+    assert_eq!(
+        explained(&rules, &facts(0, 0, 1), &[]),
+        ["not_sampled: no span has `k` = the configured value, on itself or its resource"]
+    );
+}
+
+#[test]
 fn a_condition_without_literals_keeps_paths_and_names() {
     for (condition, wanted) in [
         (r#"attributes["a"]["b"] == "x y" and IsMatch(name, "^/p\"")"#, r#"attributes["a"]["b"] == ... and IsMatch(name, ...)"#),
