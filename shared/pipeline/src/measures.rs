@@ -50,7 +50,9 @@ pub(crate) fn encode_measures(rows: &[Measures]) -> Vec<u8> {
     let mut out = Vec::new();
     out.varint(mask);
     for (_, (get, _)) in COLUMNS.iter().enumerate().filter(|(place, _)| mask >> place & 1 == 1) {
-        rows.iter().for_each(|row| out.varint(get(row)));
+        for row in rows {
+            out.varint(get(row));
+        }
     }
     out
 }
@@ -78,7 +80,9 @@ pub(crate) fn encode_conditions(all: &[Conditions]) -> Vec<u8> {
     for Conditions { rules, asked } in all {
         out.bytes(rules.as_bytes());
         out.varint(asked.len() as u64);
-        asked.iter().for_each(|asked| put_asked(&mut out, asked));
+        for asked in asked {
+            put_asked(&mut out, asked);
+        }
     }
     out
 }
@@ -112,7 +116,9 @@ fn put_asked(out: &mut Vec<u8>, asked: &Asked) {
             put_test(out, test);
         }
         out.varint(rooms.len() as u64);
-        rooms.iter().for_each(|room| put_room(out, room));
+        for room in rooms {
+            put_room(out, room);
+        }
     }
 }
 
@@ -218,7 +224,9 @@ fn take_room(take: &mut Take<'_>) -> Result<Room, Damaged> {
 
 fn put_bound(out: &mut Vec<u8>, bound: Option<i64>) {
     out.push(u8::from(bound.is_some()));
-    bound.iter().for_each(|bound| out.zigzag(*bound));
+    if let Some(bound) = bound {
+        out.zigzag(bound);
+    }
 }
 
 fn take_bound(take: &mut Take<'_>) -> Result<Option<i64>, Damaged> {

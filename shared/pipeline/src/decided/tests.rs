@@ -77,7 +77,7 @@ fn votes_of_one_segment_are_explained_from_its_own_blocks() {
     let [measures, conditions] = index.explaining_ranges(1).unwrap().unwrap();
     let bytes = [(slice(&measures), measures.start), (slice(&conditions), conditions.start)];
     let explained = index.explained(1, rows.len(), bytes).unwrap();
-    let text = format!("4,095 ms, not above 9,000 ms");
+    let text = "4,095 ms, not above 9,000 ms".to_owned();
     let last = rows.len() - 1;
     assert_eq!(explained.of(last, &rows[last], &index.reasons[rows[last].reason as usize]), [("slow", text)]);
     assert!(index.explained(1, rows.len() - 1, bytes).is_err());

@@ -144,7 +144,9 @@ impl<'a> Reader<'a> {
         if !matches!(kind, "and" | "not") {
             let place = u16::try_from(self.names.len()).unwrap_or(0);
             self.names.push(name.clone());
-            parts.iter_mut().for_each(|part| part.name = place);
+            for part in &mut parts {
+                part.name = place;
+            }
         }
         Some((name, parts))
     }

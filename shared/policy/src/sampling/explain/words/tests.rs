@@ -36,7 +36,9 @@ fn deciding(rules: &Rules, decision: &Decision) -> String {
 /// Decides a trace among others and explains each vote: `vote: explanation`.
 fn explained(rules: &Rules, facts: &TraceFacts, others: &[(TraceId, TraceFacts)]) -> Vec<String> {
     let mut admission = rules.admission(0, 10_000, 1.0);
-    others.iter().for_each(|(id, facts)| admission.offer(id, &[*facts]));
+    for (id, facts) in others {
+        admission.offer(id, &[*facts]);
+    }
     admission.offer(&ID, &[*facts]);
     let admitted = admission.finish();
     let decision = rules.decide_in_window(&ID, &[*facts], &admitted);
@@ -271,7 +273,7 @@ fn a_condition_without_literals_keeps_paths_and_names() {
 
 #[test]
 fn explanations_are_bounded_however_much_is_configured() {
-    let values: String = (0..99).map(|number| format!("\"{}{number}\", ", "v".repeat(500))).collect();
+    let values = (0..99).map(|number| format!("\"{}{number}\"", "v".repeat(500))).collect::<Vec<_>>().join(", ");
     let policy = format!("{{name: p, type: string_attribute, string_attribute: {{key: k, values: [{values}]}}}}");
     let text = explained(&rules(&[&policy], ""), &facts(0, 0, 1), &[]).remove(0);
     assert!(text.chars().count() < EXPLANATION_MAX + 20 && text.ends_with("..."), "{text}");
