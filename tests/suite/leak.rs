@@ -27,6 +27,9 @@ const UNMASKED: &str = include_str!("captures/everything.yaml");
 /// What only the user's own rules find: the built-in masking is off.
 const REDACTING: &str = include_str!("leak/redacting.yaml");
 
+/// Policies that match what is planted.
+const EXPLAINING: &str = include_str!("leak/explaining.yaml");
+
 /// Kinds of secrets planted in each position, in turn: together they put every kind into every sort of position.
 const KINDS_EACH: usize = 8;
 
@@ -150,6 +153,20 @@ fn no_text_that_the_users_own_rules_match_is_at_rest() {
     let mut world = World::new(REDACTING, 2);
     outbox.send(&mut world);
     world.assert_clean();
+}
+
+/// Policies of every type look at what holds the secrets, before anything masks it.
+#[test]
+fn no_planted_secret_is_in_what_explains_the_votes() {
+    let (positions, _) = positions::all();
+    let mut world = World::new(EXPLAINING, 2);
+    planted(&positions, 1).send(&mut world);
+    world.assert_clean();
+    let explained = world.explained();
+    for policy in ["names", "events", "states", "passwords"] {
+        let is_met = |(of, text): &&(String, String)| of == policy && text.starts_with("a span ");
+        assert!(explained.iter().any(|reason| is_met(&reason)), "{policy}: {:?}", explained.first());
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod architecture;
 mod captures;
 mod cuts;
 mod drive;
+mod explained;
 mod follow;
 mod fuzz;
 mod hostile;

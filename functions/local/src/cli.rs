@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Sql(SqlArgs),
     /// Show one trace as a waterfall, also if it is not decided yet
     Trace(IdArgs),
-    /// Explain why a trace was kept or dropped: every policy's vote
+    /// Explain why a trace was kept or dropped: every policy's vote, and the value that decided it
     Why(IdArgs),
     /// Read a Collector configuration and say what is used, what does nothing here, and what looks wrong
     Check(CheckArgs),

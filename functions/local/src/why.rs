@@ -1,4 +1,4 @@
-//! `spanlake why`: every policy's vote on a trace, the deciding one, weight, wait and lateness.
+//! `spanlake why`: every policy's vote on a trace with the value that decided it, the deciding one, weight, wait and lateness.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -13,6 +13,9 @@ use crate::cli::IdArgs;
 use crate::folder::{Folder, runtime};
 use crate::lake::{open, texts};
 use crate::terminal::print;
+
+/// A longer name of a policy moves what stands behind it.
+const COLUMN_MAX: usize = 32;
 
 /// Exit code 0 if anything is known of the trace, 1 if not.
 pub(crate) fn run(args: &IdArgs) -> anyhow::Result<ExitCode> {
@@ -79,6 +82,8 @@ struct Decision {
     policy: String,
     weight: f64,
     votes: Vec<(String, String)>,
+    /// The value that decided each vote, by policy.
+    reasons: Vec<(String, String)>,
     spans: String,
     errors: String,
     wait_ms: String,
@@ -95,6 +100,7 @@ impl From<&RecordedDecision> for Decision {
             policy: reason.policy.clone(),
             weight: reason.weight,
             votes: reason.votes.clone(),
+            reasons: recorded.explanations.clone(),
             spans: recorded.spans.to_string(),
             errors: recorded.errors.to_string(),
             wait_ms: recorded.wait_ms.to_string(),
@@ -114,8 +120,11 @@ impl Decision {
         writeln!(out, "Trace {id} {verdict}.")?;
         writeln!(out, "  decided     {} (UTC), {} ms after its first span", self.decided, self.wait_ms)?;
         writeln!(out, "  on          {} spans, {} of them errors", self.spans, self.errors)?;
-        let policy = if self.policy.is_empty() { "none" } else { &self.policy };
-        writeln!(out, "  deciding    {policy}")?;
+        match self.reason(&self.policy).filter(|_| !self.votes.iter().any(|(policy, _)| *policy == self.policy)) {
+            _ if self.policy.is_empty() => writeln!(out, "  deciding    none")?,
+            Some(reason) => writeln!(out, "  deciding    {}: {reason}", self.policy)?,
+            None => writeln!(out, "  deciding    {}", self.policy)?,
+        }
         if self.verdict == Verdict::Kept.name() {
             writeln!(out, "  weight      {} (it stands for so many traces)", self.weight)?;
             if !self.is_complete {
@@ -123,31 +132,53 @@ impl Decision {
             }
         }
         writeln!(out, "  rules       {}", self.rules)?;
-        writeln!(out, "  votes")?;
+        self.write_votes(out)
+    }
+
+    /// A line for each vote, in columns; the policy that decided is marked.
+    fn write_votes(&self, out: &mut String) -> std::fmt::Result {
+        if self.votes.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "  votes       (> decided)")?;
+        let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).min(COLUMN_MAX);
+        let names = widest(&mut self.votes.iter().map(|(policy, _)| policy.chars().count()));
+        let words = widest(&mut self.votes.iter().map(|(_, vote)| vote.len()));
         for (policy, vote) in &self.votes {
-            writeln!(out, "    {policy:<32} {}", vote.replace('_', " "))?;
+            let sub = self.policy.strip_prefix(policy.as_str());
+            let mark = if sub.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) { '>' } else { ' ' };
+            let line = format!("  {mark} {policy:<names$}  {:<words$}", vote.replace('_', " "));
+            match self.reason(policy) {
+                Some(reason) => writeln!(out, "{line}  {reason}")?,
+                None => writeln!(out, "{}", line.trim_end())?,
+            }
         }
         Ok(())
+    }
+
+    fn reason(&self, policy: &str) -> Option<&str> {
+        self.reasons.iter().find(|(of, _)| of == policy).map(|(_, reason)| reason.as_str())
     }
 }
 
 async fn in_lake(folder: &Folder, id: TraceId) -> anyhow::Result<Vec<Decision>> {
     let lake = open(&folder.path)?;
     let sql = format!(
-        "SELECT decided_time, verdict, policy, weight, votes, span_count, error_count, wait_ms, is_complete, rules_version \
+        "SELECT decided_time, verdict, policy, weight, votes, span_count, error_count, wait_ms, is_complete, rules_version, \
+         vote_reasons \
          FROM decisions WHERE trace_id = '{id}' ORDER BY decided_time"
     );
     let rows = texts(&lake, &sql).await.context("asking the decisions table")?;
     let mut decisions = Vec::new();
     for row in rows {
         let text = |column: usize| row.get(column).cloned().unwrap_or_default();
-        let votes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text(4)).unwrap_or_default();
         decisions.push(Decision {
             decided: text(0),
             verdict: text(1),
             policy: text(2),
             weight: text(3).parse().unwrap_or(1.0),
-            votes: votes.into_iter().map(|(policy, vote)| (policy, vote.as_str().unwrap_or_default().to_owned())).collect(),
+            votes: by_policy(&text(4)),
+            reasons: by_policy(&text(10)),
             spans: text(5),
             errors: text(6),
             wait_ms: text(7),
@@ -156,6 +187,12 @@ async fn in_lake(folder: &Folder, id: TraceId) -> anyhow::Result<Vec<Decision>> 
         });
     }
     Ok(decisions)
+}
+
+/// A map of texts, as the SQL engine writes it.
+fn by_policy(map: &str) -> Vec<(String, String)> {
+    let map: serde_json::Map<String, serde_json::Value> = serde_json::from_str(map).unwrap_or_default();
+    map.into_iter().map(|(policy, text)| (policy, text.as_str().unwrap_or_default().to_owned())).collect()
 }
 
 async fn late_spans(folder: &Folder, id: TraceId) -> anyhow::Result<u64> {

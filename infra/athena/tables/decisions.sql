@@ -12,7 +12,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS `decisions` (
   `error_count` int,
   `wait_ms` int,
   `is_complete` boolean,
-  `rules_version` string
+  `rules_version` string,
+  `vote_reasons` map<string,string>
 )
 PARTITIONED BY (`dt` string, `hour` string)
 STORED AS PARQUET

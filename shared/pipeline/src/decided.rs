@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use spanlake_model::TraceId;
+use spanlake_policy::{Asked, Measures, explanations};
 
 use crate::codec::{Damaged, Put, Take};
+use crate::measures::{Conditions, decode_conditions, decode_measures, encode_conditions, encode_measures};
 use crate::object::{Effort, Finished, ObjectIndex, ObjectWriter};
 use crate::staged::Key;
 
@@ -14,6 +16,9 @@ use crate::staged::Key;
 const HAS_THRESHOLD: u8 = 128;
 /// A segment ends after this many bytes.
 const SEGMENT_BYTES: usize = 64 << 10;
+/// At the end of the header, where it is known what votes refer to: behind the segments there is a block of measures for each of
+/// them, and one of conditions. Objects of earlier releases have none of it.
+const EXPLAINED: u64 = 1;
 
 /// What was decided of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,9 +130,22 @@ pub(crate) struct DecidedWriter {
     reasons: Vec<Reason>,
     numbers: HashMap<Vec<u8>, u32>,
     rows: Vec<Decided>,
+    /// Of each row.
+    measures: Vec<Measures>,
+    conditions: Vec<Conditions>,
 }
 
 impl DecidedWriter {
+    /// Whether it is noted already what these rules ask.
+    pub(crate) fn knows(&self, rules: &str) -> bool {
+        self.conditions.iter().any(|known| known.rules == rules)
+    }
+
+    /// Notes what rules ask, by which their votes are explained.
+    pub(crate) fn explain(&mut self, rules: &str, asked: Vec<Asked>) {
+        self.conditions.push(Conditions { rules: rules.to_owned(), asked });
+    }
+
     /// The number of a reason in this object.
     pub(crate) fn reason(&mut self, reason: &Reason) -> u32 {
         let mut encoded = Vec::new();
@@ -140,9 +158,15 @@ impl DecidedWriter {
         number
     }
 
-    /// Appends a decision; keys ascend.
+    /// Appends a decision without votes; keys ascend.
     pub(crate) fn push(&mut self, decided: Decided) {
+        self.push_measured(decided, Measures::default());
+    }
+
+    /// Appends a decision, with what its votes refer to.
+    pub(crate) fn push_measured(&mut self, decided: Decided, measures: Measures) {
         self.rows.push(decided);
+        self.measures.push(measures);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -153,6 +177,7 @@ impl DecidedWriter {
     pub(crate) fn finish(&self, start: i64, end: i64) -> Result<Finished, Damaged> {
         let mut writer = ObjectWriter::new(Effort::Lasting);
         let mut lasts = Vec::new();
+        let (mut measured, mut from) = (Vec::new(), 0);
         let mut block = Vec::with_capacity(SEGMENT_BYTES + 64);
         for (index, row) in self.rows.iter().enumerate() {
             block.varint(u64::from(row.key.bucket));
@@ -165,7 +190,14 @@ impl DecidedWriter {
                 writer.block(&block)?;
                 lasts.push(row.key);
                 block.clear();
+                measured.push(encode_measures(self.measures.get(from..=index).unwrap_or_default()));
+                from = index + 1;
             }
+        }
+        let is_explained = !self.conditions.is_empty();
+        if is_explained {
+            measured.iter().try_for_each(|block| writer.block(block).map(|_| ()))?;
+            writer.block(&encode_conditions(&self.conditions))?;
         }
         let mut header = Vec::new();
         header.zigzag(start);
@@ -176,6 +208,9 @@ impl DecidedWriter {
         for key in &lasts {
             header.varint(u64::from(key.bucket));
             header.extend_from_slice(&key.trace.0);
+        }
+        if is_explained {
+            header.varint(EXPLAINED);
         }
         Ok(writer.finish(&header))
     }
@@ -192,6 +227,24 @@ pub(crate) struct DecidedIndex {
     pub(crate) reasons: Vec<Arc<Reason>>,
     /// The last key of each segment.
     pub(crate) lasts: Vec<Key>,
+    /// Whether it says what votes refer to.
+    is_explained: bool,
+}
+
+/// What explains the votes of some rows. By default nothing is known.
+#[derive(Default)]
+pub(crate) struct Explained {
+    measures: Vec<Measures>,
+    conditions: Vec<Conditions>,
+}
+
+impl Explained {
+    /// The value that decided each vote, in words, by policy, of the row at this place.
+    pub(crate) fn of(&self, place: usize, row: &Decided, reason: &Reason) -> Vec<(&str, String)> {
+        let conditions = self.conditions.iter().find(|of| of.rules == reason.rules);
+        let (Some(conditions), Some(measures)) = (conditions, self.measures.get(place)) else { return Vec::new() };
+        explanations(&conditions.asked, &reason.votes, &reason.policy, &row.key.trace, measures)
+    }
 }
 
 impl DecidedIndex {
@@ -206,7 +259,11 @@ impl DecidedIndex {
         let lasts = (0..count)
             .map(|_| Ok(Key { bucket: take.u16()?, trace: TraceId(take.array()?) }))
             .collect::<Result<Vec<_>, Damaged>>()?;
-        Ok(Self { object, start, end, reasons, lasts })
+        let is_explained = !take.is_empty();
+        if is_explained && take.varint()? != EXPLAINED {
+            return Err(Damaged("explained in an unknown way"));
+        }
+        Ok(Self { object, start, end, reasons, lasts, is_explained })
     }
 
     pub(crate) fn range(&self, segment: usize) -> Result<std::ops::Range<u64>, Damaged> {
@@ -239,43 +296,42 @@ impl DecidedIndex {
         Ok(rows)
     }
 
-    /// All rows of a whole object.
-    pub(crate) fn all(&self, object: &[u8]) -> Result<Vec<Decided>, Damaged> {
-        let mut rows = Vec::new();
+    /// The numbers of the blocks that explain a segment's votes: measures, and conditions.
+    fn explaining(&self, segment: usize) -> Option<[u32; 2]> {
+        let number = |place: usize| u32::try_from(place).ok();
+        let segments = self.lasts.len();
+        let blocks = [number(segments.checked_add(segment)?)?, number(segments.checked_mul(2)?)?];
+        self.is_explained.then_some(blocks)
+    }
+
+    /// Where the blocks are that explain a segment's votes; `None` where nothing does.
+    pub(crate) fn explaining_ranges(&self, segment: usize) -> Result<Option<[std::ops::Range<u64>; 2]>, Damaged> {
+        let Some([measures, conditions]) = self.explaining(segment) else { return Ok(None) };
+        Ok(Some([self.object.range(measures, measures)?, self.object.range(conditions, conditions)?]))
+    }
+
+    /// What explains the votes of a segment of so many rows, out of bytes that begin at an offset of the object each.
+    pub(crate) fn explained(&self, segment: usize, rows: usize, bytes: [(&[u8], u64); 2]) -> Result<Explained, Damaged> {
+        let Some([measures, conditions]) = self.explaining(segment) else { return Ok(Explained::default()) };
+        let [of_measures, of_conditions] = bytes;
+        let measures = decode_measures(&self.object.inflate(measures, of_measures.0, of_measures.1)?, rows)?;
+        let conditions = decode_conditions(&self.object.inflate(conditions, of_conditions.0, of_conditions.1)?)?;
+        Ok(Explained { measures, conditions })
+    }
+
+    /// All rows of a whole object, and what explains their votes.
+    pub(crate) fn all_explained(&self, object: &[u8]) -> Result<(Vec<Decided>, Explained), Damaged> {
+        let (mut all, mut explained) = (Vec::new(), Explained::default());
         for segment in 0..self.lasts.len() {
-            rows.extend(self.rows(segment, object, 0)?);
+            let rows = self.rows(segment, object, 0)?;
+            let of_rows = self.explained(segment, rows.len(), [(object, 0); 2])?;
+            explained.measures.extend(of_rows.measures);
+            explained.conditions = of_rows.conditions;
+            all.extend(rows);
         }
-        Ok(rows)
+        Ok((all, explained))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decisions_are_read_back_segment_by_segment() {
-        let mut writer = DecidedWriter::default();
-        let reason = |weight| Reason {
-            verdict: Verdict::Kept,
-            policy: "errors".into(),
-            weight,
-            rules: "r1".into(),
-            threshold: Some(7),
-            votes: vec![("errors".into(), "sampled".into())],
-        };
-        let key = |n: u16| Key { bucket: n, trace: TraceId([1; 16]) };
-        for n in 0..4096 {
-            let reason = writer.reason(&reason(f64::from(n % 2)));
-            writer.push(Decided { key: key(n), reason, spans: 3, errors: 1, wait_ms: 10_000, is_complete: n != 7 });
-        }
-        let object = writer.finish(89, 99).unwrap();
-        let index = DecidedIndex::read(&object.bytes).unwrap();
-        assert_eq!((index.start, index.end, index.reasons.len()), (89, 99, 2));
-        assert!(index.lasts.len() > 1);
-        let rows = index.all(&object.bytes).unwrap();
-        assert_eq!(rows.len(), 4096);
-        assert_eq!(*index.reasons[rows[5].reason as usize], reason(1.0));
-        assert!(!rows[7].is_complete && rows[8].is_complete && rows[4095].key == key(4095));
-    }
-}
+mod tests;

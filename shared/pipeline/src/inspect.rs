@@ -11,7 +11,7 @@ use spanlake_otlp::wire::{Reader, Value};
 use crate::archive::Plan;
 use crate::close::staged_index;
 use crate::codec::Damaged;
-use crate::decided::{DecidedIndex, Reason};
+use crate::decided::{DecidedIndex, Explained, Reason};
 use crate::fetch::{FetchError, LIST_MOST, get_range, get_tail, get_whole};
 use crate::group::{GroupError, all_manifests};
 use crate::keys;
@@ -150,6 +150,8 @@ pub struct RecordedDecision {
     pub wait_ms: u32,
     /// Whether no cap was hit.
     pub is_complete: bool,
+    /// The value that decided each vote, in words, by policy; none where an earlier release recorded the decision.
+    pub explanations: Vec<(String, String)>,
 }
 
 /// What is known of a trace beside the lake.
@@ -220,16 +222,27 @@ async fn find_decision<S: ObjectStore>(
     let at = range.start;
     let bytes = get_range(store, &decisions.key, range).await?;
     let rows = index.rows(segment, &bytes, at).map_err(damaged)?;
-    let found = rows.into_iter().find(|row| row.key == key);
-    Ok(found.and_then(|row| {
-        Some(RecordedDecision {
-            decided_nanos: index.end,
-            reason: index.reasons.get(row.reason as usize).filter(|reason| reason.is_of_trace())?.as_ref().clone(),
-            spans: row.spans,
-            errors: row.errors,
-            wait_ms: row.wait_ms,
-            is_complete: row.is_complete,
-        })
+    let found = rows.iter().enumerate().find(|(_, row)| row.key == key);
+    let Some((place, row)) = found else { return Ok(None) };
+    let reason = index.reasons.get(row.reason as usize).filter(|reason| reason.is_of_trace());
+    let Some(reason) = reason else { return Ok(None) };
+    let mut explained = Explained::default();
+    if let Some([measures, conditions]) = index.explaining_ranges(segment).map_err(damaged)? {
+        let at = [measures.start, conditions.start];
+        let measures = get_range(store, &decisions.key, measures).await?;
+        let conditions = get_range(store, &decisions.key, conditions).await?;
+        let bytes = [(measures.as_ref(), at[0]), (conditions.as_ref(), at[1])];
+        explained = index.explained(segment, rows.len(), bytes).map_err(damaged)?;
+    }
+    let explanations = explained.of(place, row, reason).into_iter().map(|(policy, text)| (policy.to_owned(), text));
+    Ok(Some(RecordedDecision {
+        decided_nanos: index.end,
+        reason: reason.as_ref().clone(),
+        spans: row.spans,
+        errors: row.errors,
+        wait_ms: row.wait_ms,
+        is_complete: row.is_complete,
+        explanations: explanations.collect(),
     }))
 }
 

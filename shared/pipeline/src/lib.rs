@@ -19,6 +19,7 @@ pub mod keys;
 pub mod ledger;
 pub mod lineage;
 pub mod manifest;
+mod measures;
 mod object;
 pub mod payload;
 pub mod ports;

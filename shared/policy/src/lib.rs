@@ -20,6 +20,7 @@ pub use processors::run::{BY_PROCESSOR, Lost, Processed};
 pub use rewrite::{Context, ContextFacts, Detector, ItemOutcome, MaskedContext, Scratch};
 pub use rules::Rules;
 pub use sampling::{
-    Admission, Admitted, Decision, Pairs, Priority, ProbabilisticSampler, Sampled, Source, SpanFacts, TraceFacts, TraceSize,
-    Verdict, Vote, Votes, span_weight,
+    Admission, Admitted, Asked, AskedPart, AskedSub, Combined, Decision, Measures, Pairs, Priority, ProbabilisticSampler, Room,
+    Sampled, Source, SpanFacts, TOO_LARGE, Test, TraceFacts, TraceSize, Verdict, Vote, Votes, explanation, explanations,
+    span_weight,
 };

@@ -24,7 +24,7 @@ use spanlake_otlp::schema::{self, RESOURCE, SCOPE};
 use spanlake_otlp::wire::{Reader, Value};
 
 pub use builtin::Detector;
-pub(crate) use builtin::{HashKey, Masking, RULE_NAMES as BUILTIN_RULES};
+pub(crate) use builtin::{HashKey, Masking, RULE_NAMES as BUILTIN_RULES, is_secret_name};
 pub use scratch::Scratch;
 use walk::Walk;
 

@@ -265,6 +265,8 @@ pub(crate) struct OttlLeaf {
     pub(crate) met: u64,
     /// The bit of one on which a condition fails first; 0 where a failing condition counts as not met.
     pub(crate) failed: u64,
+    /// The conditions as they are written, to be shown.
+    pub(crate) text: String,
     pub(crate) span: Vec<Condition>,
     /// Conditions on one of its events.
     pub(crate) spanevent: Vec<Condition>,

@@ -157,7 +157,7 @@ mod tests {
             let id = [number; 16];
             let hour = folder.path().join(format!("lake/v1/decisions/dt=2026-01-01/hour={number:02}"));
             fs::create_dir_all(&hour).unwrap();
-            let file = write_decisions(&[decision(&id)], &FileMeta::default()).unwrap();
+            let file = write_decisions(&[decision(&id)], &FileMeta::default(), |_| Vec::new()).unwrap();
             fs::write(hour.join("0.parquet"), file.bytes).unwrap();
         }
         let lake = open(folder.path()).unwrap();
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(read(&lake, &format!("trace_id = {}", id(99))).await, (0, 0));
         let rows = [99, 7].map(|number| [number; 16]);
         let rows: Vec<_> = rows.iter().map(|id| decision(id)).collect();
-        let file = write_decisions(&rows, &FileMeta::default()).unwrap();
+        let file = write_decisions(&rows, &FileMeta::default(), |_| Vec::new()).unwrap();
         fs::write(folder.path().join("lake/v1/decisions/dt=2026-01-01/hour=07/0.parquet"), file.bytes).unwrap();
         assert_eq!(read(&lake, &format!("trace_id = {}", id(99))).await, (1, 1));
     }

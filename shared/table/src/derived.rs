@@ -206,35 +206,48 @@ pub fn write_edges(rows: &[EdgeRow<'_>], meta: &FileMeta<'_>) -> Result<TableFil
     })
 }
 
-/// Writes a file of `decisions`, sorted by trace id.
+/// Writes a file of `decisions`, sorted by trace id. `explain` gives, for the number of a row, the value that decided each vote,
+/// by policy.
 ///
 /// # Errors
 /// [`TableError`], for faults of the program only.
-pub fn write_decisions(rows: &[DecisionRow<'_>], meta: &FileMeta<'_>) -> Result<TableFile, TableError> {
+pub fn write_decisions<'e>(
+    rows: &[DecisionRow<'_>],
+    meta: &FileMeta<'_>,
+    explain: impl Fn(usize) -> Vec<(&'e str, String)>,
+) -> Result<TableFile, TableError> {
+    let numbered: Vec<_> = rows.iter().enumerate().collect();
     write(
         "decisions",
-        rows,
+        &numbered,
         meta,
-        |row| row.trace_id,
-        |row, decision| {
+        |(_, row)| row.trace_id,
+        |row, (number, decision)| {
             row.hex(decision.trace_id);
             row.timestamp(decision.decided_nanos);
             row.timestamp(decision.window_start_nanos);
             row.text(Some(decision.verdict));
             row.text_or_null(decision.policy);
             row.double(Some(decision.weight));
-            let mut votes = decision.votes.to_vec();
-            votes.reverse();
-            votes.sort_by_key(|(policy, _)| *policy);
-            votes.dedup_by_key(|(policy, _)| *policy);
+            let votes = by_policy(decision.votes.to_vec());
             row.map(votes.iter().map(|(policy, vote)| (*policy, Any::Text(vote.as_bytes()))));
             row.count(decision.span_count);
             row.count(decision.error_count);
             row.int(Some(i32::try_from(decision.wait_ms).unwrap_or(i32::MAX)));
             row.boolean(Some(decision.is_complete));
             row.text(Some(decision.rules_version));
+            let reasons = by_policy(explain(*number));
+            row.map(reasons.iter().map(|(policy, reason)| (*policy, Any::Text(reason.as_bytes()))));
         },
     )
+}
+
+/// Sorted by policy; of several of a name the last.
+fn by_policy<T>(mut votes: Vec<(&str, T)>) -> Vec<(&str, T)> {
+    votes.reverse();
+    votes.sort_by_key(|(policy, _)| *policy);
+    votes.dedup_by_key(|(policy, _)| *policy);
+    votes
 }
 
 fn red_key<'r>(row: &'r RedRow<'r>) -> (i64, [&'r str; 5]) {

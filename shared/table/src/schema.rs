@@ -15,7 +15,7 @@ pub use self::glue::glue_tables;
 pub use self::tables::TABLES;
 
 /// The version of the schema that these tables describe; in the column `schema_version` and in every file's metadata.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// A column's type: everything that the lake may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
 use spanlake_model::{NANOS_PER_SECOND, Sequence, Signal};
 use spanlake_pipeline::archive::Archiver;
 use spanlake_pipeline::envelope::heartbeat;
@@ -118,6 +120,25 @@ impl World {
             }
         }
         self.searched.extend(now);
+    }
+
+    /// Why policies voted as they did, by policy, as the lake tells it.
+    pub(super) fn explained(&self) -> Vec<(String, String)> {
+        let mut explained = Vec::new();
+        for (key, bytes) in self.searched.iter().filter(|(key, _)| key.starts_with("lake/v1/decisions/")) {
+            for row in SerializedFileReader::new(bytes.clone()).expect(key).get_row_iter(None).unwrap() {
+                let row = row.unwrap();
+                let Some((_, Field::MapInternal(reasons))) = row.get_column_iter().find(|(name, _)| *name == "vote_reasons")
+                else {
+                    continue;
+                };
+                explained.extend(reasons.entries().iter().filter_map(|(policy, reason)| match (policy, reason) {
+                    (Field::Str(policy), Field::Str(reason)) => Some((policy.clone(), reason.clone())),
+                    _ => None,
+                }));
+            }
+        }
+        explained
     }
 
     pub(super) fn ledger(&self) -> Ledger {

@@ -12,7 +12,7 @@ use spanlake_table::{
 
 use super::{ArchiveError, FileGroup, Plan};
 use crate::codec::Damaged;
-use crate::decided::{Decided, DecidedIndex};
+use crate::decided::{Decided, DecidedIndex, Explained};
 use crate::fetch::get_whole;
 use crate::figures::Figures;
 use crate::ports::ObjectStore;
@@ -23,7 +23,7 @@ use crate::staged::StagedContext;
 /// The inputs of a file group, in memory.
 struct Inputs {
     sealed: Vec<Sealed>,
-    decided: Vec<(DecidedIndex, Vec<Decided>)>,
+    decided: Vec<(DecidedIndex, Vec<Decided>, Explained)>,
 }
 
 /// The files of a file group.
@@ -63,8 +63,8 @@ async fn read<S: ObjectStore>(store: &S, group: &FileGroup) -> Result<Inputs, Ar
             let object = get_whole(store, key).await?;
             let damaged = |damaged: Damaged| damaged.of_plan(key);
             let index = DecidedIndex::read(&object).map_err(damaged)?;
-            let rows = index.all(&object).map_err(damaged)?;
-            inputs.decided.push((index, rows));
+            let (rows, explained) = index.all_explained(&object).map_err(damaged)?;
+            inputs.decided.push((index, rows, explained));
         }
     }
     Ok(inputs)
@@ -219,15 +219,16 @@ fn edge_row((key, cell, window): &(RedKey, RedCell, i64)) -> EdgeRow<'_> {
 }
 
 fn decisions(inputs: &Inputs, meta: &FileMeta<'_>) -> Result<TableFile, spanlake_table::TableError> {
-    let votes: Vec<Vec<Vec<(&str, &str)>>> = inputs.decided.iter().map(|(index, _)| votes_of(index)).collect();
-    let mut rows = Vec::new();
-    for ((index, decided), votes) in inputs.decided.iter().zip(&votes) {
-        for row in decided {
+    let votes: Vec<Vec<Vec<(&str, &str)>>> = inputs.decided.iter().map(|(index, ..)| votes_of(index)).collect();
+    let (mut rows, mut explained_by) = (Vec::new(), Vec::new());
+    for ((index, decided, explained), votes) in inputs.decided.iter().zip(&votes) {
+        for (place, row) in decided.iter().enumerate() {
             let number = row.reason as usize;
             let (Some(reason), Some(votes)) = (index.reasons.get(number), votes.get(number)) else { continue };
             if !reason.is_of_trace() {
                 continue;
             }
+            explained_by.push((explained, place, row, reason));
             rows.push(DecisionRow {
                 trace_id: &row.key.trace.0,
                 decided_nanos: index.end,
@@ -244,7 +245,12 @@ fn decisions(inputs: &Inputs, meta: &FileMeta<'_>) -> Result<TableFile, spanlake
             });
         }
     }
-    write_decisions(&rows, meta)
+    // In words only where they are written: they are larger than all else that is known of a decision.
+    let explain = |number: usize| match explained_by.get(number) {
+        Some((explained, place, row, reason)) => explained.of(*place, row, reason),
+        None => Vec::new(),
+    };
+    write_decisions(&rows, meta, explain)
 }
 
 fn votes_of(index: &DecidedIndex) -> Vec<Vec<(&str, &str)>> {

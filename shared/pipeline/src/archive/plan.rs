@@ -15,7 +15,7 @@ const FORMAT: u32 = 1;
 
 /// Which rules turn inputs into bytes: row order, writer settings, schema. An older plan is finished by a program
 /// that still knows its number.
-const WRITER: u32 = 2;
+const WRITER: u32 = 3;
 
 const HOUR_NANOS: i64 = 3_600 * spanlake_model::NANOS_PER_SECOND;
 

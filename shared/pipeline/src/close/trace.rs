@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use spanlake_model::{NANOS_PER_MS, NANOS_PER_SECOND, Signal, ms_to_nanos};
-use spanlake_policy::{Decision, Rules, TraceFacts, Verdict as Vote};
+use spanlake_policy::{Decision, Measures, Rules, TOO_LARGE, TraceFacts, Verdict as Vote};
 
 use super::edges::count_edges;
 use super::facts::facts_of;
@@ -22,9 +22,6 @@ use crate::staged::{Key, Row};
 
 /// `sampling_policy` of a late span that a deterministic policy keeps by itself.
 const LATE_BY_ITSELF: &str = "late_span";
-
-/// The reason for which a trace beyond `maximum_trace_size_bytes` goes, in the place of a policy.
-const TOO_LARGE: &str = "maximum_trace_size_bytes";
 
 /// The reason for which a trace goes that makes the rules panic, in the place of a policy.
 pub(super) const POISON: &str = "poison";
@@ -193,16 +190,22 @@ impl<S: ObjectStore> Closer<'_, S> {
         };
         let rules = self.book.get(&version).ok_or_else(|| CloseError::UnknownRules(version.clone()))?;
         let admitted = self.admitted.get(&version).unwrap_or(&self.no_room);
-        let decision = catch_unwind(AssertUnwindSafe(|| rules.decide_in_window(&key.trace, &records, admitted)));
+        let decision = catch_unwind(AssertUnwindSafe(|| {
+            let decision = rules.decide_in_window(&key.trace, &records, admitted);
+            (decision, rules.measures(&key.trace, &records, admitted))
+        }));
+        if !self.decisions.knows(&version) {
+            self.decisions.explain(&version, rules.asked(admitted));
+        }
         self.edges(&members);
         let spans = members.len() as u64;
         let errors = records.iter().fold(0, |sum: u64, record| sum.saturating_add(record.errors));
         let errors = u32::try_from(errors).unwrap_or(u32::MAX);
         let wait_ms = u32::try_from((self.end - first_arrival) / NANOS_PER_MS).unwrap_or(u32::MAX);
-        let (reason, number) = match decision {
-            Ok(decision) => self.reason(&version, &decision)?,
+        let (measures, (reason, number)) = match decision {
+            Ok((decision, measures)) => (measures, self.reason(&version, &decision)?),
             // Counted, recorded and given up: a trace that makes the rules panic must not stop the shard for ever.
-            Err(_) => self.poison(&version),
+            Err(_) => (Measures::default(), self.poison(&version)),
         };
         let mut is_complete = true;
         match reason.verdict {
@@ -211,7 +214,7 @@ impl<S: ObjectStore> Closer<'_, S> {
             Verdict::SampledOut | Verdict::LogsAlone => self.sample_out(Signal::Traces, spans),
         }
         let spans = u32::try_from(spans).unwrap_or(u32::MAX);
-        self.decisions.push(Decided { key, reason: number, spans, errors, wait_ms, is_complete });
+        self.decisions.push_measured(Decided { key, reason: number, spans, errors, wait_ms, is_complete }, measures);
         Ok(Outcome::Decided(reason))
     }
 

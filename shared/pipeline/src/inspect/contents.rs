@@ -37,7 +37,7 @@ pub fn contents(key: &str, object: &[u8]) -> Result<Contents, Damaged> {
     } else if key.starts_with(keys::SEEN) {
         Ok(Contents { seen: read_seen_object(object)?.len() as u64, ..Contents::default() })
     } else if key.starts_with(keys::DECISIONS) {
-        let decisions = DecidedIndex::read(object)?.all(object)?.len() as u64;
+        let decisions = DecidedIndex::read(object)?.all_explained(object)?.0.len() as u64;
         Ok(Contents { decisions, ..Contents::default() })
     } else if key.starts_with(keys::SEALED) {
         sealed(object)

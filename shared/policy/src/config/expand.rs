@@ -32,6 +32,15 @@ pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, errors: &mut Vec<Yam
     }
 }
 
+/// Whether a variable stood in any value of a tree.
+pub(crate) fn has_variable(tree: &Tree) -> bool {
+    match &tree.node {
+        Node::Scalar(scalar) => scalar.variable,
+        Node::List(items) => items.iter().any(has_variable),
+        Node::Map(entries) => entries.iter().any(|entry| has_variable(&entry.value)),
+    }
+}
+
 /// Whether some of a text stands in the file and does not come out of a variable.
 pub(crate) fn is_written(text: &str) -> bool {
     !matches!(expand_text(text, &|_| None), Ok(Some(expanded)) if expanded.text.is_empty())

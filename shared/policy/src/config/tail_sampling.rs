@@ -3,6 +3,7 @@
 mod conditions;
 mod policies;
 
+use super::expand;
 use super::own::Own;
 use super::reader::{Fields, Findings};
 use super::yaml::Tree;
@@ -54,14 +55,16 @@ pub(super) fn read(tree: &Tree, path: &str, own: &Own, findings: &mut Findings) 
         policies.push(policy);
     }
     reader.check_sizes(line, &at);
-    let Reader { leaves, buckets, units, salts, findings, .. } = reader;
+    let Reader { leaves, buckets, units, salts, names, findings, .. } = reader;
     if salts.len() > SALTS_MAX {
         findings.error(line, &at, format!("more than {SALTS_MAX} different hash_salts"));
     }
     if units.len() > UNITS_MAX {
         findings.error(line, &at, format!("more than {UNITS_MAX} policies and sub-policies with a limit"));
     }
-    let sampler = Sampler::new(policies, buckets, units, options);
+    let mut sampler = Sampler::new(policies, buckets, units, options);
+    sampler.names = names;
+    sampler.has_variables = expand::has_variable(tree);
     if sampler.cells_max() > CELLS_MAX {
         let message = format!(
             "the probabilistic policies' percentages and salts make more than {CELLS_MAX} combinations: weights can't be computed"

@@ -357,6 +357,12 @@ impl Sweep {
 }
 
 impl Admitted {
+    /// What there is room for in a bucket, the largest trace that it lets in, and the randomness from which on it did.
+    pub(super) fn room(&self, bucket: usize) -> (u64, u64, u64) {
+        let room = self.rooms.get(bucket).copied().unwrap_or_default();
+        (room.allowance, room.size_max, self.filled.get(bucket).map_or(NEVER, |filled| filled.closed))
+    }
+
     /// The rank threshold of each bucket for one trace.
     pub(super) fn thresholds(
         &self,

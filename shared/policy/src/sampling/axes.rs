@@ -78,6 +78,11 @@ impl Axes {
         Self { hashes, randomness, consistent }
     }
 
+    /// Whether chance is a matter of the randomness.
+    pub(super) fn is_consistent(&self) -> bool {
+        self.consistent
+    }
+
     pub(super) fn holds(&self, chance: &Chance) -> bool {
         if self.consistent {
             return self.randomness >= rejection(chance.ratio);

@@ -82,6 +82,10 @@ pub(crate) struct Sampler {
     pub(super) certain: Vec<bool>,
     /// An overlay keeps what has its bit.
     pub(super) keeps_all: bool,
+    /// Names of sub-policies, for explanations; the first is empty.
+    pub(crate) names: Vec<String>,
+    /// Some of what is configured came out of variables, which are stored nowhere: explanations don't tell it.
+    pub(crate) has_variables: bool,
 }
 
 impl Sampler {
@@ -96,7 +100,8 @@ impl Sampler {
         let chance_drops = policies.iter().any(|policy| policy.drops() && !policy.is_deterministic());
         let is_certain = |policy: &Policy| policy.is_deterministic() && !chance_drops && !options.invert_votes;
         let certain = policies.iter().map(is_certain).collect();
-        Self { policies, order, options, buckets, units, cuts, certain, keeps_all: false }
+        let (keeps_all, names, has_variables) = (false, Vec::new(), false);
+        Self { policies, order, options, buckets, units, cuts, certain, keeps_all, names, has_variables }
     }
 
     pub(crate) fn policies(&self) -> &[Policy] {

@@ -20,6 +20,12 @@ pub(super) struct Evaluation {
     pub(super) threshold: u64,
 }
 
+/// An evaluation, and the facts that its votes were cast on.
+pub(super) struct Evaluated {
+    pub(super) evaluation: Evaluation,
+    pub(super) facts: TraceFacts,
+}
+
 impl Evaluation {
     fn of(verdict: Verdict, votes: Votes) -> Self {
         Self { verdict, votes, winner: None, sub: None, threshold: NEVER }
@@ -38,25 +44,33 @@ impl Sampler {
     /// Evaluates the facts of a trace at one place. `records` are the facts by record where arriving batches are evaluated one
     /// by one, else those of the whole trace alone. `thresholds` are the rank thresholds of the buckets.
     pub(super) fn evaluate(&self, records: &[TraceFacts], axes: &Axes, thresholds: &[u64]) -> Evaluation {
+        self.evaluated(records, axes, thresholds).evaluation
+    }
+
+    /// As [`Sampler::evaluate`], with the facts of the record that was evaluated last.
+    pub(super) fn evaluated(&self, records: &[TraceFacts], axes: &Axes, thresholds: &[u64]) -> Evaluated {
         if let Some(kept) = self.by_overlay(records) {
             return kept;
         }
         let mut last = Evaluation::of(Verdict::SampledOut, Votes::default());
+        let mut facts = TraceFacts::default();
         let (mut spans, mut bytes) = (0_u64, 0_u64);
         for record in records {
             spans = spans.saturating_add(record.spans);
             bytes = bytes.saturating_add(record.size.groups_bytes);
             if self.options.size_bytes_max.is_some_and(|most| bytes > most) {
-                return Evaluation::of(Verdict::SampledOut, Votes::default());
+                last = Evaluation::of(Verdict::SampledOut, Votes::default());
+                facts = TraceFacts { spans, ..*record };
+                break;
             }
-            let facts = TraceFacts { spans, ..*record };
+            facts = TraceFacts { spans, ..*record };
             let seen = Seen { facts: &facts, axes, thresholds, invert_votes: self.options.invert_votes };
             last = self.round(&seen);
             if last.verdict != Verdict::SampledOut {
                 break;
             }
         }
-        last
+        Evaluated { evaluation: last, facts }
     }
 
     /// All drops first, then the others, in listed order.

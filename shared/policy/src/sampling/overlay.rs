@@ -1,7 +1,7 @@
 //! What an overlay keeps, before any policy is asked.
 
 use super::decide::Sampler;
-use super::evaluate::Evaluation;
+use super::evaluate::{Evaluated, Evaluation};
 use super::facts::TraceFacts;
 use super::votes::{Verdict, Votes};
 use crate::overlay::KEEP_ALL_BIT;
@@ -21,7 +21,7 @@ impl Sampler {
 
     /// What the overlay says of a trace, if it keeps it: not one that is larger than `maximum_trace_size_bytes`. It says the same
     /// everywhere on the axes, so that the weight is 1, and nobody else's changes.
-    pub(super) fn by_overlay(&self, records: &[TraceFacts]) -> Option<Evaluation> {
+    pub(super) fn by_overlay(&self, records: &[TraceFacts]) -> Option<Evaluated> {
         if !records.iter().any(|record| self.overlay_keeps(record.bits)) {
             return None;
         }
@@ -30,7 +30,10 @@ impl Sampler {
             return None;
         }
         let winner = Some(self.policies.len());
-        Some(Evaluation { verdict: Verdict::Kept, votes: Votes::default(), winner, sub: None, threshold: 0 })
+        let evaluation = Evaluation { verdict: Verdict::Kept, votes: Votes::default(), winner, sub: None, threshold: 0 };
+        let mut facts = TraceFacts::default();
+        records.iter().for_each(|record| facts.merge(record));
+        Some(Evaluated { evaluation, facts })
     }
 }
 

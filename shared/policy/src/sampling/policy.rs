@@ -71,11 +71,13 @@ pub(crate) struct Part {
     pub(crate) condition: Condition,
     /// Within `not`.
     pub(crate) negated: bool,
+    /// The place of the sub-policy's name among the sampler's names; 0 for what is no sub-policy.
+    pub(crate) name: u16,
 }
 
 impl Part {
     pub(crate) fn plain(condition: Condition) -> Self {
-        Self { condition, negated: false }
+        Self { condition, negated: false, name: 0 }
     }
 
     fn vote(&self, seen: &Seen<'_>) -> Vote {

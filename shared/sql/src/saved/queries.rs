@@ -275,10 +275,10 @@ LIMIT {limit}",
     ),
     query(
         "why",
-        "Why a trace was kept or not: verdict, policy, votes, wait",
+        "Why a trace was kept or not: verdict, policy, each vote with the value that decided it, wait",
         &[TraceId, Since],
         "\
-SELECT decided_time, verdict, policy, weight, votes, span_count, error_count, wait_ms, is_complete, rules_version
+SELECT decided_time, verdict, policy, weight, votes, vote_reasons, span_count, error_count, wait_ms, is_complete, rules_version
 FROM decisions
 WHERE {hours} AND trace_id = {trace_id}
 ORDER BY decided_time",

@@ -75,7 +75,10 @@ const ANSWERS: &[(&str, &str)] = &[
     ("trace", TRACE_ROWS),
     ("trace-logs", "2026-01-01T11:30:00.000Z,shop,ERROR,card declined,\n2026-01-01T11:30:00.000Z,shop,ERROR,card declined,"),
     ("who-calls-whom", "shop,cart,CLIENT,40,4,2.0"),
-    ("why", "2026-01-01T11:30:00.000Z,kept,errors,1.0,\"{\"\"errors\"\":\"\"sampled\"\"}\",13,2,10000,true,r1"),
+    (
+        "why",
+        "2026-01-01T11:30:00.000Z,kept,errors,1.0,\"{\"\"errors\"\":\"\"sampled\"\"}\",\"{\"\"errors\"\":\"\"2 of 13 spans have status ERROR\"\"}\",13,2,10000,true,r1",
+    ),
 ];
 
 #[tokio::test]

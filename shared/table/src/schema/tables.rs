@@ -353,4 +353,10 @@ const DECISION: &[Column] = &[
         "Whether every span that the decision saw is kept, or none: false if the trace was cut to its limits.",
     ),
     column("rules_version", Text, Dictionary, "Version of the rules in force."),
+    column(
+        "vote_reasons",
+        Map,
+        Dictionary,
+        "The value that decided each vote, by policy, in words with the configured bound; never a value of an attribute.",
+    ),
 ];

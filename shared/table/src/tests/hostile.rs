@@ -65,7 +65,7 @@ fn the_file_says_what_it_is() {
     assert_eq!(data.created_by(), Some(CREATED_BY));
     let pairs: Vec<_> = data.key_value_metadata().unwrap().iter().map(|pair| (&*pair.key, pair.value.as_deref())).collect();
     assert!(
-        pairs.contains(&("spanlake.schema_version", Some("1"))) && pairs.contains(&("spanlake.plan", Some("7"))),
+        pairs.contains(&("spanlake.schema_version", Some("2"))) && pairs.contains(&("spanlake.plan", Some("7"))),
         "{pairs:?}"
     );
     let group = file.metadata().row_group(0);
@@ -128,8 +128,15 @@ fn derived_rows_are_read_back_in_order() {
         is_complete: true,
         rules_version: "r1",
     };
-    let rows = read::rows(&write_decisions(&[decision], &meta).unwrap().bytes);
+    let later = DecisionRow { trace_id: &[8; 16], ..decision };
+    let explain = |number| if number == 1 { vec![("z", "1,432 ms".to_owned()), ("a", "last".to_owned())] } else { Vec::new() };
+    let rows = read::rows(&write_decisions(&[later, decision], &meta, explain).unwrap().bytes);
     assert_eq!(rows[0]["votes"], json!({"a": "not_sampled", "z": "sampled"}));
+    assert_eq!(
+        (&rows[0]["trace_id"], &rows[0]["vote_reasons"]),
+        (&json!("07".repeat(16)), &json!({"a": "last", "z": "1,432 ms"}))
+    );
+    assert_eq!(rows[1]["vote_reasons"], json!({}));
     assert_eq!((&rows[0]["wait_ms"], &rows[0]["decided_time"]), (&json!(10_000), &json!(1_000)));
 }
 

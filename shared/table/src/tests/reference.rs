@@ -119,7 +119,7 @@ fn common(source: &Source, row: &mut Row) {
     row.insert("scope_name".to_owned(), or_null(&source.scope.name));
     row.insert("scope_version".to_owned(), or_null(&source.scope.version));
     row.insert("ingest_time".to_owned(), json!(ARRIVAL / 1_000_000 * 1_000));
-    row.insert("schema_version".to_owned(), json!(1));
+    row.insert("schema_version".to_owned(), json!(2));
 }
 
 fn object(value: Value) -> Row {

@@ -233,6 +233,9 @@ impl Reader<'_> {
             failed = self.next_bit();
             self.leaves.pairs |= met;
         }
+        let quoted = span.iter().map(|(_, text)| format!("`{text}`"));
+        let text =
+            quoted.chain(spanevent.iter().map(|(_, text)| format!("`{text}` on an event"))).collect::<Vec<_>>().join(" or ");
         let mut compile = |texts: &[(u32, &str)], context| {
             let mut compiled = Vec::with_capacity(texts.len());
             for (line, text) in texts {
@@ -244,7 +247,7 @@ impl Reader<'_> {
             compiled
         };
         let (span, spanevent) = (compile(&span, Context::Span), compile(&spanevent, Context::SpanEvent));
-        self.leaves.ottl.push(OttlLeaf { met, failed, span, spanevent });
+        self.leaves.ottl.push(OttlLeaf { met, failed, text, span, spanevent });
         Some(Condition::Fallible { met, failed })
     }
 }

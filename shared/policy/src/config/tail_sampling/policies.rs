@@ -18,6 +18,8 @@ pub(super) struct Reader<'a> {
     pub(super) buckets: Vec<Bucket>,
     pub(super) units: Vec<Unit>,
     pub(super) bits: u32,
+    /// Names of sub-policies; the first is empty.
+    pub(super) names: Vec<String>,
     pub(super) findings: &'a mut Findings,
 }
 
@@ -37,7 +39,16 @@ enum Within {
 impl<'a> Reader<'a> {
     pub(super) fn new(latency_inclusive: bool, findings: &'a mut Findings) -> Self {
         let (leaves, salts) = (Leaves::default(), BTreeMap::new());
-        Self { latency_inclusive, salts, leaves, buckets: Vec::new(), units: Vec::new(), bits: 0, findings }
+        Self {
+            latency_inclusive,
+            salts,
+            leaves,
+            buckets: Vec::new(),
+            units: Vec::new(),
+            bits: 0,
+            names: vec![String::new()],
+            findings,
+        }
     }
 
     /// Reports too many conditions on spans.
@@ -128,7 +139,16 @@ impl<'a> Reader<'a> {
             let message = format!("`{kind}` within not or drop is refused: it would keep, or drop, by what there is no room for");
             self.findings.error(line, path, message);
         }
-        Some((name, parts?))
+        let mut parts = parts?;
+        // Parts of a nested `and` have names of their own, and what is negated goes by the name of what it negates.
+        if !matches!(kind, "and" | "not") {
+            let place = u16::try_from(self.names.len()).unwrap_or(0);
+            self.names.push(name.clone());
+            for part in &mut parts {
+                part.name = place;
+            }
+        }
+        Some((name, parts))
     }
 
     fn not(&mut self, fields: &mut Fields<'_>) -> Option<Part> {

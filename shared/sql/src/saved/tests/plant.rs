@@ -236,5 +236,13 @@ fn derived(data: &Path) {
         error_count: 0,
         ..kept
     };
-    store(data, TODAY, &write_decisions(&[kept, dropped], &META).unwrap());
+    store(
+        data,
+        TODAY,
+        &write_decisions(&[kept, dropped], &META, |row| match row {
+            0 => vec![("errors", "2 of 13 spans have status ERROR".to_owned())],
+            _ => Vec::new(),
+        })
+        .unwrap(),
+    );
 }
