@@ -2,6 +2,7 @@
 
 mod config;
 mod finding;
+mod lints;
 mod processors;
 mod regex;
 mod rewrite;
@@ -12,6 +13,7 @@ pub mod testing;
 
 pub use config::{DEFAULT_CONFIG, Loaded, load, render};
 pub use finding::{Finding, Severity};
+pub use lints::{explain, lints, lints_page};
 pub use processors::run::{BY_PROCESSOR, Lost, Processed};
 pub use rewrite::{Context, ContextFacts, Detector, ItemOutcome, MaskedContext, Scratch};
 pub use rules::Rules;

@@ -3,6 +3,7 @@
 use super::expand::{SECRET_KEY, is_written};
 use super::reader::{Fields, Findings};
 use super::yaml::{Node, Tree};
+use crate::lints::Lint;
 use crate::rewrite::{HashKey, Masking};
 use crate::rules::Limits;
 
@@ -64,7 +65,7 @@ pub(super) fn read(tree: &Tree, has_written_key: bool, findings: &mut Findings) 
     if fields.bool("fail_closed", findings) == Some(false) {
         own.fail_closed = false;
         let message = "fail_closed is off: what a failing statement was to redact is stored as it is, as in the Collector";
-        findings.warn(line, &path, message, "take the line out to have it masked");
+        findings.find(Lint::FailOpen, line, &path, message, "take the line out to have it masked");
     }
     if let Some(mut compat) = fields.map("compat", findings) {
         let (line, path) = (compat.line_of("latency"), compat.path_of("latency"));
@@ -121,7 +122,13 @@ fn masking(fields: &mut Fields<'_>, has_written_key: bool, findings: &mut Findin
     };
     if !is_on {
         let advice = "take the line out to have cards, passwords, tokens and keys masked";
-        findings.warn(line, &path, "the built-in masking is off: secrets that no rule of yours matches are stored", advice);
+        findings.find(
+            Lint::BuiltinMaskingOff,
+            line,
+            &path,
+            "the built-in masking is off: secrets that no rule of yours matches are stored",
+            advice,
+        );
     }
     is_on.then_some(masking)
 }
@@ -132,7 +139,13 @@ fn masking_map(mut fields: Fields<'_>, has_written_key: bool, findings: &mut Fin
     let emails = fields.bool("emails", findings);
     if emails.is_none() {
         let advice = "write `emails: true` to have them masked as with `builtin_redaction: on`, or `emails: false`";
-        findings.warn(fields.line, &fields.path_of("emails"), "e-mail addresses are stored as they are", advice);
+        findings.find(
+            Lint::EmailsStored,
+            fields.line,
+            &fields.path_of("emails"),
+            "e-mail addresses are stored as they are",
+            advice,
+        );
     }
     masking.emails = emails.unwrap_or(false);
     let (line, path) = (fields.line_of("hash"), fields.path_of("hash"));
@@ -163,7 +176,7 @@ fn hash_key(fields: &mut Fields<'_>, has_hash: bool, has_written_key: bool, find
         None => None,
         Some(Node::Scalar(scalar)) => HashKey::new(scalar.text.as_bytes()),
         Some(_) => {
-            findings.error(line, &path, "expected a text");
+            findings.refuse(Lint::WrongType, line, &path, "expected a text");
             return None;
         }
     };
@@ -172,7 +185,8 @@ fn hash_key(fields: &mut Fields<'_>, has_hash: bool, has_written_key: bool, find
         findings.error(line, &path, format!("hmac-sha256 needs a key of at least {least} bytes: is the variable set?"));
     } else if has_written_key {
         let advice = "write `${env:NAME}` and give the key in the environment";
-        findings.warn(
+        findings.find(
+            Lint::KeyInFile,
             line,
             &path,
             "the key stands in the file, which is stored with the state: who reads it can test guesses",
