@@ -9,7 +9,7 @@ use spanlake_aws::environment::Environment;
 use spanlake_aws::rules::{VARIABLE_PREFIX, compiler};
 use spanlake_aws::{Buckets, S3Store};
 use spanlake_pipeline::rules::{RulesError, active_version, push, wanted};
-use spanlake_policy::{DEFAULT_CONFIG, load, render};
+use spanlake_policy::{DEFAULT_CONFIG, Severity, load, render};
 
 use crate::cli::RulesCommand;
 use crate::terminal::{note, print, say};
@@ -55,11 +55,15 @@ async fn show(store: &S3Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints what pushing the file would change; returns whether anything would.
+/// Prints what pushing the file would change, and on standard error what looks wrong in it; returns whether anything would change.
 async fn diff(store: &S3Store, file: &Path) -> anyhow::Result<bool> {
     let new = read(file)?;
     let old = wanted(store).await.context("reading the rules")?.map_or_else(|| DEFAULT_CONFIG.to_owned(), |(text, _)| text);
     let diff = TextDiff::from_lines(&old, &new);
+    let loaded = load(&new, &variable);
+    if loaded.findings.iter().any(|finding| finding.severity != Severity::Note) {
+        note(render(&loaded, &file.display().to_string()).trim_end());
+    }
     let shown =
         diff.unified_diff().context_radius(CONTEXT_LINES).header("the deployment", &file.display().to_string()).to_string();
     print(&shown);
@@ -68,7 +72,7 @@ async fn diff(store: &S3Store, file: &Path) -> anyhow::Result<bool> {
 
 async fn push_file(store: &S3Store, file: &Path) -> anyhow::Result<()> {
     let text = read(file)?;
-    let loaded = load(&text, &|name| name.starts_with(VARIABLE_PREFIX).then(|| std::env::var(name).ok()).flatten());
+    let loaded = load(&text, &variable);
     note(render(&loaded, &file.display().to_string()).trim_end());
     let before = match wanted(store).await {
         Ok(before) => before.map(|(_, etag)| etag),
@@ -84,6 +88,11 @@ async fn push_file(store: &S3Store, file: &Path) -> anyhow::Result<()> {
          heartbeat are decided by it. `spanlake rules show` tells when it is in force."
     ));
     Ok(())
+}
+
+/// What a deployment's rules may ask of the environment.
+fn variable(name: &str) -> Option<String> {
+    name.starts_with(VARIABLE_PREFIX).then(|| std::env::var(name).ok()).flatten()
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

@@ -35,6 +35,10 @@ pub(super) fn check(root: &Tree, own: &Own, findings: &mut Findings) {
     own_section(root, findings);
     let defined: Vec<Defined<'_>> = entries(child(root, "processors")).iter().map(define).collect();
     for processor in &defined {
+        // What is an error already would be told twice, as if it were meant.
+        if findings.has_errors_in(&processor.path) {
+            continue;
+        }
         let (tree, path) = (processor.tree, processor.path.as_str());
         match processor.kind {
             "tail_sampling" => policies::check(tree, path, own, findings),

@@ -32,6 +32,12 @@ impl Findings {
         self.refuse(Lint::NotSupported, line, path, format!("{what} is not supported yet"));
     }
 
+    /// Whether there are errors at a path or below it.
+    pub(crate) fn has_errors_in(&self, path: &str) -> bool {
+        let below = |at: &str| at.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.list.iter().any(|finding| finding.severity == Severity::Error && below(&finding.path))
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.list.iter().any(|finding| finding.severity == Severity::Error)
     }

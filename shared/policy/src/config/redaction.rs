@@ -48,7 +48,7 @@ pub(crate) fn read(tree: &Tree, path: &str, rule: usize, findings: &mut Findings
         ignored_key_patterns: Patterns::new(patterns(&mut fields, "ignored_key_patterns", findings)),
         allowed_values: Patterns::new(patterns(&mut fields, "allowed_values", findings)),
         blocked_key_patterns: Patterns::new(patterns(&mut fields, "blocked_key_patterns", findings)),
-        blocked_values: Patterns::new(blocked_values(&mut fields, findings)),
+        blocked_values: Patterns::new(patterns(&mut fields, "blocked_values", findings)),
         redact_all_types: fields.bool("redact_all_types", findings).unwrap_or(false),
         mask: mask(&mut fields, findings),
         summary: summary(&mut fields, findings),
@@ -57,16 +57,6 @@ pub(crate) fn read(tree: &Tree, path: &str, rule: usize, findings: &mut Findings
     db_sanitizer(&mut fields, findings);
     fields.finish(findings);
     processor
-}
-
-fn blocked_values(fields: &mut Fields<'_>, findings: &mut Findings) -> Vec<Regex> {
-    let patterns = patterns(fields, "blocked_values", findings);
-    if patterns.iter().any(|pattern| pattern.is_match("")) {
-        let message = "a pattern matches the empty text: it masks every number and puts masks between all characters";
-        let (line, path) = (fields.line_of("blocked_values"), fields.path_of("blocked_values"));
-        findings.find(Lint::PatternMatchesEmpty, line, &path, message, "make the pattern match something");
-    }
-    patterns
 }
 
 fn summary(fields: &mut Fields<'_>, findings: &mut Findings) -> Summary {

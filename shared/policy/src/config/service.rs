@@ -164,7 +164,7 @@ impl Builder {
                 Processor::Tree(processor, blocks) => {
                     blocks.check(signal, findings);
                     let (reason, processor) = (format!("{BY_PROCESSOR}{id}").into(), Arc::clone(processor));
-                    if !processor.runs(signal) {
+                    if !processor.runs(signal) && !findings.has_errors_in(&format!("processors.{id}")) {
                         let message = format!("{id} has nothing to do for {}", signal.name());
                         findings.refuse(Lint::IdleProcessor, *line, &path, message);
                     }

@@ -51,7 +51,8 @@ fn rates(block: &Tree, path: &str, rules: &[Rule<'_>], findings: &mut Findings) 
             shares.iter().rev().find(|(name, _)| *name == rule.name).map(|(_, percent)| *percent).filter(|percent| *percent > 0);
         percent.map_or(total / count, |percent| total.saturating_mul(percent) / 100)
     };
-    for rule in rules.iter().filter(|rule| own(rule) == 0) {
+    let starved: Vec<_> = rules.iter().filter(|rule| own(rule) == 0).collect();
+    for rule in &starved {
         let message = format!("the allocation of \"{}\" is less than one span a second: it keeps nothing", rule.name);
         findings.refuse(Lint::NeverMatches, rule.line, &rule.path, message);
     }
@@ -60,7 +61,11 @@ fn rates(block: &Tree, path: &str, rules: &[Rule<'_>], findings: &mut Findings) 
     if sum > total {
         let message = format!("the allocations add up to {sum} of {total} spans a second");
         findings.refuse(Lint::AllocationSum, line, &at, message);
-    } else if sum.saturating_add(count) < total && truth(block, "fill_remaining") != Some(true) && !rules.is_empty() {
+    } else if sum.saturating_add(count) < total
+        && truth(block, "fill_remaining") != Some(true)
+        && starved.is_empty()
+        && !rules.is_empty()
+    {
         let message = format!("the allocations add up to {sum} of {total} spans a second: the rest is never used");
         findings.refuse(Lint::UnusedAllocation, line, &at, message);
     }

@@ -16,6 +16,8 @@ pub(super) enum Use {
     Exemption,
     /// Each match is replaced.
     Replacement,
+    /// Each match is masked; what is no text counts as the empty one.
+    Mask,
 }
 
 /// A repetition of so many makes 2 to the power of it states, where each position can be a new start.
@@ -29,11 +31,18 @@ const CLASS_CHARS_MIN: u32 = 10;
 pub(super) fn check(text: &str, used: Use, line: u32, path: &str, findings: &mut Findings) {
     let Ok(pattern) = compile(text) else { return };
     let is_plain = matches!(text, ".*" | ".+" | "^.*$" | "^.+$" | "^.*" | "(?s).*" | ".");
-    if used != Use::Replacement && matches_everything(&pattern) && (used == Use::Exemption || !is_plain) {
+    let is_asked = matches!(used, Use::Condition | Use::Exemption);
+    if is_asked && matches_everything(&pattern) && (used == Use::Exemption || !is_plain) {
         findings.refuse(Lint::PatternMatchesEverything, line, path, format!("the pattern `{text}` matches every text"));
     }
-    if used == Use::Replacement && matches_between(&pattern) {
-        let message = format!("the pattern `{text}` matches the empty text: it is replaced between all characters");
+    let message = match used {
+        Use::Replacement if matches_between(&pattern) => "what it is replaced by stands between all characters",
+        Use::Mask if matches_between(&pattern) => "it masks every number, and puts masks between all characters",
+        Use::Mask if pattern.is_match("") => "it masks every number",
+        _ => "",
+    };
+    if !message.is_empty() {
+        let message = format!("the pattern `{text}` matches the empty text: {message}");
         findings.refuse(Lint::PatternMatchesEmpty, line, path, message);
     } else if let Some(why) = slow(&pattern, used) {
         findings.refuse(Lint::SlowPattern, line, path, format!("the pattern `{text}` is slow: {why}"));
@@ -55,7 +64,8 @@ fn slow(pattern: &Regex, used: Use) -> Option<String> {
     if let Some(times) = explodes(&syntax) {
         return Some(format!("a repetition of {times} in which the pattern can begin anew has 2 to the power of {times} states"));
     }
-    let is_replaced = used == Use::Replacement && chars(bare(&syntax)).is_some_and(|count| count >= CLASS_CHARS_MIN);
+    let is_replaced =
+        matches!(used, Use::Replacement | Use::Mask) && chars(bare(&syntax)).is_some_and(|count| count >= CLASS_CHARS_MIN);
     is_replaced.then(|| "it matches single characters; add a `+` to replace them together".to_owned())
 }
 

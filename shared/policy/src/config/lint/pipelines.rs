@@ -20,9 +20,8 @@ pub(super) fn check(root: &Tree, defined: &[Defined<'_>], findings: &mut Finding
         let name = entry.key.split('/').next().unwrap_or_default();
         let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.name() == name) else { continue };
         let listed = texts(&entry.value, "processors").into_iter();
-        let steps: Vec<Step<'_, '_>> = listed
-            .filter_map(|(line, id)| Some(Step { line, processor: defined.iter().find(|processor| processor.id == id)? }))
-            .collect();
+        let steps: Vec<Step<'_, '_>> =
+            listed.filter_map(|(line, id)| Some(Step { line, processor: sound(defined, id, findings)? })).collect();
         let path = format!("service.pipelines.{}.processors", entry.key);
         decoded(signal, &steps, &path, findings);
         let tail = steps.iter().position(|step| step.processor.kind == "tail_sampling").filter(|_| signal == Signal::Traces);
@@ -34,6 +33,11 @@ pub(super) fn check(root: &Tree, defined: &[Defined<'_>], findings: &mut Finding
             unseen(tail, &steps, findings);
         }
     }
+}
+
+/// A processor without errors.
+fn sound<'d, 'a>(defined: &'d [Defined<'a>], id: &str, findings: &Findings) -> Option<&'d Defined<'a>> {
+    defined.iter().find(|processor| processor.id == id && !findings.has_errors_in(&processor.path))
 }
 
 /// Texts that are decoded where no redaction comes behind.

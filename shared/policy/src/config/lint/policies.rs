@@ -152,6 +152,7 @@ fn alone(rule: &Rule<'_>, findings: &mut Findings) {
     }
     if let [part] = rule.parts.as_slice()
         && part.inverted
+        && part.ask != Ask::Other
         && rule.kind != "drop"
     {
         let message = format!("policy \"{}\" keeps every trace that has no such value: it excludes nothing", rule.name);

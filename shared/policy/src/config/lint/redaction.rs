@@ -16,7 +16,7 @@ pub(super) fn check(tree: &Tree, path: &str, findings: &mut Findings) {
         ("ignored_key_patterns", Use::Exemption),
         ("allowed_values", Use::Exemption),
         ("blocked_key_patterns", Use::Condition),
-        ("blocked_values", Use::Replacement),
+        ("blocked_values", Use::Mask),
     ] {
         for (line, pattern) in texts(tree, list) {
             patterns::check(pattern, used, line, &format!("{path}.{list}"), findings);

@@ -52,7 +52,9 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
             let Some((name, after)) = after.strip_prefix('{').and_then(|inner| inner.split_once('}')) else { continue };
             rest = after;
             let name = name.strip_prefix("env:").unwrap_or(name);
-            if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            if name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            {
                 return Some(name);
             }
         }
