@@ -1,18 +1,181 @@
 //! `spanlake check`: reads a Collector configuration and prints the findings.
 
+use std::io::Read as _;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
-use spanlake_policy::{Severity, load, render};
+use anyhow::{Context, bail};
+use serde_json::json;
+use spanlake_policy::{Finding, Loaded, Severity, explain, lints, load, render};
 
-use crate::cli::CheckArgs;
-use crate::terminal::print;
+use crate::cli::{CheckArgs, ReportFormat};
+use crate::terminal::{fail, print};
 
-/// Exit code 0 if the file can be used, 1 if not.
-pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let text = std::fs::read_to_string(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
-    let loaded = load(&text, &|name| std::env::var(name).ok());
-    print(&render(&loaded, &args.file.display().to_string()));
-    let is_refused = loaded.findings.iter().any(|finding| finding.severity == Severity::Error);
-    Ok(if is_refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+/// The exit code where nothing could be read, or the question is wrong.
+const NOT_READ: u8 = 2;
+
+/// Exit code 0 if the file can be used and nothing in it is denied, 1 if not, 2 if it could not be read.
+pub(crate) fn run(args: &CheckArgs) -> ExitCode {
+    answer(args).unwrap_or_else(|error| {
+        fail(&error);
+        ExitCode::from(NOT_READ)
+    })
+}
+
+fn answer(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    if args.list {
+        print(&list());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(kind) = &args.explain {
+        print(&explain(kind).with_context(|| unknown(kind))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let wanted = Wanted::new(&args.deny, &args.allow)?;
+    let Some(file) = &args.file else { bail!("which file is to be checked?") };
+    let (name, text) = read(file)?;
+    let mut loaded = load(&text, &|name| std::env::var(name).ok());
+    loaded.findings.retain(|finding| !wanted.allows(finding));
+    let is_denied = loaded.findings.iter().any(|finding| wanted.denies(finding));
+    match args.format {
+        ReportFormat::Text => print(&render(&loaded, &name)),
+        ReportFormat::Json => print(&format!("{:#}\n", object(&loaded, &name, &wanted))),
+    }
+    Ok(if is_denied { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The file's name and text; `-` is standard input.
+fn read(file: &Path) -> anyhow::Result<(String, String)> {
+    if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("reading standard input")?;
+        return Ok(("<stdin>".to_owned(), text));
+    }
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {name}"))?;
+    Ok((name, text))
+}
+
+fn list() -> String {
+    lints().map(|(kind, severity)| format!("{:<8} {kind}\n", severity.name())).collect()
+}
+
+fn unknown(kind: &str) -> String {
+    format!("{kind} is no kind of finding: `spanlake check --list` names them all")
+}
+
+/// What `--deny` and `--allow` ask for.
+struct Wanted<'a> {
+    /// All findings at least as bad.
+    worst: Severity,
+    denied: Vec<&'a str>,
+    allowed: Vec<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(deny: &'a [String], allow: &'a [String]) -> anyhow::Result<Self> {
+        let mut wanted = Self { worst: Severity::Error, denied: Vec::new(), allowed: Vec::new() };
+        let severity = |kind: &str| lints().find(|(name, _)| *name == kind).map(|(_, severity)| severity);
+        for what in deny {
+            match what.as_str() {
+                "warnings" => wanted.worst = wanted.worst.max(Severity::Warning),
+                "notes" => wanted.worst = Severity::Note,
+                kind if severity(kind).is_some() => wanted.denied.push(kind),
+                kind => bail!("--deny: {}; `warnings` and `notes` are denied as a whole", unknown(kind)),
+            }
+        }
+        for kind in allow {
+            match severity(kind) {
+                None => bail!("--allow: {}", unknown(kind)),
+                Some(Severity::Error) => bail!("--allow: {kind} is an error: a file with it cannot be used"),
+                Some(Severity::Warning | Severity::Note) => wanted.allowed.push(kind),
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn allows(&self, finding: &Finding) -> bool {
+        self.allowed.contains(&finding.kind)
+    }
+
+    fn denies(&self, finding: &Finding) -> bool {
+        finding.severity <= self.worst || self.denied.contains(&finding.kind)
+    }
+}
+
+fn object(loaded: &Loaded, name: &str, wanted: &Wanted<'_>) -> serde_json::Value {
+    let count = |severity: Severity| loaded.findings.iter().filter(|finding| finding.severity == severity).count();
+    let findings = loaded.findings.iter().map(|finding| {
+        json!({
+            "kind": finding.kind,
+            "severity": finding.severity.name(),
+            "line": finding.line,
+            "path": finding.path,
+            "message": finding.message,
+            "remedy": finding.remedy,
+            "denied": wanted.denies(finding),
+        })
+    });
+    json!({
+        "file": name,
+        "usable": loaded.rules.is_some(),
+        "denied": loaded.findings.iter().any(|finding| wanted.denies(finding)),
+        "rules_version": loaded.rules.as_ref().map(|rules| rules.version()),
+        "counts": {"errors": count(Severity::Error), "warnings": count(Severity::Warning), "notes": count(Severity::Note)},
+        "findings": findings.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A warning in line 2, and a note about the whole file.
+    const MASKS_NOTHING: &str = "spanlake:\n  fail_closed: false\n";
+
+    fn texts(all: &[&str]) -> Vec<String> {
+        all.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    /// The kinds that are left, and whether one is denied.
+    fn asked(text: &str, deny: &[&str], allow: &[&str]) -> (Vec<&'static str>, bool) {
+        let (deny, allow) = (texts(deny), texts(allow));
+        let wanted = Wanted::new(&deny, &allow).unwrap();
+        let findings = load(text, &|_| None).findings.into_iter().filter(|finding| !wanted.allows(finding)).collect::<Vec<_>>();
+        (findings.iter().map(|finding| finding.kind).collect(), findings.iter().any(|finding| wanted.denies(finding)))
+    }
+
+    #[test]
+    fn errors_are_always_denied_and_the_rest_only_if_that_is_asked_for() {
+        let both = vec!["unredacted-signal", "fail-open"];
+        assert_eq!(asked(MASKS_NOTHING, &[], &[]), (both.clone(), false));
+        assert_eq!(asked(MASKS_NOTHING, &["warnings"], &[]), (both.clone(), true));
+        assert_eq!(asked(MASKS_NOTHING, &["fail-open"], &[]), (both.clone(), true));
+        assert_eq!(asked(MASKS_NOTHING, &["key-in-file"], &[]), (both, false));
+        assert_eq!(asked(MASKS_NOTHING, &["warnings"], &["fail-open"]), (vec!["unredacted-signal"], false));
+        assert_eq!(asked(MASKS_NOTHING, &["notes"], &["fail-open"]), (vec!["unredacted-signal"], true));
+        assert_eq!(asked("spanlake: {window: 7s}\n", &[], &["unredacted-signal"]), (vec!["invalid-value"], true));
+    }
+
+    #[test]
+    fn an_unknown_kind_and_an_error_cannot_be_asked_for() {
+        for (deny, allow) in [(&["warning"][..], &[][..]), (&[], &["no-such-kind"]), (&[], &["unknown-key"])] {
+            assert!(Wanted::new(&texts(deny), &texts(allow)).is_err(), "{deny:?} {allow:?}");
+        }
+    }
+
+    #[test]
+    fn the_object_has_everything_that_the_text_has() {
+        let deny = texts(&["warnings"]);
+        let object = object(&load(MASKS_NOTHING, &|_| None), "rules.yaml", &Wanted::new(&deny, &[]).unwrap());
+        assert_eq!((&object["file"], &object["usable"], &object["denied"]), (&json!("rules.yaml"), &json!(true), &json!(true)));
+        assert_eq!(object["counts"], json!({"errors": 0, "warnings": 1, "notes": 1}));
+        let finding = &object["findings"][1];
+        assert_eq!(
+            (&finding["kind"], &finding["severity"], &finding["line"]),
+            (&json!("fail-open"), &json!("warning"), &json!(2))
+        );
+        assert!(finding["message"].is_string() && finding["remedy"].is_string() && finding["path"] == "spanlake.fail_closed");
+        assert_eq!(object["findings"][0]["line"], json!(null));
+    }
 }

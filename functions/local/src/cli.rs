@@ -365,7 +365,37 @@ pub(crate) struct KeepAllArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: the file can be used, and nothing in it is denied. 1: it cannot, or something is denied. 2: nothing could\n\
+    be read.\n\n\
+    Examples:\n  spanlake check collector.yaml\n  spanlake check collector.yaml --deny warnings --allow decision-wait-short\n  \
+    spanlake check - --format json < collector.yaml\n  spanlake check --explain shadowed-policy"
+)]
 pub(crate) struct CheckArgs {
-    /// A Collector configuration (YAML)
-    pub(crate) file: PathBuf,
+    /// A Collector configuration (YAML); `-` reads standard input
+    #[arg(required_unless_present_any = ["list", "explain"])]
+    pub(crate) file: Option<PathBuf>,
+    /// How to print: `json` is one object, for tools
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+    /// Count as an error: `warnings`, `notes` (and warnings), or one kind of finding. May be repeated
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) deny: Vec<String>,
+    /// Leave out one kind of warning or note. May be repeated
+    #[arg(long, value_name = "KIND")]
+    pub(crate) allow: Vec<String>,
+    /// List every kind of finding, with its severity
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) list: bool,
+    /// Say what a kind of finding means and what to do about it
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["file", "list"])]
+    pub(crate) explain: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// A line for each finding with its remedy below, then what is used
+    Text,
+    /// One object: file, usable, denied, counts, findings
+    Json,
 }

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Command::Sql(args) => sql::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => waterfall::run(&args),
         Command::Why(args) => why::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => Ok(check::run(&args)),
         Command::Status(args) => status::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => Ok(verify::run(&args)),
         Command::Repair(args) => Ok(repair::run(&args)),

@@ -10,7 +10,7 @@ use spanlake_aws::rules::{VARIABLE_PREFIX, compiler};
 use spanlake_aws::{Buckets, S3Store};
 use spanlake_pipeline::keep_all::kept_by;
 use spanlake_pipeline::rules::{RulesError, active_version, push, wanted};
-use spanlake_policy::{DEFAULT_CONFIG, Overlay, load, render};
+use spanlake_policy::{DEFAULT_CONFIG, Overlay, Severity, load, render};
 
 use crate::cli::RulesCommand;
 use crate::keep_all::{lines, now_nanos};
@@ -64,11 +64,15 @@ async fn show(store: &S3Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints what pushing the file would change; returns whether anything would.
+/// Prints what pushing the file would change, and on standard error what looks wrong in it; returns whether anything would change.
 async fn diff(store: &S3Store, file: &Path) -> anyhow::Result<bool> {
     let new = read(file)?;
     let old = wanted(store).await.context("reading the rules")?.map_or_else(|| DEFAULT_CONFIG.to_owned(), |(text, _)| text);
     let diff = TextDiff::from_lines(&old, &new);
+    let loaded = load(&new, &variable);
+    if loaded.findings.iter().any(|finding| finding.severity != Severity::Note) {
+        note(render(&loaded, &file.display().to_string()).trim_end());
+    }
     let shown =
         diff.unified_diff().context_radius(CONTEXT_LINES).header("the deployment", &file.display().to_string()).to_string();
     print(&shown);
@@ -77,7 +81,7 @@ async fn diff(store: &S3Store, file: &Path) -> anyhow::Result<bool> {
 
 async fn push_file(store: &S3Store, file: &Path) -> anyhow::Result<()> {
     let text = read(file)?;
-    let loaded = load(&text, &|name| name.starts_with(VARIABLE_PREFIX).then(|| std::env::var(name).ok()).flatten());
+    let loaded = load(&text, &variable);
     note(render(&loaded, &file.display().to_string()).trim_end());
     let before = match wanted(store).await {
         Ok(before) => before.map(|(_, etag)| etag),
@@ -93,6 +97,11 @@ async fn push_file(store: &S3Store, file: &Path) -> anyhow::Result<()> {
          heartbeat are decided by it. `spanlake rules show` tells when it is in force."
     ));
     Ok(())
+}
+
+/// What a deployment's rules may ask of the environment.
+fn variable(name: &str) -> Option<String> {
+    name.starts_with(VARIABLE_PREFIX).then(|| std::env::var(name).ok()).flatten()
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

@@ -4,6 +4,7 @@ mod attributes;
 mod expand;
 mod filter;
 mod inert;
+mod lint;
 mod matching;
 mod overlay;
 mod own;
@@ -13,6 +14,7 @@ mod redaction;
 mod report;
 mod service;
 mod single;
+mod suggest;
 mod tail_sampling;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ pub(crate) use single::read_processor;
 use yaml::Tree;
 
 use crate::finding::Finding;
+use crate::lints::Lint;
 use crate::overlay::Overlay;
 use crate::processors::Process;
 use crate::rewrite::BUILTIN_RULES;
@@ -70,19 +73,26 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
     let mut tree = match yaml::parse(text) {
         Ok(tree) => tree,
         Err(error) => {
-            findings.error(error.line, "", error.message);
+            findings.refuse(Lint::InvalidYaml, error.line, "", error.message);
             return None;
         }
     };
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         let advice = "if this is meant, write `processors: {}`; the built-in default holds only where no file is given";
-        findings.warn(1, "", "the file is empty: every trace is kept, and the built-in default does not apply", advice);
+        findings.find(
+            Lint::EmptyFile,
+            1,
+            "",
+            "the file is empty: every trace is kept, and the built-in default does not apply",
+            advice,
+        );
     }
     let has_written_key = own::has_written_key(&tree);
+    lint::unset(&tree, env, findings);
     let mut errors = Vec::new();
     expand::expand(&mut tree, env, &mut errors);
     for error in errors {
-        findings.error(error.line, "", error.message);
+        findings.refuse(Lint::InvalidVariable, error.line, "", error.message);
     }
     let mut root = Fields::new(&tree, "", findings);
     let own = root.get("spanlake").map_or_else(own::Own::default, |tree| own::read(tree, has_written_key, findings));
@@ -99,6 +109,7 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
             components.processors.insert(entry.key.clone(), Defined { line: entry.line, processor, used: false });
         }
     }
+    lint::check(&tree, &own, findings);
     let service = root.get("service");
     let line = root.line_of("service");
     root.finish(findings);
@@ -130,8 +141,12 @@ enum Processor {
     /// On the published list.
     Inert(&'static str, &'static str),
     /// Not known, or not supported yet: an error where it is used.
-    Missing(String),
+    Missing(Lint, String),
 }
+
+/// The types of processors that have a meaning here.
+const PROCESSORS: [&str; 7] =
+    ["tail_sampling", "transform", "filter", "redaction", "attributes", "resource", "probabilistic_sampler"];
 
 fn processor(
     id: &str,
@@ -162,8 +177,14 @@ fn processor(
                 node_filter(tree, path, findings);
                 Processor::Inert(why, instead)
             }
-            None if inert::is_later(kind) => Processor::Missing(format!("the processor {kind} is not supported yet")),
-            None => Processor::Missing(format!("unknown processor type `{kind}`: it might have masked or dropped something")),
+            None if inert::is_later(kind) => {
+                Processor::Missing(Lint::NotSupported, format!("the processor {kind} is not supported yet"))
+            }
+            None => {
+                let known = suggest::question(kind, PROCESSORS.into_iter().chain(inert::names()));
+                let message = format!("unknown processor type `{kind}`: it might have masked or dropped something{known}");
+                Processor::Missing(Lint::UnknownComponent, message)
+            }
         },
     }
 }
@@ -184,7 +205,7 @@ fn node_filter(tree: &Tree, path: &str, findings: &mut Findings) {
     if let Some(node) = keys.iter().find(|entry| entry.key == "node_from_env_var") {
         let message = "node_from_env_var is for a Collector on every node: tail sampling there decides on fragments of traces";
         let path = format!("{path}.filter.node_from_env_var");
-        findings.note(node.line, &path, message, "harmless here: the stream is partitioned by trace id");
+        findings.find(Lint::NodeLocalSampling, node.line, &path, message, "harmless here: the stream is partitioned by trace id");
     }
 }
 
@@ -200,7 +221,7 @@ fn ids(root: &mut Fields<'_>, section: &'static str, findings: &mut Findings) ->
             "connectors" => "request, error and duration metrics are in the table red_1m, callers in service_edges_1m",
             _ => "nothing to do",
         };
-        findings.note(line, section, format!("{section} do nothing here ({names})"), advice);
+        findings.find(Lint::ComponentWithoutEffect, line, section, format!("{section} do nothing here ({names})"), advice);
     }
     ids
 }
@@ -215,11 +236,17 @@ fn receivers(root: &mut Fields<'_>, findings: &mut Findings) {
             if protocols.entry("grpc").is_some() {
                 let line = protocols.line_of("grpc");
                 let advice = "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf in your services";
-                findings.note(line, &protocols.path_of("grpc"), "OTLP over gRPC is not served", advice);
+                findings.find(Lint::GrpcNotServed, line, &protocols.path_of("grpc"), "OTLP over gRPC is not served", advice);
             }
         } else {
             let message = format!("the receiver {} does nothing here", entry.key);
-            findings.note(entry.line, &path, message, "let a Collector or an agent receive and send OTLP/HTTP");
+            findings.find(
+                Lint::ComponentWithoutEffect,
+                entry.line,
+                &path,
+                message,
+                "let a Collector or an agent receive and send OTLP/HTTP",
+            );
         }
     }
 }

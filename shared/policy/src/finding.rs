@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::lints::Lint;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -13,19 +15,29 @@ pub enum Severity {
     Note,
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Severity {
+    /// `error`, `warning` or `note`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Error => "error",
             Self::Warning => "warning",
             Self::Note => "note",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
 /// One thing to say about a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// The name of what is found, such as `unused-processor`: one of [`lints`](crate::lints).
+    pub kind: &'static str,
     /// How bad it is.
     pub severity: Severity,
     /// The line, from 1; `None` where it is about the whole file.
@@ -35,16 +47,26 @@ pub struct Finding {
     /// What is found.
     pub message: String,
     /// What to do about it.
-    pub advice: Option<String>,
+    pub remedy: String,
 }
 
 impl Finding {
-    pub(crate) fn new(severity: Severity, line: u32, path: &str, message: impl Into<String>) -> Self {
-        Self { severity, line: (line > 0).then_some(line), path: path.to_owned(), message: message.into(), advice: None }
+    /// A finding with the remedy of its kind.
+    pub(crate) fn new(lint: Lint, line: u32, path: &str, message: impl Into<String>) -> Self {
+        let row = lint.row();
+        Self {
+            kind: row.map_or("", |row| row.name),
+            severity: row.map_or(Severity::Error, |row| row.severity),
+            line: (line > 0).then_some(line),
+            path: path.to_owned(),
+            message: message.into(),
+            remedy: row.map_or("", |row| row.remedy).to_owned(),
+        }
     }
 
-    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.advice = Some(advice.into());
+    /// With a remedy of its own.
+    pub(crate) fn advise(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
         self
     }
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod finding;
+mod lints;
 mod logs;
 mod overlay;
 mod processors;
@@ -14,6 +15,7 @@ pub mod testing;
 
 pub use config::{DEFAULT_CONFIG, Loaded, load, render};
 pub use finding::{Finding, Severity};
+pub use lints::{explain, lints, lints_page};
 pub use logs::LogRule;
 pub use overlay::{KEEP_ALL, KEEP_ALL_NAME_BYTES_MAX, KEEP_ALL_SECONDS, KEEP_ALL_SERVICES_MAX, Overlay};
 pub use processors::run::{BY_PROCESSOR, Lost, Processed};

@@ -7,6 +7,7 @@ pub(super) use super::matching::Blocks;
 use super::reader::{Fields, Findings};
 use super::value::value;
 use super::yaml::Tree;
+use crate::lints::Lint;
 use crate::processors::attributes::{Action, Attributes, Owner, Source, Type, When};
 use crate::regex::compile;
 
@@ -148,11 +149,17 @@ impl<'a> Given<'a> {
         }
         if self.value.is_some() && default.is_some() {
             let (line, path) = (self.fields.line_of("default_value"), self.fields.path_of("default_value"));
-            findings.warn(line, &path, "default_value has no effect beside value", "take it out");
+            findings.find(Lint::SettingWithoutEffect, line, &path, "default_value has no effect beside value", "take it out");
         }
         if self.from_context.is_some() {
             let (line, path) = (self.fields.line_of("from_context"), self.fields.path_of("from_context"));
-            findings.note(line, &path, NO_CONTEXT, "write a default_value, or set the attribute where the data is made");
+            findings.find(
+                Lint::FromContext,
+                line,
+                &path,
+                NO_CONTEXT,
+                "write a default_value, or set the attribute where the data is made",
+            );
         }
         let source = sources.into_iter().next().unwrap_or(Source::None);
         Some(Action::Set { key: self.key.to_owned(), when, source, default })
@@ -171,7 +178,13 @@ impl<'a> Given<'a> {
             .filter(|(_, given)| *given)
         {
             let message = format!("{key} has no effect on the action {}", self.action);
-            findings.warn(self.fields.line_of(key), &self.fields.path_of(key), message, "take it out");
+            findings.find(
+                Lint::SettingWithoutEffect,
+                self.fields.line_of(key),
+                &self.fields.path_of(key),
+                message,
+                "take it out",
+            );
         }
         if self.key.is_empty() && self.pattern.is_none() {
             findings.error(self.fields.line, &self.fields.path, "key or pattern must be given");
@@ -189,7 +202,7 @@ impl<'a> Given<'a> {
         let compiled = compile(text);
         if let Err(message) = &compiled {
             let message = format!("invalid pattern `{text}`: {message}");
-            findings.error(self.fields.line_of("pattern"), &self.fields.path_of("pattern"), message);
+            findings.refuse(Lint::InvalidPattern, self.fields.line_of("pattern"), &self.fields.path_of("pattern"), message);
         }
         compiled.ok()
     }

@@ -8,6 +8,7 @@ use super::matching::{read_logs, read_metrics, read_spans};
 use super::reader::{Fields, Findings, string};
 use super::transform::{context, contexts, error_mode};
 use super::yaml::{Node, Tree};
+use crate::lints::Lint;
 use crate::processors::ErrorMode;
 use crate::processors::filter::{Drops, Filter};
 use crate::processors::matching::Selection;
@@ -103,7 +104,7 @@ fn flat(fields: &mut Fields<'_>, keys: &Keys, mode: ErrorMode, findings: &mut Fi
             if inferred.is_none() && Condition::new(condition.1, lowest, FILTER).is_ok() {
                 let names = contexts(keys.signal).iter().map(|context| context.name()).collect::<Vec<_>>().join(", ");
                 let message = format!("no context can be inferred from `{}`: begin its paths with one of {names}", condition.1);
-                findings.error(condition.0, &path, message);
+                findings.refuse(Lint::InvalidStatement, condition.0, &path, message);
             }
             all.extend(drops(inferred.unwrap_or(lowest), mode, &[condition], &path, findings));
         }
@@ -140,7 +141,7 @@ fn drops(context: Context, error_mode: ErrorMode, texts: &[(u32, &str)], path: &
     for (line, text) in texts {
         match Condition::new(text, context, FILTER) {
             Ok(condition) => conditions.push(condition),
-            Err(error) => findings.error(*line, path, format!("{error} in `{text}`")),
+            Err(error) => findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
         }
     }
     (!conditions.is_empty()).then_some(Drops { context, error_mode, conditions })

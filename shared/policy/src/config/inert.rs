@@ -41,6 +41,11 @@ pub(super) fn processor(kind: &str) -> Option<(&'static str, &'static str)> {
     PROCESSORS.iter().find(|(name, ..)| *name == kind).map(|(_, why, instead)| (*why, *instead))
 }
 
+/// The types of processors that do nothing here.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    PROCESSORS.iter().map(|(name, ..)| *name)
+}
+
 /// Whether upstream has a processor of this type.
 pub(super) fn is_later(kind: &str) -> bool {
     LATER.contains(&kind)

@@ -7,6 +7,7 @@ use spanlake_otlp::tree::Value;
 use super::reader::{Fields, Findings};
 use super::value::value;
 use super::yaml::Tree;
+use crate::lints::Lint;
 use crate::processors::matching::{AttributeTest, Library, Properties, Selection, SeverityMin, Texts, Wanted};
 use crate::processors::patterns::Patterns;
 use crate::regex::compile;
@@ -75,7 +76,12 @@ impl Check {
             Signal::Metrics => (&[], &[]),
         };
         for (key, line) in self.given.iter().filter(|(key, _)| forbidden.contains(key)) {
-            findings.error(*line, &format!("{}.{key}", self.path), format!("{key} is not for {}", signal.name()));
+            findings.refuse(
+                Lint::WrongSignal,
+                *line,
+                &format!("{}.{key}", self.path),
+                format!("{key} is not for {}", signal.name()),
+            );
         }
         if !needed.is_empty() && !self.given.iter().any(|(key, _)| needed.contains(key)) {
             findings.error(self.line, &self.path, format!("at least one of {} must be given", needed.join(", ")));
@@ -88,7 +94,13 @@ impl Check {
         let idle = self.given.iter().filter(|(key, _)| !["metric_names", "resources"].contains(key));
         for (key, line) in idle.filter(|_| signal == Signal::Metrics) {
             let advice = "name the metrics in metric_names";
-            findings.warn(*line, &format!("{}.{key}", self.path), format!("{key} has no effect on metrics"), advice);
+            findings.find(
+                Lint::SettingWithoutEffect,
+                *line,
+                &format!("{}.{key}", self.path),
+                format!("{key} has no effect on metrics"),
+                advice,
+            );
         }
     }
 }
@@ -159,7 +171,12 @@ pub(crate) fn read_metrics(fields: &mut Fields<'_>, findings: &mut Findings) -> 
         };
         let (line, path) = (reader.fields.line_of("expressions"), reader.fields.path_of("expressions"));
         if !reader.fields.strings("expressions", findings).is_empty() {
-            findings.error(line, &path, "expressions are not built here: write them as OTTL, in metric_conditions");
+            findings.refuse(
+                Lint::NotSupported,
+                line,
+                &path,
+                "expressions are not built here: write them as OTTL, in metric_conditions",
+            );
         }
         reader.finish(findings);
         Some(properties)
@@ -183,7 +200,12 @@ impl<'a> BlockReader<'a> {
             Some("regexp") => MatchType::Regexp,
             None | Some("") => MatchType::Missing,
             Some("expr") => {
-                findings.error(line, &place, "match_type: expr is not built here: write the expressions as OTTL conditions");
+                findings.refuse(
+                    Lint::NotSupported,
+                    line,
+                    &place,
+                    "match_type: expr is not built here: write the expressions as OTTL conditions",
+                );
                 MatchType::Missing
             }
             Some(other) => {
@@ -319,7 +341,7 @@ impl<'a> BlockReader<'a> {
 fn pattern(text: &str, line: u32, path: &str, findings: &mut Findings) -> Option<regex::Regex> {
     let compiled = compile(text);
     if let Err(message) = &compiled {
-        findings.error(line, path, format!("invalid pattern `{text}`: {message}"));
+        findings.refuse(Lint::InvalidPattern, line, path, format!("invalid pattern `{text}`: {message}"));
     }
     compiled.ok()
 }

@@ -3,6 +3,7 @@
 use super::expand::{SECRET_KEY, is_written};
 use super::reader::{Fields, Findings};
 use super::yaml::{Node, Tree};
+use crate::lints::Lint;
 use crate::logs::{LogRule, lowest_of};
 use crate::rewrite::{HashKey, Masking};
 use crate::rules::Limits;
@@ -68,7 +69,7 @@ pub(super) fn read(tree: &Tree, has_written_key: bool, findings: &mut Findings) 
     if fields.bool("fail_closed", findings) == Some(false) {
         own.fail_closed = false;
         let message = "fail_closed is off: what a failing statement was to redact is stored as it is, as in the Collector";
-        findings.warn(line, &path, message, "take the line out to have it masked");
+        findings.find(Lint::FailOpen, line, &path, message, "take the line out to have it masked");
     }
     if let Some(mut compat) = fields.map("compat", findings) {
         let (line, path) = (compat.line_of("latency"), compat.path_of("latency"));
@@ -126,7 +127,8 @@ fn logs(fields: &mut Fields<'_>, findings: &mut Findings) -> LogRule {
         if rule.always_keep.is_none() {
             findings.error(line, &path, format!("expected TRACE, DEBUG, INFO, WARN, ERROR or FATAL, found `{name}`"));
         } else if !rule.follow_trace {
-            findings.warn(line, &path, "every log record is kept: nothing follows its trace", "write `follow_trace: true`");
+            let message = "every log record is kept: none follows its trace";
+            findings.find(Lint::SettingWithoutEffect, line, &path, message, "write `follow_trace: true`");
         }
     }
     logs.finish(findings);
@@ -151,7 +153,13 @@ fn masking(fields: &mut Fields<'_>, has_written_key: bool, findings: &mut Findin
     };
     if !is_on {
         let advice = "take the line out to have cards, passwords, tokens and keys masked";
-        findings.warn(line, &path, "the built-in masking is off: secrets that no rule of yours matches are stored", advice);
+        findings.find(
+            Lint::BuiltinMaskingOff,
+            line,
+            &path,
+            "the built-in masking is off: secrets that no rule of yours matches are stored",
+            advice,
+        );
     }
     is_on.then_some(masking)
 }
@@ -162,7 +170,13 @@ fn masking_map(mut fields: Fields<'_>, has_written_key: bool, findings: &mut Fin
     let emails = fields.bool("emails", findings);
     if emails.is_none() {
         let advice = "write `emails: true` to have them masked as with `builtin_redaction: on`, or `emails: false`";
-        findings.warn(fields.line, &fields.path_of("emails"), "e-mail addresses are stored as they are", advice);
+        findings.find(
+            Lint::EmailsStored,
+            fields.line,
+            &fields.path_of("emails"),
+            "e-mail addresses are stored as they are",
+            advice,
+        );
     }
     masking.emails = emails.unwrap_or(false);
     let (line, path) = (fields.line_of("hash"), fields.path_of("hash"));
@@ -193,7 +207,7 @@ fn hash_key(fields: &mut Fields<'_>, has_hash: bool, has_written_key: bool, find
         None => None,
         Some(Node::Scalar(scalar)) => HashKey::new(scalar.text.as_bytes()),
         Some(_) => {
-            findings.error(line, &path, "expected a text");
+            findings.refuse(Lint::WrongType, line, &path, "expected a text");
             return None;
         }
     };
@@ -202,7 +216,8 @@ fn hash_key(fields: &mut Fields<'_>, has_hash: bool, has_written_key: bool, find
         findings.error(line, &path, format!("hmac-sha256 needs a key of at least {least} bytes: is the variable set?"));
     } else if has_written_key {
         let advice = "write `${env:NAME}` and give the key in the environment";
-        findings.warn(
+        findings.find(
+            Lint::KeyInFile,
             line,
             &path,
             "the key stands in the file, which is stored with the state: who reads it can test guesses",

@@ -1,7 +1,9 @@
 //! Reading typed values out of the tree, strictly: what is not read is an unknown key.
 
+use super::suggest::question;
 use super::yaml::{Entry, Node, Scalar, Tree};
 use crate::finding::{Finding, Severity};
+use crate::lints::Lint;
 
 /// Collects findings while a configuration is read.
 #[derive(Debug, Default)]
@@ -10,21 +12,30 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
+    /// A value that cannot be used: an error of no kind of its own.
     pub(crate) fn error(&mut self, line: u32, path: &str, message: impl Into<String>) {
-        self.list.push(Finding::new(Severity::Error, line, path, message));
+        self.refuse(Lint::InvalidValue, line, path, message);
     }
 
-    pub(crate) fn warn(&mut self, line: u32, path: &str, message: impl Into<String>, advice: impl Into<String>) {
-        self.list.push(Finding::new(Severity::Warning, line, path, message).advise(advice));
+    /// A finding with the remedy of its kind.
+    pub(crate) fn refuse(&mut self, lint: Lint, line: u32, path: &str, message: impl Into<String>) {
+        self.list.push(Finding::new(lint, line, path, message));
     }
 
-    pub(crate) fn note(&mut self, line: u32, path: &str, message: impl Into<String>, advice: impl Into<String>) {
-        self.list.push(Finding::new(Severity::Note, line, path, message).advise(advice));
+    /// A finding with a remedy of its own.
+    pub(crate) fn find(&mut self, lint: Lint, line: u32, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
+        self.list.push(Finding::new(lint, line, path, message).advise(remedy));
     }
 
     /// Something that the Collector has and Spanlake does not have yet.
     pub(crate) fn unsupported(&mut self, line: u32, path: &str, what: &str) {
-        self.error(line, path, format!("{what} is not supported yet"));
+        self.refuse(Lint::NotSupported, line, path, format!("{what} is not supported yet"));
+    }
+
+    /// Whether there are errors at a path or below it.
+    pub(crate) fn has_errors_in(&self, path: &str) -> bool {
+        let below = |at: &str| at.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.list.iter().any(|finding| finding.severity == Severity::Error && below(&finding.path))
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -32,7 +43,7 @@ impl Findings {
     }
 
     fn wrong_type(&mut self, tree: &Tree, path: &str, expected: &str) {
-        self.error(tree.line, path, format!("expected {expected}, found {}", tree.describe()));
+        self.refuse(Lint::WrongType, tree.line, path, format!("expected {expected}, found {}", tree.describe()));
     }
 }
 
@@ -42,6 +53,8 @@ pub(crate) struct Fields<'a> {
     pub(crate) line: u32,
     entries: &'a [Entry],
     used: Vec<&'a str>,
+    /// Keys that were asked for and are not there: what a misspelt one may be meant for.
+    missing: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
@@ -56,7 +69,7 @@ impl<'a> Fields<'a> {
                 &[]
             }
         };
-        Self { path, line: tree.line, entries, used: Vec::new() }
+        Self { path, line: tree.line, entries, used: Vec::new(), missing: Vec::new() }
     }
 
     pub(crate) fn path_of(&self, key: &str) -> String {
@@ -65,9 +78,12 @@ impl<'a> Fields<'a> {
 
     /// The entry of this key, which counts as read. An empty value is as good as none.
     pub(crate) fn entry(&mut self, key: &str) -> Option<&'a Entry> {
-        let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        self.used.push(&entry.key);
-        Some(entry)
+        let entry = self.entries.iter().find(|entry| entry.key == key);
+        match entry {
+            Some(entry) => self.used.push(&entry.key),
+            None => self.missing.push(key.to_owned()),
+        }
+        entry
     }
 
     /// The value of this key; `None` where it is absent or empty.
@@ -147,7 +163,13 @@ impl<'a> Fields<'a> {
             Number::Int(value) => value,
             Number::Float(value) => {
                 if value.fract() != 0.0 {
-                    findings.warn(tree.line, &path, format!("a fraction is cut off: {}", value.trunc()), "write a whole number");
+                    findings.find(
+                        Lint::FractionCutOff,
+                        tree.line,
+                        &path,
+                        format!("a fraction is cut off: {}", value.trunc()),
+                        "write a whole number",
+                    );
                 }
                 i128::from(value as i64)
             }
@@ -159,7 +181,7 @@ impl<'a> Fields<'a> {
         let bent = whole.clamp(i128::from(range.0), i128::from(range.1));
         if bent != whole {
             let text = format!("{whole} does not fit: {bent} is taken (the Collector lets it wrap)");
-            findings.warn(tree.line, &path, text, "write a number of the expected size");
+            findings.find(Lint::NumberOutOfRange, tree.line, &path, text, "write a number of the expected size");
         }
         i64::try_from(bent).ok()
     }
@@ -191,7 +213,13 @@ impl<'a> Fields<'a> {
             Some(Number::Int(value)) => {
                 if value != 0 {
                     let advice = "write a unit: `10s`, `500ms`";
-                    findings.warn(tree.line, &path, "a number without a unit counts as nanoseconds", advice);
+                    findings.find(
+                        Lint::DurationWithoutUnit,
+                        tree.line,
+                        &path,
+                        "a number without a unit counts as nanoseconds",
+                        advice,
+                    );
                 }
                 Some(value)
             }
@@ -202,7 +230,13 @@ impl<'a> Fields<'a> {
             return None;
         };
         if nanos < 0 {
-            findings.warn(tree.line, &path, "a negative duration counts as 0", "write a duration that is not negative");
+            findings.find(
+                Lint::NegativeDuration,
+                tree.line,
+                &path,
+                "a negative duration counts as 0",
+                "write a duration that is not negative",
+            );
         }
         Some(u64::try_from(nanos.max(0) / 1_000_000).unwrap_or(u64::MAX))
     }
@@ -210,7 +244,9 @@ impl<'a> Fields<'a> {
     /// Reports every key that nothing has asked for.
     pub(crate) fn finish(self, findings: &mut Findings) {
         for entry in self.entries.iter().filter(|entry| !self.used.contains(&entry.key.as_str())) {
-            findings.error(entry.line, &self.path_of(&entry.key), format!("unknown key `{}`", entry.key));
+            let question = question(&entry.key, self.missing.iter().map(String::as_str));
+            let message = format!("unknown key `{}`{question}", entry.key);
+            findings.refuse(Lint::UnknownKey, entry.line, &self.path_of(&entry.key), message);
         }
     }
 }
@@ -282,7 +318,7 @@ pub(super) fn as_number(text: &str) -> Option<Number> {
 
 /// Go's `time.ParseDuration`, in nanoseconds.
 #[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates; a part is far below i128")]
-fn duration_nanos(text: &str) -> Option<i128> {
+pub(super) fn duration_nanos(text: &str) -> Option<i128> {
     let (negative, mut rest) = match text.as_bytes().first()? {
         b'-' => (true, text.get(1..)?),
         b'+' => (false, text.get(1..)?),

@@ -4,7 +4,7 @@ use regex::Regex;
 
 use super::reader::{Fields, Findings};
 use super::yaml::{Node, Scalar, Tree};
-use crate::finding::{Finding, Severity};
+use crate::lints::Lint;
 use crate::processors::patterns::Patterns;
 use crate::processors::redaction::{Coverage, Mask, Redaction, Summary};
 use crate::regex::compile;
@@ -22,10 +22,22 @@ pub(crate) fn read(tree: &Tree, path: &str, rule: usize, findings: &mut Findings
     let texts = |list: Vec<(u32, &str)>| list.into_iter().map(|(_, text)| text.to_owned()).collect();
     if !allows_all && allowed.is_empty() {
         let advice = "write allow_all_keys: true, or list the allowed_keys";
-        findings.warn(tree.line, path, "without allow_all_keys and allowed_keys every attribute is deleted", advice);
+        findings.find(
+            Lint::RedactionDeletesAll,
+            tree.line,
+            path,
+            "without allow_all_keys and allowed_keys every attribute is deleted",
+            advice,
+        );
     } else if allows_all && !allowed.is_empty() {
         let (line, path) = (fields.line_of("allowed_keys"), fields.path_of("allowed_keys"));
-        findings.warn(line, &path, "allow_all_keys is true: allowed_keys has no effect", "take one of the two out");
+        findings.find(
+            Lint::RedundantAllowedKeys,
+            line,
+            &path,
+            "allow_all_keys is true: allowed_keys has no effect",
+            "take one of the two out",
+        );
     }
     let ignored = fields.strings("ignored_keys", findings);
     let processor = Redaction {
@@ -36,7 +48,7 @@ pub(crate) fn read(tree: &Tree, path: &str, rule: usize, findings: &mut Findings
         ignored_key_patterns: Patterns::new(patterns(&mut fields, "ignored_key_patterns", findings)),
         allowed_values: Patterns::new(patterns(&mut fields, "allowed_values", findings)),
         blocked_key_patterns: Patterns::new(patterns(&mut fields, "blocked_key_patterns", findings)),
-        blocked_values: Patterns::new(blocked_values(&mut fields, findings)),
+        blocked_values: Patterns::new(patterns(&mut fields, "blocked_values", findings)),
         redact_all_types: fields.bool("redact_all_types", findings).unwrap_or(false),
         mask: mask(&mut fields, findings),
         summary: summary(&mut fields, findings),
@@ -47,16 +59,6 @@ pub(crate) fn read(tree: &Tree, path: &str, rule: usize, findings: &mut Findings
     processor
 }
 
-fn blocked_values(fields: &mut Fields<'_>, findings: &mut Findings) -> Vec<Regex> {
-    let patterns = patterns(fields, "blocked_values", findings);
-    if patterns.iter().any(|pattern| pattern.is_match("")) {
-        let message = "a pattern matches the empty text: it masks every number and puts masks between all characters";
-        let (line, path) = (fields.line_of("blocked_values"), fields.path_of("blocked_values"));
-        findings.warn(line, &path, message, "make the pattern match something");
-    }
-    patterns
-}
-
 fn summary(fields: &mut Fields<'_>, findings: &mut Findings) -> Summary {
     let (line, path) = (fields.line_of("summary"), fields.path_of("summary"));
     match fields.string("summary", findings) {
@@ -65,7 +67,7 @@ fn summary(fields: &mut Fields<'_>, findings: &mut Findings) -> Summary {
         None | Some("" | "silent") => Summary::Silent,
         Some(other) => {
             let message = format!("`{other}` is no summary: it counts as silent");
-            findings.warn(line, &path, message, "write silent, info or debug");
+            findings.find(Lint::UnknownSummary, line, &path, message, "write silent, info or debug");
             Summary::Silent
         }
     }
@@ -90,11 +92,17 @@ fn mask(fields: &mut Fields<'_>, findings: &mut Findings) -> Mask {
     };
     if key.is_some() {
         let (line, path) = (fields.line_of("hmac_key"), fields.path_of("hmac_key"));
-        findings.warn(line, &path, "hmac_key has no effect", "write hash_function: hmac-sha256, or take it out");
+        findings.find(
+            Lint::HmacKeyWithoutEffect,
+            line,
+            &path,
+            "hmac_key has no effect",
+            "write hash_function: hmac-sha256, or take it out",
+        );
     }
     if matches!(unkeyed, Mask::Md5 | Mask::Sha1 | Mask::Sha3) {
         let message = "a plain hash of an address or a card number is found again by trying all of them";
-        findings.warn(line, &path, message, "write hash_function: hmac-sha256 with an hmac_key");
+        findings.find(Lint::PlainHash, line, &path, message, "write hash_function: hmac-sha256 with an hmac_key");
     }
     unkeyed
 }
@@ -130,7 +138,8 @@ fn hmac_key<'a>(fields: &mut Fields<'a>, findings: &mut Findings) -> Option<&'a 
         Node::Scalar(Scalar { text, variable, .. }) => {
             if !variable && !text.is_empty() {
                 let advice = "keep it in a variable of the environment, and write hmac_key: ${env:HMAC_KEY}";
-                findings.warn(
+                findings.find(
+                    Lint::KeyInFile,
                     tree.line,
                     &path,
                     "the key stands in the file, where everyone who reads it can undo the hashes",
@@ -140,7 +149,7 @@ fn hmac_key<'a>(fields: &mut Fields<'a>, findings: &mut Findings) -> Option<&'a 
             Some(text)
         }
         Node::Map(_) | Node::List(_) => {
-            findings.error(tree.line, &path, "expected a text");
+            findings.refuse(Lint::WrongType, tree.line, &path, "expected a text");
             None
         }
     }
@@ -177,7 +186,7 @@ fn db_sanitizer(fields: &mut Fields<'_>, findings: &mut Findings) {
 }
 
 fn refuse(line: u32, path: &str, message: &str, advice: &str, findings: &mut Findings) {
-    findings.list.push(Finding::new(Severity::Error, line, path, message).advise(advice));
+    findings.find(Lint::NotSupported, line, path, message, advice);
 }
 
 fn patterns(fields: &mut Fields<'_>, key: &str, findings: &mut Findings) -> Vec<Regex> {
@@ -186,7 +195,7 @@ fn patterns(fields: &mut Fields<'_>, key: &str, findings: &mut Findings) -> Vec<
     for (line, pattern) in fields.strings(key, findings) {
         match compile(pattern) {
             Ok(regex) => compiled.push(regex),
-            Err(message) => findings.error(line, &path, format!("invalid pattern `{pattern}`: {message}")),
+            Err(message) => findings.refuse(Lint::InvalidPattern, line, &path, format!("invalid pattern `{pattern}`: {message}")),
         }
     }
     compiled

@@ -24,10 +24,8 @@ fn write(loaded: &Loaded, file_name: &str, out: &mut String) -> fmt::Result {
         if !finding.path.is_empty() {
             write!(out, "{}: ", finding.path)?;
         }
-        writeln!(out, "{}", finding.message)?;
-        if let Some(advice) = &finding.advice {
-            writeln!(out, "    {advice}")?;
-        }
+        writeln!(out, "{} [{}]", finding.message, finding.kind)?;
+        writeln!(out, "    {}", finding.remedy)?;
     }
     let count = |severity: Severity| loaded.findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));

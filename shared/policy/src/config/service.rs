@@ -6,9 +6,11 @@ use spanlake_model::{PerSignal, Signal};
 
 use super::own::Own;
 use super::reader::{Fields, Findings};
+use super::suggest::question;
 use super::tail_sampling::TailSampling;
 use super::yaml::Tree;
 use super::{Components, Processor};
+use crate::lints::Lint;
 use crate::overlay::Overlay;
 use crate::processors::run::{BY_PROCESSOR, Step};
 use crate::rewrite::Masking;
@@ -45,7 +47,13 @@ pub(super) fn assemble(
         }
         fields.finish(findings);
     } else if !components.processors.is_empty() {
-        findings.warn(line, "service", "there is no service section: no processor runs", "add service.pipelines");
+        findings.find(
+            Lint::NoService,
+            line,
+            "service",
+            "there is no service section: no processor runs",
+            "add service.pipelines",
+        );
     }
     let mut builder = Builder { tail: None, summary: Vec::new(), masking: own.masking.clone() };
     let mut plans = Vec::new();
@@ -72,13 +80,13 @@ fn pipeline(entry: &super::yaml::Entry, path: &str, components: &Components, fin
         if name == "profiles" {
             findings.unsupported(entry.line, path, "a pipeline for profiles");
         } else {
-            findings.error(entry.line, path, format!("unknown signal `{name}`: traces, metrics or logs"));
+            findings.refuse(Lint::WrongSignal, entry.line, path, format!("unknown signal `{name}`: traces, metrics or logs"));
         }
     }
     let mut list: List = Vec::new();
     for (line, id) in listed {
         if list.iter().any(|(_, known)| known == id) {
-            findings.error(line, path, format!("the processor `{id}` stands twice in this pipeline"));
+            findings.refuse(Lint::DuplicateName, line, path, format!("the processor `{id}` stands twice in this pipeline"));
         } else {
             list.push((line, id.to_owned()));
         }
@@ -92,7 +100,7 @@ fn references(fields: &mut Fields<'_>, key: &str, components: &Components, secti
     for (line, id) in fields.strings(key, findings) {
         let known = sections.iter().filter_map(|section| components.others.get(section)).any(|ids| ids.iter().any(|k| k == id));
         if !known {
-            findings.error(line, &path, format!("`{id}` is not defined in {}", sections.join(" or ")));
+            findings.refuse(Lint::UndefinedReference, line, &path, format!("`{id}` is not defined in {}", sections.join(" or ")));
         }
     }
 }
@@ -109,27 +117,39 @@ impl Builder {
         let mut stages = Vec::new();
         let mut used = Vec::new();
         for (line, id) in list {
-            let Some(defined) = components.processors.get_mut(id) else {
-                findings.error(*line, &path, format!("the processor `{id}` is not defined"));
-                continue;
-            };
+            if !components.processors.contains_key(id) {
+                let question = question(id, components.processors.keys().map(String::as_str));
+                findings.refuse(Lint::UndefinedReference, *line, &path, format!("the processor `{id}` is not defined{question}"));
+            }
+            let Some(defined) = components.processors.get_mut(id) else { continue };
             let first_use = !defined.used;
             defined.used = true;
             let stage = match &mut defined.processor {
                 Processor::Inert(why, instead) => {
                     if first_use {
                         let path = format!("processors.{id}");
-                        findings.note(defined.line, &path, format!("{id} has no effect here: {why}"), *instead);
+                        findings.find(
+                            Lint::ProcessorWithoutEffect,
+                            defined.line,
+                            &path,
+                            format!("{id} has no effect here: {why}"),
+                            *instead,
+                        );
                     }
                     continue;
                 }
-                Processor::Missing(message) => {
-                    findings.error(defined.line, &format!("processors.{id}"), message.clone());
+                Processor::Missing(lint, message) => {
+                    findings.refuse(*lint, defined.line, &format!("processors.{id}"), message.clone());
                     continue;
                 }
                 Processor::TailSampling(tail) => {
                     if signal != Signal::Traces {
-                        findings.error(*line, &path, format!("tail_sampling does not work on {}", signal.name()));
+                        findings.refuse(
+                            Lint::WrongSignal,
+                            *line,
+                            &path,
+                            format!("tail_sampling does not work on {}", signal.name()),
+                        );
                         continue;
                     }
                     if self.tail.is_some() {
@@ -145,6 +165,10 @@ impl Builder {
                 Processor::Tree(processor, blocks) => {
                     blocks.check(signal, findings);
                     let (reason, processor) = (format!("{BY_PROCESSOR}{id}").into(), Arc::clone(processor));
+                    if !processor.runs(signal) && !findings.has_errors_in(&format!("processors.{id}")) {
+                        let message = format!("{id} has nothing to do for {}", signal.name());
+                        findings.refuse(Lint::IdleProcessor, *line, &path, message);
+                    }
                     processor.runs(signal).then_some(Stage::Run(Step { reason, processor }))
                 }
             };
@@ -152,7 +176,12 @@ impl Builder {
             stages.extend(stage);
         }
         if stages.len() > STAGES_MAX {
-            findings.error(list.first().map_or(0, |(line, _)| *line), &path, format!("more than {STAGES_MAX} processors"));
+            findings.refuse(
+                Lint::TooLarge,
+                list.first().map_or(0, |(line, _)| *line),
+                &path,
+                format!("more than {STAGES_MAX} processors"),
+            );
         }
         used.extend(self.masking.as_ref().map(Masking::describe));
         let used = if used.is_empty() { "kept as they are".to_owned() } else { used.join(", then ") };
@@ -174,7 +203,7 @@ fn say_unused(components: &Components, findings: &mut Findings) {
             _ => "",
         };
         let advice = "list it under processors of a pipeline in service.pipelines, or take it out";
-        findings.warn(defined.line, &path, format!("{id} is defined but in no pipeline{extra}"), advice);
+        findings.find(Lint::UnusedProcessor, defined.line, &path, format!("{id} is defined but in no pipeline{extra}"), advice);
     }
 }
 
@@ -189,9 +218,15 @@ fn say_uncovered(plans: &[Arc<Plan>], findings: &mut Findings) {
     let builtin = plans.iter().any(|plan| plan.builtin);
     let message = format!("no redaction of your own runs for {}", open.join(", "));
     if builtin {
-        findings.note(0, "service.pipelines", message, "the built-in masking runs for all signals");
+        findings.find(Lint::UnredactedSignal, 0, "service.pipelines", message, "the built-in masking runs for all signals");
     } else {
-        findings.warn(0, "service.pipelines", message, "add a redaction processor, or take `builtin_redaction: off` out");
+        findings.find(
+            Lint::NothingRedacted,
+            0,
+            "service.pipelines",
+            message,
+            "add a redaction processor, or take `builtin_redaction: off` out",
+        );
     }
 }
 

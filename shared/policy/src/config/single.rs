@@ -7,6 +7,7 @@ use super::reader::Findings;
 use super::yaml::{self, Tree};
 use super::{attributes, filter, redaction, transform};
 use crate::finding::Finding;
+use crate::lints::Lint;
 use crate::processors::Process;
 use crate::processors::redaction::Coverage;
 
@@ -25,11 +26,11 @@ pub(crate) fn read_processor(
 }
 
 fn parse(text: &str, env: Environment<'_>, findings: &mut Findings) -> Option<Tree> {
-    let mut tree = yaml::parse(text).map_err(|error| findings.error(error.line, "", error.message)).ok()?;
+    let mut tree = yaml::parse(text).map_err(|error| findings.refuse(Lint::InvalidYaml, error.line, "", error.message)).ok()?;
     let mut errors = Vec::new();
     expand::expand(&mut tree, env, &mut errors);
     for error in errors {
-        findings.error(error.line, "", error.message);
+        findings.refuse(Lint::InvalidVariable, error.line, "", error.message);
     }
     Some(tree)
 }
@@ -51,7 +52,7 @@ fn read(kind: &str, tree: &Tree, coverage: Coverage, signal: Signal, findings: &
         "transform" => Box::new(transform::read(tree, &path, 0, coverage == Coverage::Wide, findings)),
         "filter" => Box::new(filter::read(tree, &path, findings)),
         _ => {
-            findings.error(tree.line, &path, "unknown processor type");
+            findings.refuse(Lint::UnknownComponent, tree.line, &path, "unknown processor type");
             return None;
         }
     })

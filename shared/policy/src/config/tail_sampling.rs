@@ -7,6 +7,7 @@ use super::expand;
 use super::own::Own;
 use super::reader::{Fields, Findings};
 use super::yaml::Tree;
+use crate::lints::Lint;
 use crate::rules::Leaves;
 use crate::sampling::{Body, CELLS_MAX, Condition, Options, POLICIES_MAX, Policy, SALTS_MAX, Sampler, UNITS_MAX};
 use policies::Reader;
@@ -36,10 +37,10 @@ pub(super) fn read(tree: &Tree, path: &str, own: &Own, findings: &mut Findings) 
     fields.finish(findings);
     if list.is_empty() {
         let advice = "add policies, or take tail_sampling out of the pipeline";
-        findings.warn(line, &at, "there are no policies: nothing is kept", advice);
+        findings.find(Lint::NoPolicies, line, &at, "there are no policies: nothing is kept", advice);
     }
     if list.len() > POLICIES_MAX {
-        findings.error(line, &at, format!("more than {POLICIES_MAX} policies"));
+        findings.refuse(Lint::TooLarge, line, &at, format!("more than {POLICIES_MAX} policies"));
     }
     let mut reader = Reader::new(own.latency_inclusive, findings);
     let mut policies: Vec<Policy> = Vec::new();
@@ -47,7 +48,7 @@ pub(super) fn read(tree: &Tree, path: &str, own: &Own, findings: &mut Findings) 
         let path = format!("{at}[{place}]");
         let Some(policy) = reader.policy(item, &path) else { continue };
         if policies.iter().any(|known| known.name == policy.name) {
-            reader.findings.error(item.line, &path, format!("duplicate policy name \"{}\"", policy.name));
+            reader.findings.refuse(Lint::DuplicateName, item.line, &path, format!("duplicate policy name \"{}\"", policy.name));
         }
         if options.by_record {
             by_record(&policy, item.line, &path, reader.findings);
@@ -57,10 +58,10 @@ pub(super) fn read(tree: &Tree, path: &str, own: &Own, findings: &mut Findings) 
     reader.check_sizes(line, &at);
     let Reader { leaves, buckets, units, salts, names, findings, .. } = reader;
     if salts.len() > SALTS_MAX {
-        findings.error(line, &at, format!("more than {SALTS_MAX} different hash_salts"));
+        findings.refuse(Lint::TooLarge, line, &at, format!("more than {SALTS_MAX} different hash_salts"));
     }
     if units.len() > UNITS_MAX {
-        findings.error(line, &at, format!("more than {UNITS_MAX} policies and sub-policies with a limit"));
+        findings.refuse(Lint::TooLarge, line, &at, format!("more than {UNITS_MAX} policies and sub-policies with a limit"));
     }
     let mut sampler = Sampler::new(policies, buckets, units, options);
     sampler.names = names;
@@ -69,7 +70,7 @@ pub(super) fn read(tree: &Tree, path: &str, own: &Own, findings: &mut Findings) 
         let message = format!(
             "the probabilistic policies' percentages and salts make more than {CELLS_MAX} combinations: weights can't be computed"
         );
-        findings.error(line, &at, message);
+        findings.refuse(Lint::TooLarge, line, &at, message);
     }
     TailSampling { decision_wait_ms, root_wait_ms, sampler, leaves }
 }
@@ -112,7 +113,13 @@ fn by_record(policy: &Policy, line: u32, path: &str, findings: &mut Findings) {
     }
     if matches!(policy.body, Body::Drop(_)) {
         let advice = "use sampling_strategy trace-complete";
-        findings.warn(line, path, "with a drop policy, span-ingest keeps nothing: a later span could still be dropped", advice);
+        findings.find(
+            Lint::SpanIngestDrop,
+            line,
+            path,
+            "with a drop policy, span-ingest keeps nothing: a later span could still be dropped",
+            advice,
+        );
     }
 }
 
@@ -156,6 +163,6 @@ fn without_effect(fields: &mut Fields<'_>, findings: &mut Findings) {
             "decision_cache" => "decision_cache has no effect here: every decision is kept for spanlake.late_horizon",
             _ => "this key has no effect here",
         };
-        findings.note(fields.line_of(key), &fields.path_of(key), message, ADVICE);
+        findings.find(Lint::OptionWithoutEffect, fields.line_of(key), &fields.path_of(key), message, ADVICE);
     }
 }

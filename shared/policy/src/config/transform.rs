@@ -6,6 +6,7 @@ use spanlake_ottl::{Condition, Context, Statement, infer};
 
 use super::reader::{Fields, Findings, string};
 use super::yaml::{Node, Tree};
+use crate::lints::Lint;
 use crate::processors::ErrorMode;
 use crate::processors::transform::{Group, Transform};
 
@@ -24,7 +25,7 @@ pub(super) fn read(tree: &Tree, path: &str, rule: usize, fail_closed: bool, find
     let mode = error_mode(&mut fields, findings).unwrap_or_default();
     let (line, at) = (fields.line_of("flatten_data"), fields.path_of("flatten_data"));
     if fields.bool("flatten_data", findings) == Some(true) {
-        findings.error(line, &at, "flatten_data is behind a feature gate of the Collector that is off");
+        findings.refuse(Lint::NotSupported, line, &at, "flatten_data is behind a feature gate of the Collector that is off");
     }
     let mut groups = PerSignal::default();
     for (signal, key) in
@@ -138,7 +139,7 @@ impl Reader<'_> {
                 let names = contexts(self.signal).iter().map(|context| context.name()).collect::<Vec<_>>().join(", ");
                 let message =
                     format!("no context can be inferred from `{text}`: begin its paths with one of {names}, or write `context:`");
-                self.findings.error(*line, path, message);
+                self.findings.refuse(Lint::InvalidStatement, *line, path, message);
             }
             any
         });
@@ -146,7 +147,7 @@ impl Reader<'_> {
         for (line, text) in statements {
             match Statement::new(text, context, TRANSFORM) {
                 Ok(statement) => compiled.push(statement),
-                Err(error) => self.findings.error(*line, path, format!("{error} in `{text}`")),
+                Err(error) => self.findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
             }
             lint(*line, path, text, self.findings);
         }
@@ -154,7 +155,7 @@ impl Reader<'_> {
         for (line, text) in conditions {
             match Condition::new(text, context, TRANSFORM) {
                 Ok(condition) => gates.push(condition),
-                Err(error) => self.findings.error(*line, path, format!("{error} in `{text}`")),
+                Err(error) => self.findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
             }
         }
         Group { context, error_mode, conditions: gates, statements: compiled, shared_cache }
@@ -168,10 +169,16 @@ fn lint(line: u32, path: &str, text: &str, findings: &mut Findings) {
         let message =
             format!("the pattern `{pattern}` is case-sensitive, also hits longer names and swallows `#fragment` and blanks");
         let advice = r"write (?i)(token|password|secret|api[_-]?key)=[^&#\\s]* with the replacement $1=REDACTED";
-        findings.warn(line, path, message, advice);
+        findings.find(Lint::LoosePattern, line, path, message, advice);
     }
     if text.trim_start().starts_with("replace_") && text.contains("attributes[\"http.url\"]") {
         let message = "only the attribute http.url is rewritten: not url.full, url.query, http.target, span names, events, logs or resources";
-        findings.warn(line, path, message, "the built-in masking covers all of these unless `spanlake.builtin_redaction` is off");
+        findings.find(
+            Lint::SingleAttributeRedaction,
+            line,
+            path,
+            message,
+            "the built-in masking covers all of these unless `spanlake.builtin_redaction` is off",
+        );
     }
 }

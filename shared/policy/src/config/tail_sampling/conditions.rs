@@ -4,10 +4,33 @@ use spanlake_ottl::functions::CONDITIONS;
 use spanlake_ottl::{Condition as OttlCondition, Context};
 
 use super::super::reader::Fields;
+use super::super::suggest::question;
 use super::policies::Reader;
+use crate::lints::Lint;
 use crate::regex::compile;
 use crate::rules::{AttributeLeaf, Matcher, OttlLeaf};
 use crate::sampling::{Bucket, Chance, Condition, Latency, StateLeaf, salted, threshold};
+
+/// The types of policies.
+const TYPES: [&str; 17] = [
+    "always_sample",
+    "latency",
+    "probabilistic",
+    "status_code",
+    "string_attribute",
+    "numeric_attribute",
+    "boolean_attribute",
+    "span_count",
+    "trace_state",
+    "trace_flags",
+    "rate_limiting",
+    "bytes_limiting",
+    "ottl_condition",
+    "and",
+    "not",
+    "drop",
+    "composite",
+];
 
 const ANY: (i64, i64) = (i64::MIN, i64::MAX);
 
@@ -36,7 +59,13 @@ impl Reader<'_> {
             _ => {
                 // Its own block is not looked into: one finding is enough.
                 fields.all();
-                self.findings.error(line, &fields.path_of("type"), format!("unknown sampling policy type `{kind}`"));
+                let question = question(kind, TYPES);
+                self.findings.refuse(
+                    Lint::UnknownComponent,
+                    line,
+                    &fields.path_of("type"),
+                    format!("unknown sampling policy type `{kind}`{question}"),
+                );
                 return None;
             }
         };
@@ -121,7 +150,9 @@ impl Reader<'_> {
             for (line, pattern) in values {
                 match compile(pattern) {
                     Ok(regex) => regexes.push(regex),
-                    Err(message) => self.findings.error(line, &path, format!("invalid regex `{pattern}`: {message}")),
+                    Err(message) => {
+                        self.findings.refuse(Lint::InvalidPattern, line, &path, format!("invalid regex `{pattern}`: {message}"))
+                    }
                 }
             }
             Matcher::Regex(regexes)
@@ -241,7 +272,7 @@ impl Reader<'_> {
             for (line, text) in texts {
                 match OttlCondition::new(text, context, CONDITIONS) {
                     Ok(condition) => compiled.push(condition),
-                    Err(error) => self.findings.error(*line, &path, format!("{error} in `{text}`")),
+                    Err(error) => self.findings.refuse(Lint::InvalidStatement, *line, &path, format!("{error} in `{text}`")),
                 }
             }
             compiled

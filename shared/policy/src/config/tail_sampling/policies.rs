@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::reader::{Fields, Findings};
 use super::super::yaml::Tree;
+use crate::lints::Lint;
 use crate::rules::Leaves;
 use crate::sampling::{Body, Bucket, Condition, Part, Policy, Sub, Unit};
 
@@ -54,7 +55,7 @@ impl<'a> Reader<'a> {
     /// Reports too many conditions on spans.
     pub(super) fn check_sizes(&mut self, line: u32, path: &str) {
         if self.bits > BITS_MAX {
-            self.findings.error(line, path, format!("more than {BITS_MAX} conditions on spans"));
+            self.findings.refuse(Lint::TooLarge, line, path, format!("more than {BITS_MAX} conditions on spans"));
         }
     }
 
@@ -115,7 +116,7 @@ impl<'a> Reader<'a> {
 
     fn empty(&mut self, kind: &str, line: u32, path: &str) {
         let effect = if kind == "drop" { "an empty drop drops everything" } else { "an empty and samples everything" };
-        self.findings.warn(line, path, effect, "list its sub-policies");
+        self.findings.find(Lint::EmptyPolicy, line, path, effect, "list its sub-policies");
     }
 
     /// A policy within another: its name, and the conditions that must all hold.
@@ -128,7 +129,12 @@ impl<'a> Reader<'a> {
             "not" if matches!(within, Within::And | Within::Drop) => self.not(&mut fields).map(|part| vec![part]),
             "and" if within == Within::Composite => Some(self.parts(&mut fields, Within::And)),
             "and" | "drop" | "not" | "composite" => {
-                self.findings.error(line, path, format!("unknown sampling policy type `{kind}` within another policy"));
+                self.findings.refuse(
+                    Lint::UnknownComponent,
+                    line,
+                    path,
+                    format!("unknown sampling policy type `{kind}` within another policy"),
+                );
                 None
             }
             _ => self.condition(&mut fields, kind, line).map(|(_, condition)| vec![Part::plain(condition)]),
@@ -189,10 +195,22 @@ impl<'a> Reader<'a> {
         }
         for (line, name) in order.iter().filter(|(_, name)| !named.iter().any(|(known, _)| known == name)) {
             let advice = "name a sub-policy of composite_sub_policy";
-            self.findings.warn(*line, &path, format!("policy_order names no sub-policy: `{name}`"), advice);
+            self.findings.find(
+                Lint::PolicyOrderUnknown,
+                *line,
+                &path,
+                format!("policy_order names no sub-policy: `{name}`"),
+                advice,
+            );
         }
         if items.is_empty() {
-            self.findings.warn(line, &path, "a composite without sub-policies keeps nothing", "list its sub-policies");
+            self.findings.find(
+                Lint::EmptyPolicy,
+                line,
+                &path,
+                "a composite without sub-policies keeps nothing",
+                "list its sub-policies",
+            );
         }
         let place = |name: &str| order.iter().position(|(_, known)| *known == name).unwrap_or(usize::MAX);
         named.sort_by_key(|(name, _)| place(name));
