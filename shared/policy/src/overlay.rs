@@ -190,6 +190,13 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_text_with_an_overlay_says_so_to_whoever_checks_it() {
+        let loaded = load(&overlay(&[("checkout", 1)]).compose(DEFAULT_CONFIG), &|_| None);
+        let said = crate::render(&loaded, "stored.yaml");
+        assert!(loaded.rules.is_some() && said.contains("spanlake keep-all"), "{said}");
+    }
+
+    #[test]
     fn what_is_no_overlay_is_refused_with_its_reason() {
         for (text, reason) in [
             ("keep_all: [{service: a}]", "until_unix_seconds"),

@@ -76,6 +76,19 @@ fn what_cannot_be_asked_for_is_told_and_writes_nothing() {
     assert!(!folder.path().join("rules").exists());
 }
 
+#[test]
+fn a_stored_text_with_an_overlay_is_nothing_to_start_with() {
+    let folder = folder();
+    let file = folder.path().join("stored.yaml");
+    std::fs::write(&file, "processors: {}\n\n--- # spanlake keep-all\nkeep_all: []\n").unwrap();
+    // Were it taken, the address would be refused.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, file) = (taken.local_addr().unwrap().to_string(), file.display().to_string());
+    let data = folder.path().display().to_string();
+    let ran = run(&["up", "--config", &file, "--listen", &address, "--data", &data], &[]);
+    assert!(ran.code == 1 && ran.err.contains("take that out"), "{}", ran.err);
+}
+
 #[cfg(feature = "aws")]
 mod buckets {
     use std::collections::BTreeMap;
