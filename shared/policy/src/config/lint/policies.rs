@@ -94,6 +94,9 @@ pub(super) fn check(tree: &Tree, path: &str, own: &Own, findings: &mut Findings)
     }
     settings::deprecated_keys(tree, &format!("{path}.policies"), findings);
     rules.iter().for_each(|rule| alone(rule, findings));
+    if text(tree, "sampling_strategy") == Some("span-ingest") {
+        rules.iter().filter(|rule| !rule.drops()).for_each(|rule| by_record(rule, findings));
+    }
     beside(&rules, findings);
 }
 
@@ -162,6 +165,14 @@ fn alone(rule: &Rule<'_>, findings: &mut Findings) {
     if of_a_span > 1 {
         let message = format!("the conditions of policy \"{}\" may be met by different spans of a trace", rule.name);
         findings.refuse(Lint::AndAcrossSpans, rule.line, &rule.path, message);
+    }
+}
+
+/// What `span-ingest` turns around.
+fn by_record(rule: &Rule<'_>, findings: &mut Findings) {
+    if let Some(part) = rule.parts.iter().find(|part| part.negated) {
+        let message = format!("policy \"{}\" keeps a trace as soon as some of its spans lack the match", rule.name);
+        findings.refuse(Lint::SpanIngestNot, part.line, &rule.path, message);
     }
 }
 
