@@ -93,7 +93,9 @@ pub(super) fn check(tree: &Tree, path: &str, own: &Own, findings: &mut Findings)
         rules.push(rule);
     }
     settings::deprecated_keys(tree, &format!("{path}.policies"), findings);
-    rules.iter().for_each(|rule| alone(rule, findings));
+    for rule in &rules {
+        alone(rule, findings);
+    }
     if text(tree, "sampling_strategy") == Some("span-ingest") {
         rules.iter().filter(|rule| !rule.drops()).for_each(|rule| by_record(rule, findings));
     }
@@ -203,13 +205,13 @@ fn covered(rule: &Rule<'_>, list: &[&Rule<'_>], place: usize, findings: &mut Fin
             continue;
         }
         let same = is_mutual && !by.is_certain();
-        let (lint, message) = if same {
+        let (kind, message) = if same {
             (Lint::DuplicatePolicy, format!("policy \"{}\" asks the same as \"{}\"", rule.name, by.name))
         } else {
             let message = format!("policy \"{}\" has no effect: \"{}\" {verb} all that it {verb}", rule.name, by.name);
             (Lint::ShadowedPolicy, message)
         };
-        findings.refuse(lint, rule.line, &rule.path, message);
+        findings.refuse(kind, rule.line, &rule.path, message);
         return;
     }
 }
