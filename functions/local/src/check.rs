@@ -57,7 +57,7 @@ fn read(file: &Path) -> anyhow::Result<(String, String)> {
 }
 
 fn list() -> String {
-    lints().map(|(kind, severity)| format!("{:<8} {kind}\n", severity.name())).collect()
+    lints().map(|(kind, severity)| format!("{:<8} {kind}\n", severity.name())).collect::<Vec<_>>().concat()
 }
 
 fn unknown(kind: &str) -> String {

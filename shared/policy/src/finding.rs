@@ -52,8 +52,8 @@ pub struct Finding {
 
 impl Finding {
     /// A finding with the remedy of its kind.
-    pub(crate) fn new(lint: Lint, line: u32, path: &str, message: impl Into<String>) -> Self {
-        let row = lint.row();
+    pub(crate) fn new(kind: Lint, line: u32, path: &str, message: impl Into<String>) -> Self {
+        let row = kind.row();
         Self {
             kind: row.map_or("", |row| row.name),
             severity: row.map_or(Severity::Error, |row| row.severity),

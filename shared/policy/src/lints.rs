@@ -83,6 +83,7 @@ pub(crate) enum Lint {
     NumberAsText,
     DeprecatedAttribute,
     SpanIngestDrop,
+    SpanIngestNot,
     HeadSampling,
     SamplingBehindTail,
     RemovedBeforeSampling,

@@ -18,13 +18,13 @@ impl Findings {
     }
 
     /// A finding with the remedy of its kind.
-    pub(crate) fn refuse(&mut self, lint: Lint, line: u32, path: &str, message: impl Into<String>) {
-        self.list.push(Finding::new(lint, line, path, message));
+    pub(crate) fn refuse(&mut self, kind: Lint, line: u32, path: &str, message: impl Into<String>) {
+        self.list.push(Finding::new(kind, line, path, message));
     }
 
     /// A finding with a remedy of its own.
-    pub(crate) fn find(&mut self, lint: Lint, line: u32, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
-        self.list.push(Finding::new(lint, line, path, message).advise(remedy));
+    pub(crate) fn find(&mut self, kind: Lint, line: u32, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
+        self.list.push(Finding::new(kind, line, path, message).advise(remedy));
     }
 
     /// Something that the Collector has and Spanlake does not have yet.

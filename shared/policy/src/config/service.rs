@@ -117,10 +117,7 @@ impl Builder {
         let mut stages = Vec::new();
         let mut used = Vec::new();
         for (line, id) in list {
-            if !components.processors.contains_key(id) {
-                let question = question(id, components.processors.keys().map(String::as_str));
-                findings.refuse(Lint::UndefinedReference, *line, &path, format!("the processor `{id}` is not defined{question}"));
-            }
+            say_undefined(*line, id, &path, components, findings);
             let Some(defined) = components.processors.get_mut(id) else { continue };
             let first_use = !defined.used;
             defined.used = true;
@@ -128,28 +125,19 @@ impl Builder {
                 Processor::Inert(why, instead) => {
                     if first_use {
                         let path = format!("processors.{id}");
-                        findings.find(
-                            Lint::ProcessorWithoutEffect,
-                            defined.line,
-                            &path,
-                            format!("{id} has no effect here: {why}"),
-                            *instead,
-                        );
+                        let message = format!("{id} has no effect here: {why}");
+                        findings.find(Lint::ProcessorWithoutEffect, defined.line, &path, message, *instead);
                     }
                     continue;
                 }
-                Processor::Missing(lint, message) => {
-                    findings.refuse(*lint, defined.line, &format!("processors.{id}"), message.clone());
+                Processor::Missing(kind, message) => {
+                    findings.refuse(*kind, defined.line, &format!("processors.{id}"), message.clone());
                     continue;
                 }
                 Processor::TailSampling(tail) => {
                     if signal != Signal::Traces {
-                        findings.refuse(
-                            Lint::WrongSignal,
-                            *line,
-                            &path,
-                            format!("tail_sampling does not work on {}", signal.name()),
-                        );
+                        let message = format!("tail_sampling does not work on {}", signal.name());
+                        findings.refuse(Lint::WrongSignal, *line, &path, message);
                         continue;
                     }
                     if self.tail.is_some() {
@@ -165,9 +153,8 @@ impl Builder {
                 Processor::Tree(processor, blocks) => {
                     blocks.check(signal, findings);
                     let (reason, processor) = (format!("{BY_PROCESSOR}{id}").into(), Arc::clone(processor));
-                    if !processor.runs(signal) && !findings.has_errors_in(&format!("processors.{id}")) {
-                        let message = format!("{id} has nothing to do for {}", signal.name());
-                        findings.refuse(Lint::IdleProcessor, *line, &path, message);
+                    if !processor.runs(signal) {
+                        say_idle(*line, id, &path, signal, findings);
                     }
                     processor.runs(signal).then_some(Stage::Run(Step { reason, processor }))
                 }
@@ -189,6 +176,20 @@ impl Builder {
         let has_conditions = self.tail.as_ref().is_some_and(|tail| !tail.leaves.ottl.is_empty());
         let samples = matches!(stages.as_slice(), [Stage::Sample]) && !has_conditions;
         Plan { samples, stages, builtin: self.masking.is_some(), masking: self.masking.clone().unwrap_or_default() }
+    }
+}
+
+fn say_undefined(line: u32, id: &str, path: &str, components: &Components, findings: &mut Findings) {
+    if !components.processors.contains_key(id) {
+        let question = question(id, components.processors.keys().map(String::as_str));
+        findings.refuse(Lint::UndefinedReference, line, path, format!("the processor `{id}` is not defined{question}"));
+    }
+}
+
+/// A processor without errors that a pipeline lists in vain.
+fn say_idle(line: u32, id: &str, path: &str, signal: Signal, findings: &mut Findings) {
+    if !findings.has_errors_in(&format!("processors.{id}")) {
+        findings.refuse(Lint::IdleProcessor, line, path, format!("{id} has nothing to do for {}", signal.name()));
     }
 }
 

@@ -24,17 +24,17 @@ fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     let mut last = None;
     for (line, letter) in one.chars().enumerate() {
-        let mut next = vec![line + 1];
+        let mut following = vec![line + 1];
         for (column, wanted) in other.iter().enumerate() {
             let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
             let replaced = at(&row, column) + usize::from(letter != *wanted);
-            let mut least = replaced.min(at(&row, column + 1) + 1).min(at(&next, column) + 1);
+            let mut cheapest = replaced.min(at(&row, column + 1) + 1).min(at(&following, column) + 1);
             if column > 0 && last == Some(*wanted) && other.get(column - 1) == Some(&letter) {
-                least = least.min(at(&before, column - 1) + 1);
+                cheapest = cheapest.min(at(&before, column - 1) + 1);
             }
-            next.push(least);
+            following.push(cheapest);
         }
-        before = std::mem::replace(&mut row, next);
+        before = std::mem::replace(&mut row, following);
         last = Some(letter);
     }
     row.last().copied().unwrap_or(0)

@@ -1,5 +1,7 @@
 //! The table as text: the page `docs/lints.md`, and one kind explained.
 
+use std::fmt::Write as _;
+
 use super::{GROUPS, rows};
 
 const HEAD: &str = "# What `spanlake check` finds
@@ -19,9 +21,11 @@ count. A **note** is worth to know.
 pub fn lints_page() -> String {
     let mut page = HEAD.to_owned();
     for (title, rows) in GROUPS {
-        page.push_str(&format!("\n## {title}\n\n| kind | severity | what is wrong | what to do |\n|---|---|---|---|\n"));
+        // Writing to a String does not fail.
+        let _infallible = write!(page, "\n## {title}\n\n| kind | severity | what is wrong | what to do |\n|---|---|---|---|\n");
         for row in rows {
-            page.push_str(&format!("| `{}` | {} | {} | {} |\n", row.name, row.severity, row.explains, row.remedy));
+            // Writing to a String does not fail.
+            let _infallible = writeln!(page, "| `{}` | {} | {} | {} |", row.name, row.severity, row.explains, row.remedy);
         }
     }
     page

@@ -11,7 +11,7 @@ const fn note(lint: Lint, name: &'static str, explains: &'static str, remedy: &'
     Row { lint, name, severity: Severity::Note, explains, remedy }
 }
 
-pub(super) const ROWS: [Row; 35] = [
+pub(super) const ROWS: [Row; 36] = [
     warning(
         Lint::NoPolicies,
         "no-policies",
@@ -196,6 +196,12 @@ pub(super) const ROWS: [Row; 35] = [
         Lint::SpanIngestDrop,
         "span-ingest-drop",
         "With a `drop` policy, `span-ingest` keeps nothing: a later span could still be dropped.",
+        "use sampling_strategy trace-complete",
+    ),
+    warning(
+        Lint::SpanIngestNot,
+        "span-ingest-not",
+        "With `span-ingest` the spans of each record are asked by themselves: `not` and `invert_match` hold for the first ones that lack the match, and the trace is kept.",
         "use sampling_strategy trace-complete",
     ),
     warning(

@@ -5,6 +5,9 @@
 //! that begins with `- ` is a list of policies; one without sections is a list of processors, all in one pipeline in
 //! their order, of traces unless the case names a signal.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::disallowed_methods, reason = "cases are files; the crate itself touches none")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -32,7 +35,7 @@ fn whole(text: &str, signal: &str) -> String {
     if is_whole {
         return text.strip_prefix("file:\n").unwrap_or(text).to_owned();
     }
-    let indented = |by: &str| text.lines().map(|line| format!("{by}{line}\n")).collect::<String>();
+    let indented = |by: &str| text.lines().map(|line| [by, line, "\n"].concat()).collect::<Vec<_>>().concat();
     if text.starts_with("- ") {
         let head = "processors:\n  tail_sampling:\n    decision_wait: 10s\n    policies:\n";
         return format!("{head}{}service: {{pipelines: {{traces: {{processors: [tail_sampling]}}}}}}\n", indented("      "));
@@ -107,7 +110,18 @@ fn examples() -> Vec<(String, String)> {
         let text = std::fs::read_to_string(root().join(name)).unwrap();
         let blocks = text.split("\n\n").filter(|block| block.starts_with("    ") && block.contains("processors:"));
         let outdented = |block: &str| {
-            block.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect::<String>()
+            block
+                .lines()
+                .map(|line| {
+                    [
+                        line.strip_prefix("    ").unwrap_or(line),
+                        "
+",
+                    ]
+                    .concat()
+                })
+                .collect::<Vec<_>>()
+                .concat()
         };
         all.extend(blocks.map(|block| (name.to_owned(), outdented(block))));
     }

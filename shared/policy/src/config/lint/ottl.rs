@@ -24,7 +24,9 @@ pub(super) fn transform(tree: &Tree, path: &str, findings: &mut Findings) {
         let path = format!("{path}.{list}");
         for group in items(tree, list) {
             propagates(group, &path, findings);
-            texts(group, "conditions").into_iter().for_each(|(line, text)| condition(line, &path, text, findings));
+            for (line, text) in texts(group, "conditions") {
+                condition(line, &path, text, findings);
+            }
         }
         for (line, text) in statements(tree, list) {
             condition(line, &path, text, findings);
@@ -86,7 +88,9 @@ pub(super) fn filter(tree: &Tree, path: &str, findings: &mut Findings) {
         condition(line, path, text, findings);
     }
     for list in ["trace_conditions", "log_conditions", "metric_conditions"] {
-        items(tree, list).iter().for_each(|group| propagates(group, &format!("{path}.{list}"), findings));
+        for group in items(tree, list) {
+            propagates(group, &format!("{path}.{list}"), findings);
+        }
     }
 }
 

@@ -42,15 +42,15 @@ fn sound<'d, 'a>(defined: &'d [Defined<'a>], id: &str, findings: &Findings) -> O
 
 /// Texts that are decoded where no redaction comes behind.
 fn decoded(signal: Signal, steps: &[Step<'_, '_>], path: &str, findings: &mut Findings) {
-    let list = match signal {
+    let key = match signal {
         Signal::Traces => "trace_statements",
         Signal::Logs => "log_statements",
         Signal::Metrics => "metric_statements",
     };
-    let Some(last) = steps.iter().rposition(|step| step.processor.kind == "redaction") else { return };
-    for step in steps.iter().skip(last + 1).filter(|step| step.processor.kind == "transform") {
+    let Some(redaction) = steps.iter().rposition(|step| step.processor.kind == "redaction") else { return };
+    for step in steps.iter().skip(redaction + 1).filter(|step| step.processor.kind == "transform") {
         let decodes = |text: &str| text.contains("Base64Decode(") || text.contains(" Decode(");
-        if let Some((line, _)) = ottl::statements(step.processor.tree, list).into_iter().find(|(_, text)| decodes(text)) {
+        if let Some((line, _)) = ottl::statements(step.processor.tree, key).into_iter().find(|(_, text)| decodes(text)) {
             let message = format!("a text is decoded behind the last redaction of {path}");
             findings.refuse(Lint::DecodedAfterRedaction, line, &step.processor.path, message);
         }
@@ -103,7 +103,9 @@ fn orphans(steps: &[Step<'_, '_>], findings: &mut Findings) {
 fn unseen(tail: usize, steps: &[Step<'_, '_>], findings: &mut Findings) {
     let Some(sampling) = steps.get(tail) else { return };
     let mut asked = Vec::new();
-    items(sampling.processor.tree, "policies").iter().for_each(|policy| settings::keys(policy, &mut asked));
+    for policy in items(sampling.processor.tree, "policies") {
+        settings::keys(policy, &mut asked);
+    }
     asked.sort_by(|one, other| one.1.cmp(&other.1).then(one.0.cmp(&other.0)));
     asked.dedup_by(|one, other| one.1 == other.1);
     let (before, behind) = (steps.get(..tail).unwrap_or_default(), steps.get(tail + 1..).unwrap_or_default());

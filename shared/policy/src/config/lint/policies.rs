@@ -93,7 +93,12 @@ pub(super) fn check(tree: &Tree, path: &str, own: &Own, findings: &mut Findings)
         rules.push(rule);
     }
     settings::deprecated_keys(tree, &format!("{path}.policies"), findings);
-    rules.iter().for_each(|rule| alone(rule, findings));
+    for rule in &rules {
+        alone(rule, findings);
+    }
+    if text(tree, "sampling_strategy") == Some("span-ingest") {
+        rules.iter().filter(|rule| !rule.drops()).for_each(|rule| by_record(rule, findings));
+    }
     beside(&rules, findings);
 }
 
@@ -165,6 +170,14 @@ fn alone(rule: &Rule<'_>, findings: &mut Findings) {
     }
 }
 
+/// What `span-ingest` turns around.
+fn by_record(rule: &Rule<'_>, findings: &mut Findings) {
+    if let Some(part) = rule.parts.iter().find(|part| part.negated) {
+        let message = format!("policy \"{}\" keeps a trace as soon as some of its spans lack the match", rule.name);
+        findings.refuse(Lint::SpanIngestNot, part.line, &rule.path, message);
+    }
+}
+
 /// What policies leave of each other.
 fn beside(rules: &[Rule<'_>], findings: &mut Findings) {
     let (drops, keeps): (Vec<&Rule<'_>>, Vec<&Rule<'_>>) =
@@ -192,13 +205,13 @@ fn covered(rule: &Rule<'_>, list: &[&Rule<'_>], place: usize, findings: &mut Fin
             continue;
         }
         let same = is_mutual && !by.is_certain();
-        let (lint, message) = if same {
+        let (kind, message) = if same {
             (Lint::DuplicatePolicy, format!("policy \"{}\" asks the same as \"{}\"", rule.name, by.name))
         } else {
             let message = format!("policy \"{}\" has no effect: \"{}\" {verb} all that it {verb}", rule.name, by.name);
             (Lint::ShadowedPolicy, message)
         };
-        findings.refuse(lint, rule.line, &rule.path, message);
+        findings.refuse(kind, rule.line, &rule.path, message);
         return;
     }
 }

@@ -88,7 +88,9 @@ pub(super) fn check(policy: &Tree, path: &str, wait_ms: u64, findings: &mut Find
         "status_code" => unset(block, &path, findings),
         "ottl_condition" => {
             for list in ["span", "spanevent"] {
-                texts(block, list).into_iter().for_each(|(line, condition)| ottl::condition(line, &path, condition, findings));
+                for (line, condition) in texts(block, list) {
+                    ottl::condition(line, &path, condition, findings);
+                }
             }
         }
         _ => {}
@@ -203,7 +205,9 @@ fn unset(block: &Tree, path: &str, findings: &mut Findings) {
 /// Attributes that all policies together ask for under their old names only.
 pub(super) fn deprecated_keys(tree: &Tree, path: &str, findings: &mut Findings) {
     let mut asked = Vec::new();
-    items(tree, "policies").iter().for_each(|policy| keys(policy, &mut asked));
+    for policy in items(tree, "policies") {
+        keys(policy, &mut asked);
+    }
     for (old, new) in RENAMED {
         let Some((line, _)) = asked.iter().find(|(_, key)| key == old) else { continue };
         if !asked.iter().any(|(_, key)| key == new) {

@@ -151,7 +151,7 @@ impl Reader<'_> {
                 match compile(pattern) {
                     Ok(regex) => regexes.push(regex),
                     Err(message) => {
-                        self.findings.refuse(Lint::InvalidPattern, line, &path, format!("invalid regex `{pattern}`: {message}"))
+                        self.findings.refuse(Lint::InvalidPattern, line, &path, format!("invalid regex `{pattern}`: {message}"));
                     }
                 }
             }
