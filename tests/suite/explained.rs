@@ -30,7 +30,7 @@ service: {pipelines: {traces: {processors: [tail_sampling]}}}
 
 fn scene() -> Scene {
     let mut scene = Scene::new(1);
-    scene.rules = RULES.to_owned();
+    RULES.clone_into(&mut scene.rules);
     scene
 }
 
@@ -50,9 +50,10 @@ fn in_lake(scene: &Scene) -> BTreeMap<String, BTreeMap<String, String>> {
         for row in SerializedFileReader::new(file).unwrap().get_row_iter(None).unwrap() {
             let row = row.unwrap();
             let column = |name: &str| row.get_column_iter().find(|(of, _)| *of == name).unwrap().1.clone();
-            let (Field::Str(trace), Field::MapInternal(reasons)) = (column("trace_id"), column("vote_reasons")) else { panic!() };
-            let text = |field: &Field| if let Field::Str(text) = field { text.clone() } else { panic!("{field}") };
-            found.insert(trace, reasons.entries().iter().map(|(policy, reason)| (text(policy), text(reason))).collect());
+            let Field::MapInternal(reasons) = column("vote_reasons") else { continue };
+            let text = |field: &Field| if let Field::Str(text) = field { text.clone() } else { field.to_string() };
+            let reasons = reasons.entries().iter().map(|(policy, reason)| (text(policy), text(reason)));
+            found.insert(text(&column("trace_id")), reasons.collect());
         }
     }
     found

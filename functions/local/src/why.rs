@@ -200,3 +200,42 @@ async fn late_spans(folder: &Folder, id: TraceId) -> anyhow::Result<u64> {
     let rows = texts(&lake, &format!("SELECT count(*) FROM spans WHERE trace_id = '{id}' AND is_late")).await?;
     Ok(rows.into_iter().flatten().next().and_then(|count| count.parse().ok()).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn votes_stand_in_columns_with_their_reasons_and_the_deciding_one_is_marked() {
+        let pairs =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(policy, text)| ((*policy).to_owned(), (*text).to_owned())).collect();
+        let decision = Decision {
+            decided: String::new(),
+            verdict: "kept".to_owned(),
+            policy: "slow".to_owned(),
+            weight: 1.0,
+            votes: pairs(&[("errors", "not_sampled"), ("slow", "sampled"), ("old", "sampled")]),
+            reasons: pairs(&[("errors", "no span has status ERROR"), ("slow", "1,432 ms, above 1,000 ms")]),
+            spans: "3".to_owned(),
+            errors: "0".to_owned(),
+            wait_ms: "30000".to_owned(),
+            is_complete: true,
+            rules: "r1".to_owned(),
+        };
+        let mut out = String::new();
+        decision.write_votes(&mut out).unwrap();
+        let wanted = "  votes       (> decided)\n    errors  not sampled  no span has status ERROR\n  > slow    sampled      1,432 ms, above \
+                      1,000 ms\n    old     sampled\n";
+        assert_eq!(out, wanted);
+        let large = Decision {
+            policy: "maximum_trace_size_bytes".to_owned(),
+            votes: Vec::new(),
+            reasons: pairs(&[("maximum_trace_size_bytes", "1,432 bytes, beyond 1,000")]),
+            ..decision
+        };
+        let mut out = String::new();
+        large.write(&mut out, TraceId::default()).unwrap();
+        assert!(out.contains("deciding    maximum_trace_size_bytes: 1,432 bytes, beyond 1,000\n"), "{out}");
+        assert!(!out.contains("votes"), "{out}");
+    }
+}
