@@ -10,6 +10,7 @@ mod front;
 mod lake;
 mod quarantine;
 mod repair;
+mod replay;
 #[cfg(feature = "aws")]
 mod rules;
 mod runtime;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Trace(args) => waterfall::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Status(args) => status::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => Ok(verify::run(&args)),
         Command::Repair(args) => Ok(repair::run(&args)),
