@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Why(IdArgs),
     /// Read a Collector configuration and say what is used, what does nothing here, and what looks wrong
     Check(CheckArgs),
+    /// Try new rules on what is stored: what they would keep, drop and mask, before they are used
+    Replay(ReplayArgs),
     /// Show the ledger, lag, open windows, files and bytes
     Status(StatusArgs),
     /// Check that it works: marked items through the running process and back, and everything that is at rest
@@ -397,5 +399,36 @@ pub(crate) enum ReportFormat {
     /// A line for each finding with its remedy below, then what is used
     Text,
     /// One object: file, usable, denied, counts, findings
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It reads the traces and log records of the lake, runs the new rules on them as the pipeline does, and compares with\n\
+    what was decided. It changes nothing, and works beside a running process. Of traces that were not kept only the decision is\n\
+    left: what is known of them is said in numbers, and by weights. The same rules change nothing.\n\n\
+    It works on a data folder. How a deployment on AWS becomes one is in docs/guides/configuration.md.\n\n\
+    Exit code 0: a report. 1: the configuration is refused (its findings are printed), or there is nothing to run it on.\n\n\
+    Examples:\n  spanlake replay --config new.yaml --since 1h\n  spanlake replay --config new.yaml --since 2d --format json"
+)]
+pub(crate) struct ReplayArgs {
+    /// The new rules: a Collector configuration (YAML). `spanlake check FILE` tells what of it is used
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// How far back decisions are taken: 30s, 15m, 1h, 2d
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_duration)]
+    pub(crate) since: Duration,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = ReplayFormat::Text)]
+    pub(crate) format: ReplayFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReplayFormat {
+    /// For people
+    Text,
+    /// One JSON object, with everything
     Json,
 }

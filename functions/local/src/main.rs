@@ -11,6 +11,7 @@ mod keep_all;
 mod lake;
 mod quarantine;
 mod repair;
+mod replay;
 #[cfg(feature = "aws")]
 mod rules;
 mod runtime;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Trace(args) => waterfall::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Check(args) => Ok(check::run(&args)),
+        Command::Replay(args) => replay::run(&args),
         Command::Status(args) => status::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => Ok(verify::run(&args)),
         Command::Repair(args) => Ok(repair::run(&args)),

@@ -35,10 +35,13 @@ use crate::settings::GroupSettings;
 use crate::stage::{RulesBook, undecided_nanos};
 use crate::staged::{Key, Row, seen_object};
 
+pub(crate) use facts::{Brought, as_asked, facts_of};
 pub(crate) use pending::{PendingKey, pending_of, walk_pending};
 pub(crate) use read::staged_index;
 use read::{DecidedReader, LazySegment, StagedReader};
+pub(crate) use room::share;
 use spans::{Chances, restated};
+pub(crate) use trace::verdict_of;
 
 /// Why a window could not be closed.
 #[derive(Debug, Error)]

@@ -40,4 +40,4 @@ pub use codec::Damaged;
 pub use decided::{Reason, Verdict};
 pub use fetch::FetchError;
 pub use red::OTHER;
-pub use stage::RulesBook;
+pub use stage::{RulesBook, replay};

@@ -4,6 +4,7 @@
 //! content; a record that cannot be read is noted by its coordinates and hash, never by its bytes (promise 4).
 
 mod head;
+pub mod replay;
 mod source;
 
 use std::collections::{BTreeMap, HashMap};

@@ -46,6 +46,7 @@ pub(crate) enum Lint {
     KeyInFile,
     NothingRedacted,
     UnredactedSignal,
+    OverlayInFile,
     ComponentWithoutEffect,
     GrpcNotServed,
     ProcessorWithoutEffect,

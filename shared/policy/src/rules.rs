@@ -139,6 +139,13 @@ impl Rules {
         }
     }
 
+    /// How likely these rules keep a trace with these facts, 0 to 1, over everything that its id and its randomness might be: also
+    /// of one that they do not keep. The arguments are those of [`Rules::decide_in_window`], whose weight is 1 over this.
+    #[must_use]
+    pub fn chance(&self, id: &TraceId, records: &[TraceFacts], admitted: &Admitted) -> f64 {
+        self.sampler.as_ref().map_or(1.0, |sampler| sampler.chance(id, records, admitted))
+    }
+
     /// Whether a window's traces compete for room, so that every trace that is due must be offered before any is decided.
     #[must_use]
     pub fn has_limits(&self) -> bool {

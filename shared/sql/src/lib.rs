@@ -10,6 +10,7 @@ mod lake;
 mod result;
 pub mod saved;
 mod schema;
+mod stream;
 
 pub use error::SqlError;
 pub use format::Format;

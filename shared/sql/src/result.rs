@@ -1,7 +1,7 @@
 //! Answers as plain values, so that no caller needs Arrow.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, MapArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use serde_json::{Map, Number, Value};
@@ -119,6 +119,11 @@ impl ResultSet {
     }
 }
 
+/// The rows of a batch.
+pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Vec<Cell>>, DataFusionError> {
+    (0..batch.num_rows()).map(|row| batch.columns().iter().map(|array| cell(array, row)).collect()).collect()
+}
+
 fn cell(array: &ArrayRef, row: usize) -> Result<Cell, DataFusionError> {
     if array.is_null(row) {
         return Ok(Cell::Null);
@@ -127,6 +132,10 @@ fn cell(array: &ArrayRef, row: usize) -> Result<Cell, DataFusionError> {
         // An array of nothing but NULL marks none of them.
         DataType::Null => Cell::Null,
         DataType::Boolean => Cell::Bool(array.as_boolean().value(row)),
+        DataType::Utf8 => Cell::Text(array.as_string::<i32>().value(row).to_owned()),
+        DataType::Utf8View => Cell::Text(array.as_string_view().value(row).to_owned()),
+        DataType::Int64 => Cell::Int(array.as_primitive::<Int64Type>().value(row)),
+        DataType::Int32 => Cell::Int(i64::from(array.as_primitive::<Int32Type>().value(row))),
         DataType::Float64 => Cell::Double(array.as_primitive::<Float64Type>().value(row)),
         DataType::Float32 => Cell::Double(f64::from(array.as_primitive::<Float32Type>().value(row))),
         DataType::List(_) => Cell::List(cells(&array.as_list::<i32>().value(row))?),

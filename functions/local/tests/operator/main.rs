@@ -53,3 +53,18 @@ fn buckets_and_a_folder_are_not_mixed_up() {
         }
     }
 }
+
+#[test]
+fn a_dry_run_of_rules_that_are_refused_prints_what_is_wrong_and_ends_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yaml");
+    std::fs::write(&file, "processors: {tail_sampling: {policies: [{name: a, type: nothing_of_the_kind}]}}\n").unwrap();
+    let (file, data) = (file.display().to_string(), folder.path().display().to_string());
+    let ran = run(&["replay", "--config", &file, "--data", &data], &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
+    assert!(ran.err.contains("nothing_of_the_kind") && ran.err.contains("can't be used"), "{}", ran.err);
+    std::fs::write(&file, spanlake_policy::DEFAULT_CONFIG).unwrap();
+    let ran = run(&["replay", "--config", &file, "--data", &data], &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
+    assert!(ran.err.contains("is no data folder"), "{}", ran.err);
+}

@@ -8,7 +8,7 @@ use crate::stage::STATUS_ERROR;
 use crate::staged::Row;
 
 /// The facts of a span.
-pub(super) fn facts_of(row: &Row, bits: u64) -> SpanFacts {
+pub(crate) fn facts_of(row: &Row, bits: u64) -> SpanFacts {
     SpanFacts {
         bits,
         start_nanos: row.span.start_nanos,
@@ -25,7 +25,7 @@ pub(super) fn facts_of(row: &Row, bits: u64) -> SpanFacts {
 
 /// What one record brought of a trace.
 #[derive(Default)]
-struct Brought<'c> {
+pub(crate) struct Brought<'c> {
     facts: TraceFacts,
     /// By resource, then by scope: the length of the scope's message, and of its spans.
     groups: Vec<(&'c [u8], Scopes<'c>)>,
@@ -35,6 +35,14 @@ struct Brought<'c> {
 type Scopes<'c> = Vec<(&'c [u8], u64)>;
 
 impl<'c> Brought<'c> {
+    /// Takes a span in, whose spans before it came earlier. The messages of its resource and scope, where sizes are needed.
+    pub(crate) fn span(&mut self, span: &SpanFacts, pairs: Pairs, context: Option<(&'c [u8], &'c [u8])>) {
+        self.facts.then(&TraceFacts::of(span), pairs);
+        if let Some(context) = context {
+            self.measure(context, TraceSize::span_bytes(span));
+        }
+    }
+
     /// Counts a span in the group of its resource and scope.
     fn measure(&mut self, (resource, scope): (&'c [u8], &'c [u8]), bytes: u64) {
         if !self.groups.iter().any(|(known, _)| *known == resource) {
@@ -47,7 +55,7 @@ impl<'c> Brought<'c> {
         }
     }
 
-    fn facts(&self) -> TraceFacts {
+    pub(crate) fn facts(&self) -> TraceFacts {
         let mut size = TraceSize::default();
         for (resource, scopes) in &self.groups {
             let scopes: Vec<(u64, u64)> = scopes.iter().map(|(scope, sum)| (scope.len() as u64, *sum)).collect();
@@ -75,21 +83,23 @@ impl<S: ObjectStore> Closer<'_, S> {
                 record = from;
             }
             let span = facts_of(row, self.bits_under(member, row, version));
-            brought.facts.then(&TraceFacts::of(&span), pairs);
             let context = self.readers.get(member.reader).and_then(|reader| reader.contexts.get(row.context as usize));
-            if let Some(context) = context.filter(|_| needs_size) {
-                brought.measure((&context.resource, &context.scope), TraceSize::span_bytes(&span));
-            }
+            let context = context.filter(|_| needs_size).map(|context| (context.resource.as_slice(), context.scope.as_slice()));
+            brought.span(&span, pairs, context);
         }
         records.push(brought.facts());
-        if rules.evaluates_records() { records } else { vec![merged(&records, pairs)] }
+        as_asked(records, rules)
     }
 }
 
-fn merged(records: &[TraceFacts], pairs: Pairs) -> TraceFacts {
-    let mut whole = TraceFacts::default();
-    for record in records {
-        whole.then(record, pairs);
+/// What each record brought, in the form in which the rules ask for it: as one, or record by record.
+pub(crate) fn as_asked(records: Vec<TraceFacts>, rules: &Rules) -> Vec<TraceFacts> {
+    if rules.evaluates_records() {
+        return records;
     }
-    whole
+    let mut whole = TraceFacts::default();
+    for record in &records {
+        whole.then(record, rules.pairs());
+    }
+    vec![whole]
 }

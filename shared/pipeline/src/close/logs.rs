@@ -29,16 +29,16 @@ impl<S: ObjectStore> Closer<'_, S> {
     pub(super) fn logs(&mut self, key: Key, logs: Vec<Member>, recorded: &Recorded, spans: &Outcome) -> Result<(), CloseError> {
         let sorted = self.sort(logs, recorded);
         for late in sorted.late {
-            self.follow(key, &late.reason, vec![late.member], true)?;
+            self.follow(key, &late.reason, &[late.member], true)?;
         }
         match spans {
             Outcome::Waits => Ok(()),
-            Outcome::Decided(reason) => self.follow(key, reason, sorted.undecided, false),
+            Outcome::Decided(reason) => self.follow(key, reason, &sorted.undecided, false),
             Outcome::Nothing => self.alone(key, &sorted.undecided),
         }
     }
 
-    fn follow(&mut self, key: Key, reason: &Reason, logs: Vec<Member>, is_late: bool) -> Result<(), CloseError> {
+    fn follow(&mut self, key: Key, reason: &Reason, logs: &[Member], is_late: bool) -> Result<(), CloseError> {
         let items = logs.iter().filter_map(Member::row).map(|row| u64::from(row.count)).sum();
         let (policy, weight) = match reason.verdict {
             Verdict::Kept => (reason.policy.as_str(), reason.weight),
@@ -55,7 +55,7 @@ impl<S: ObjectStore> Closer<'_, S> {
             Verdict::LogsAlone => ("", 1.0),
         };
         let head = GroupHead { signal: Signal::Logs, trace: key.trace, policy, weight, is_late, is_complete: true };
-        self.seal(&head, &logs, None)
+        self.seal(&head, logs, None)
     }
 
     /// Keeps log records whose trace has no spans, if they have waited long enough.
@@ -74,7 +74,7 @@ impl<S: ObjectStore> Closer<'_, S> {
             votes: Vec::new(),
         };
         let wait_ms = u32::try_from((self.end - first.arrival) / NANOS_PER_MS).unwrap_or(u32::MAX);
-        self.follow(key, &reason, logs.to_vec(), false)?;
+        self.follow(key, &reason, logs, false)?;
         let reason = self.decisions.reason(&reason);
         self.decisions.push(Decided { key, reason, spans: 0, errors: 0, wait_ms, is_complete: true });
         Ok(())

@@ -57,7 +57,7 @@ pub(super) async fn share_out<S: ObjectStore>(
 }
 
 /// A shard's share of all buckets.
-fn share(buckets: BucketRange) -> f64 {
+pub(crate) fn share(buckets: BucketRange) -> f64 {
     let of = |range: BucketRange| f64::from(u32::from(range.last) - u32::from(range.first.min(range.last)) + 1);
     of(buckets) / of(BucketRange::ALL)
 }

@@ -83,7 +83,7 @@ impl<S: ObjectStore> Closer<'_, S> {
     pub(super) fn state_of(&self, member: &Member, recorded: &Recorded) -> State {
         let is_span = member.row().is_some_and(|row| row.signal == Signal::Traces);
         // What arrived before a recorded decision went with it, or was late for an older one.
-        if recorded.iter().any(|(end, reason)| member.arrival < *end && !(is_span && !reason.is_of_trace())) {
+        if recorded.iter().any(|(end, reason)| member.arrival < *end && (!is_span || reason.is_of_trace())) {
             return State::DealtWith;
         }
         let covers = |(end, reason): &&(i64, Arc<Reason>)| reason.is_of_trace() && self.is_within_horizon(*end, member.arrival);
@@ -275,18 +275,7 @@ impl<S: ObjectStore> Closer<'_, S> {
             return Ok((Arc::clone(reason), *number));
         }
         let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
-        let verdict = match decision.verdict {
-            Vote::Kept => Verdict::Kept,
-            // No policy was asked: it goes by its own reason.
-            _ if decision.is_too_large => Verdict::Dropped,
-            Vote::SampledOut => Verdict::SampledOut,
-            Vote::Dropped => Verdict::Dropped,
-        };
-        let policy = match rules.sub_policy_name(decision) {
-            _ if decision.is_too_large => TOO_LARGE.to_owned(),
-            "" => rules.policy_name(decision.policy).to_owned(),
-            sub => format!("{}/{sub}", rules.policy_name(decision.policy)),
-        };
+        let (verdict, policy) = verdict_of(rules, decision);
         let votes = rules.votes_text(decision).into_iter().map(|(policy, vote)| (policy.to_owned(), vote.to_owned())).collect();
         let reason = Arc::new(Reason {
             verdict,
@@ -324,4 +313,21 @@ impl<S: ObjectStore> Closer<'_, S> {
 /// The ledger's reason for what a `drop` policy vetoed.
 pub(super) fn drop_reason(policy: &str) -> String {
     format!("{BY_POLICY}{policy}")
+}
+
+/// What a decision comes to, and what it goes by: a policy, `POLICY/SUB-POLICY`, or a bound on sizes; nothing if none decided.
+pub(crate) fn verdict_of(rules: &Rules, decision: &Decision) -> (Verdict, String) {
+    let verdict = match decision.verdict {
+        Vote::Kept => Verdict::Kept,
+        // No policy was asked: it goes by its own reason.
+        _ if decision.is_too_large => Verdict::Dropped,
+        Vote::SampledOut => Verdict::SampledOut,
+        Vote::Dropped => Verdict::Dropped,
+    };
+    let policy = match rules.sub_policy_name(decision) {
+        _ if decision.is_too_large => TOO_LARGE.to_owned(),
+        "" => rules.policy_name(decision.policy).to_owned(),
+        sub => format!("{}/{sub}", rules.policy_name(decision.policy)),
+    };
+    (verdict, policy)
 }

@@ -3,6 +3,7 @@
 use super::reader::{Fields, Findings};
 use super::yaml;
 use crate::finding::Severity;
+use crate::lints::Lint;
 use crate::overlay::{KEEP_ALL, KEEP_ALL_BIT, Overlay};
 use crate::rules::Rules;
 
@@ -52,7 +53,8 @@ pub(super) fn lay(overlay: Overlay, rules: &mut Rules, findings: &mut Findings) 
         findings.error(0, KEEP_ALL, message);
     }
     let advice = "take it out: a file with it is for looking at, and neither started with nor pushed";
-    findings.warn(0, KEEP_ALL, "the text ends with what `spanlake keep-all` has laid over it for a while", advice);
+    let message = "the text ends with what `spanlake keep-all` has laid over it for a while";
+    findings.find(Lint::OverlayInFile, 0, KEEP_ALL, message, advice);
     if let Some(sampler) = &mut rules.sampler {
         sampler.keep_all();
     }

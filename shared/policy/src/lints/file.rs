@@ -11,7 +11,7 @@ const fn note(lint: Lint, name: &'static str, explains: &'static str, remedy: &'
     Row { lint, name, severity: Severity::Note, explains, remedy }
 }
 
-pub(super) const ROWS: [Row; 21] = [
+pub(super) const ROWS: [Row; 22] = [
     warning(
         Lint::EmptyFile,
         "empty-file",
@@ -102,6 +102,12 @@ pub(super) const ROWS: [Row; 21] = [
         "unredacted-signal",
         "Your own redaction does not run for every signal: only the built-in masking does.",
         "list the redacting processor in the other pipelines too, if it is meant for them",
+    ),
+    warning(
+        Lint::OverlayInFile,
+        "overlay-in-file",
+        "The text ends with what `spanlake keep-all` has laid over it for a while. Such a file is for looking at.",
+        "take it out: a file with it is neither started with nor pushed",
     ),
     note(
         Lint::ComponentWithoutEffect,

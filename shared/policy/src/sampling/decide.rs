@@ -152,6 +152,18 @@ impl Sampler {
         }
     }
 
+    /// How likely it is that a trace with these facts is kept, over uniformly random axes: 0 where no axes would do.
+    pub(crate) fn chance(&self, id: &TraceId, records: &[TraceFacts], admitted: &Admitted) -> f64 {
+        let (axes, whole) = self.axes(id, records);
+        let thresholds = if self.has_limits() { admitted.thresholds(self, id, records, (&axes, &whole)) } else { Vec::new() };
+        let (mut kept, mut all) = (0.0, 0.0);
+        axes.cells(&self.cuts, &thresholds, &mut |at, volume| {
+            all += volume;
+            kept += if self.evaluate(records, at, &thresholds).verdict == Verdict::Kept { volume } else { 0.0 };
+        });
+        if all > 0.0 { (kept / all).clamp(0.0, 1.0) } else { 0.0 }
+    }
+
     /// The probability that these facts are kept, over uniformly random axes; and whether that is so just where the randomness
     /// reaches the winner's threshold.
     fn probability(&self, records: &[TraceFacts], axes: &Axes, thresholds: &[u64], evaluation: &Evaluation) -> (f64, bool) {

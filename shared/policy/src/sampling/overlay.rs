@@ -32,7 +32,9 @@ impl Sampler {
         let winner = Some(self.policies.len());
         let evaluation = Evaluation { verdict: Verdict::Kept, votes: Votes::default(), winner, sub: None, threshold: 0 };
         let mut facts = TraceFacts::default();
-        records.iter().for_each(|record| facts.merge(record));
+        for record in records {
+            facts.merge(record);
+        }
         Some(Evaluated { evaluation, facts })
     }
 }

@@ -61,11 +61,15 @@ fn check_traces(name: &str, rules: &crate::Rules, facts: &[TraceFacts]) {
         for (place, (id, facts)) in ids.iter().zip(facts).enumerate() {
             let decision = rules.decide_in_window(id, std::slice::from_ref(facts), &admitted);
             assert!(decision.weight >= 1.0 && decision.weight.is_finite());
+            let chance = rules.chance(id, std::slice::from_ref(facts), &admitted);
             if decision.verdict == Verdict::Kept {
+                assert!((chance * decision.weight - 1.0).abs() < 1e-6, "{name}: {chance} for weight {}", decision.weight);
                 kept_ever[place] += 1;
                 sums[place][0] += decision.weight;
                 sums[place][1] += decision.weight * decision.weight;
                 sum += decision.weight;
+            } else {
+                assert!((0.0..1.0).contains(&chance), "{name}: {chance} for what is not kept");
             }
         }
         total += sum;

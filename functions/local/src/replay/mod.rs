@@ -1,0 +1,59 @@
+//! `spanlake replay`: a dry run of a configuration on what is stored.
+//!
+//! [`scan`] reads rows of the lake window by window, [`rebuild`] makes OTLP of them, [`judge`] runs the rules with the pipeline's
+//! own staging and decisions, [`tally`] counts, [`report`] tells.
+
+mod cost;
+mod judge;
+mod logs;
+mod rebuild;
+mod report;
+mod scan;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use spanlake_policy::{load, render};
+
+use crate::cli::{ReplayArgs, ReplayFormat};
+use crate::folder::{Folder, runtime};
+use crate::terminal::{is_interactive, note, print, status};
+
+/// Exit code 0 with a report, 1 if the configuration is refused.
+///
+/// # Errors
+/// There is nothing to run it on, or it cannot be read.
+pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    let name = args.config.display().to_string();
+    let text = std::fs::read_to_string(&args.config).with_context(|| format!("reading {name}"))?;
+    let loaded = load(&text, &|name| std::env::var(name).ok());
+    let Some(rules) = loaded.rules else {
+        note(render(&loaded, &name).trim_end());
+        return Ok(ExitCode::FAILURE);
+    };
+    let rules = Arc::new(rules);
+    let folder = Folder::open(&args.data.data)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reading the clock")?;
+    let since = scan::ago(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX), args.since);
+    let progress = |line: &str| {
+        if is_interactive() {
+            status(line);
+        }
+    };
+    let findings = runtime()?.block_on(scan::scan(&folder, &rules, since, &progress));
+    if is_interactive() {
+        status("");
+    }
+    let findings = findings?;
+    match args.format {
+        ReplayFormat::Text => print(&report::text(&findings, &rules, &name)),
+        ReplayFormat::Json => print(&format!("{:#}\n", report::to_json(&findings, &rules, &name))),
+    }
+    Ok(ExitCode::SUCCESS)
+}

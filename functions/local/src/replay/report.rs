@@ -1,0 +1,334 @@
+//! What a dry run tells: as text, and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use serde_json::{Value, json};
+use spanlake_policy::{BY_PROCESSOR, Rules};
+
+use super::cost::{FORMULA, volume};
+use super::scan::Findings;
+use super::tally::{Counted, Fate, Move, Sum, Unknown};
+use crate::why::timestamp_text;
+
+/// Rows of a table; the JSON has all of them.
+const ROWS_MAX: usize = 30;
+
+/// The report as text.
+pub(super) fn text(findings: &Findings, rules: &Rules, name: &str) -> String {
+    let mut out = String::new();
+    // Writing to a String does not fail.
+    let _infallible = write(&mut out, findings, rules, name);
+    out
+}
+
+fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fmt::Result {
+    let tally = &findings.tally;
+    let since = timestamp_text(findings.since_nanos);
+    writeln!(
+        out,
+        "Dry run of {name} (version {}) on what was decided since {since} (UTC). Nothing was changed.\n",
+        rules.version()
+    )?;
+    write_verdicts(out, findings)?;
+    write_services(out, findings)?;
+    write_policies(out, findings)?;
+    write_rules(out, "Taken away by processors, spans and log records", &tally.filtered(), |reason| {
+        reason.strip_prefix(BY_PROCESSOR).unwrap_or(reason).to_owned()
+    })?;
+    let masked = tally.masked();
+    write_rules(out, "Masked beside what is masked already, values", &masked, |(rule, service)| {
+        format!("{rule}  in {}", named(service))
+    })?;
+    if masked.is_empty() {
+        writeln!(out, "Masked beside what is masked already: nothing.\n")?;
+    }
+    write_volume(out, findings)?;
+    write_limits(out, findings, rules)
+}
+
+fn write_verdicts(out: &mut String, findings: &Findings) -> fmt::Result {
+    let tally = &findings.tally;
+    writeln!(out, "In the lake: {}.", traces(tally.lake))?;
+    let fates = [
+        (Fate::Kept, "would be kept"),
+        (Fate::SampledOut, "would not: no policy keeps them"),
+        (Fate::Dropped, "would not: a policy drops them"),
+        (Fate::Filtered, "would not: processors take all of their spans"),
+    ];
+    for (fate, words) in fates {
+        if let Some(sum) = tally.fates.get(&fate) {
+            writeln!(out, "  {:>10} traces, {:>10} spans  {words}", sum.traces, sum.spans)?;
+        }
+    }
+    for why in Unknown::ALL {
+        if let Some(unknown) = tally.unknown.get(&why) {
+            writeln!(out, "  {:>10} traces, {:>10} spans  cannot be told: {}", unknown.sum.traces, unknown.sum.spans, why.why())?;
+            writeln!(out, "{:39}such as {}", "", unknown.examples.join(", "))?;
+        }
+    }
+    let Move { sum, examples } = &tally.uncertain;
+    if sum.traces > 0 {
+        writeln!(
+            out,
+            "Of these, {} have another verdict or other spans if attributes had older names or other types than is likely, which columns \
+             do not hold:\n{:39}such as {}",
+            traces(*sum),
+            "",
+            examples.join(", ")
+        )?;
+    }
+    let changed: Vec<_> = tally.moves.iter().collect();
+    if changed.is_empty() {
+        writeln!(out, "No verdict changes, and no policy.\n")?;
+        return Ok(());
+    }
+    writeln!(out, "\nWhat changes, with examples (spanlake trace TRACE_ID shows one):")?;
+    for ((policy, fate, new), Move { sum, examples }) in changed.into_iter().take(ROWS_MAX) {
+        let becomes = match (fate, new.as_str()) {
+            (Fate::Kept, new) => format!("kept by {}", named(new)),
+            (Fate::Dropped, new) => format!("dropped by {}", named(new)),
+            (Fate::SampledOut, _) => "kept by no policy".to_owned(),
+            (Fate::Filtered, _) => "taken away by processors".to_owned(),
+        };
+        writeln!(out, "  kept by {} -> {becomes}: {}", named(policy), traces(*sum))?;
+        writeln!(out, "      {}", examples.join(" "))?;
+    }
+    writeln!(out)
+}
+
+fn write_services(out: &mut String, findings: &Findings) -> fmt::Result {
+    let mut services: Vec<_> = findings.tally.services.iter().collect();
+    services.sort_by_key(|(name, service)| (std::cmp::Reverse(service.spans + service.logs), (*name).clone()));
+    let width = services.iter().take(ROWS_MAX).map(|(name, _)| named(name).chars().count()).max().unwrap_or(7).max(7);
+    writeln!(
+        out,
+        "{:<width$} {:>10} {:>10} {:>8} {:>10} {:>10}",
+        "service", "spans now", "of these", "change", "logs now", "of these"
+    )?;
+    for (name, service) in services.iter().take(ROWS_MAX) {
+        writeln!(
+            out,
+            "{:<width$} {:>10} {:>10} {:>8} {:>10} {:>10}",
+            named(name),
+            service.spans,
+            service.new_spans,
+            change(service.spans, service.new_spans),
+            service.logs,
+            service.new_logs
+        )?;
+    }
+    if services.len() > ROWS_MAX {
+        writeln!(out, "... and {} more; --format json has all of them", services.len() - ROWS_MAX)?;
+    }
+    writeln!(out)
+}
+
+fn write_policies(out: &mut String, findings: &Findings) -> fmt::Result {
+    let policies = &findings.tally.policies;
+    let width = policies.keys().map(|name| named(name).chars().count()).max().unwrap_or(9).max(9);
+    writeln!(
+        out,
+        "{:<width$} {:>11} {:>10} {:>10} {:>11} {:>10}",
+        "kept by", "traces now", "spans now", "stand for", "traces then", "spans"
+    )?;
+    for (name, policy) in policies {
+        let (old, new) = (policy.old, policy.new);
+        let weight = policy.old_weight;
+        writeln!(
+            out,
+            "{:<width$} {:>11} {:>10} {weight:>10.0} {:>11} {:>10}",
+            named(name),
+            old.traces,
+            old.spans,
+            new.traces,
+            new.spans
+        )?;
+    }
+    writeln!(out)
+}
+
+fn write_rules<K>(out: &mut String, title: &str, counts: &BTreeMap<K, Counted>, name: impl Fn(&K) -> String) -> fmt::Result {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{title}:")?;
+    for (key, Counted { likely, least, most }) in counts {
+        write!(out, "  {likely:>10}  {}", name(key))?;
+        if least == most {
+            writeln!(out)?;
+        } else {
+            writeln!(out, "  (from {least} to {most}, if attributes had older names or other types)")?;
+        }
+    }
+    writeln!(out)
+}
+
+fn write_volume(out: &mut String, findings: &Findings) -> fmt::Result {
+    let estimate = &findings.tally.estimate;
+    let gone = findings.gone.values().fold(Sum::default(), |mut sum, gone| {
+        sum.add(gone.traces, gone.spans);
+        sum
+    });
+    if gone.traces > 0 {
+        writeln!(
+            out,
+            "Not kept, and their bodies are gone: {}. Whether these rules would keep one of them cannot be told.",
+            traces(gone)
+        )?;
+        for ((verdict, policy), sum) in &findings.gone {
+            let by = if policy.is_empty() { String::new() } else { format!(" by {policy}") };
+            writeln!(out, "  {:>10} traces, {:>10} spans  {}{by}", sum.traces, sum.spans, verdict.replace('_', " "))?;
+        }
+        writeln!(
+            out,
+            "By their weights, the traces in the lake stand for about {:.0} of them ({:.0} spans), which chance alone left out.",
+            estimate.left_out_traces, estimate.left_out_spans
+        )?;
+        writeln!(out, "For the others nothing in the lake stands: no policy might have kept them, or one dropped them.")?;
+    }
+    writeln!(
+        out,
+        "Of everything that the lake stands for, these rules would keep about {:.0} traces ({:.0} spans); {} are kept now.\n",
+        estimate.traces,
+        estimate.spans,
+        traces(findings.tally.lake)
+    )?;
+    let Some(volume) = volume(findings) else { return Ok(()) };
+    let minutes = nanos_to_minutes(findings.covered_nanos);
+    writeln!(out, "A day like these {minutes:.1} minutes, by that estimate       now       then     change")?;
+    let mut line = |name: &str, unit: f64, [now, then]: [f64; 2], digits: usize| {
+        writeln!(out, "  {name:<44} {:>10.digits$} {:>10.digits$} {:>9}", now / unit, then / unit, percent(now, then))
+    };
+    line("spans, thousands", 1e3, volume.spans, 1)?;
+    line("log records, thousands", 1e3, volume.logs, 1)?;
+    line("files of spans and logs, MB", 1e6, volume.file_bytes, 1)?;
+    line("on AWS: storage, USD a month", 1.0, volume.storage_usd, 4)?;
+    line("on AWS: a query that reads a whole day, USD", 1.0, volume.scan_usd, 6)?;
+    writeln!(out, "  {FORMULA}.")?;
+    writeln!(
+        out,
+        "  Ingest, stream and grouping cost the same: they follow what is sent. `infra/cost --kept SHARE` has the whole bill.\n"
+    )
+}
+
+fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
+    writeln!(out, "Bear in mind:")?;
+    writeln!(
+        out,
+        "- The rules ran on what is stored: behind the processors and the masking of their time. What those have taken away or masked \
+         is not there any more; a statement that is not the same when it is done twice comes out otherwise."
+    )?;
+    for (version, _) in findings.old.iter().filter(|(_, is_there)| !**is_there) {
+        writeln!(
+            out,
+            "- Rules of version {version} decided some traces. Their text is not in the folder, so nothing says how well they are read back."
+        )?;
+    }
+    if rules.has_limits() {
+        writeln!(
+            out,
+            "- These rules limit rates. Traces that were not kept do not compete for the room here, so fewer may be kept than said."
+        )?;
+    }
+    if findings.waits_differ {
+        writeln!(
+            out,
+            "- decision_wait or window differ. Traces are taken with the spans that they were decided by; another wait sees others."
+        )?;
+    }
+    if findings.metric_points > 0 {
+        writeln!(
+            out,
+            "- {} data points of metrics are in the lake. They are not run: rows do not hold a metric as it came.",
+            findings.metric_points
+        )?;
+    }
+    for (policy, spans) in &findings.undecided {
+        writeln!(out, "- {spans} spans were kept beside the decision on their trace ({policy}). They are not run.")?;
+    }
+    if findings.not_filed > 0 {
+        writeln!(out, "- {} kept traces are not in the lake yet, or no more.", findings.not_filed)?;
+    }
+    if findings.pending_spans > 0 {
+        writeln!(out, "- {} spans wait for a decision. They are not run: ask again in half a minute.", findings.pending_spans)?;
+    }
+    Ok(())
+}
+
+/// The report as JSON.
+pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
+    let tally = &findings.tally;
+    let sum = |sum: &Sum| json!({ "traces": sum.traces, "spans": sum.spans });
+    let range = |counted: Counted| json!({ "likely": counted.likely, "at_least": counted.least, "at_most": counted.most });
+    let services = tally.services.iter().map(|(name, service)| {
+        json!({
+            "service": name, "spans": service.spans, "new_spans": service.new_spans, "estimated_spans": service.estimated_spans,
+            "log_records": service.logs, "new_log_records": service.new_logs,
+        })
+    });
+    let policies = tally.policies.iter().map(|(name, policy)| {
+        json!({ "policy": name, "now": sum(&policy.old), "now_weight": policy.old_weight, "new": sum(&policy.new) })
+    });
+    let moves = tally.moves.iter().map(|((policy, fate, new), Move { sum: of, examples })| {
+        json!({ "policy": policy, "new_verdict": fate.name(), "new_policy": new, "sum": sum(of), "examples": examples })
+    });
+    let unknown = tally
+        .unknown
+        .iter()
+        .map(|(why, Move { sum: of, examples })| json!({ "reason": why.name(), "sum": sum(of), "examples": examples }));
+    let gone =
+        findings.gone.iter().map(|((verdict, policy), of)| json!({ "verdict": verdict, "policy": policy, "sum": sum(of) }));
+    let masked = tally.masked().into_iter();
+    let masked = masked.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "values": range(counts) }));
+    let filtered = tally.filtered().into_iter().map(|(reason, counts)| json!({ "reason": reason, "items": range(counts) }));
+    let volume = volume(findings).map(|volume| {
+        json!({
+            "spans": volume.spans, "log_records": volume.logs, "file_bytes": volume.file_bytes,
+            "storage_usd_a_month": volume.storage_usd, "query_of_a_day_usd": volume.scan_usd, "formula": FORMULA,
+        })
+    });
+    let fates: serde_json::Map<String, Value> = tally.fates.iter().map(|(fate, of)| (fate.name().to_owned(), sum(of))).collect();
+    json!({
+        "config": name, "rules_version": rules.version(), "since": timestamp_text(findings.since_nanos),
+        "lake": sum(&tally.lake), "new": sum(&tally.new), "verdicts": fates,
+        "services": services.collect::<Vec<_>>(), "policies": policies.collect::<Vec<_>>(), "changes": moves.collect::<Vec<_>>(),
+        "unknown": unknown.collect::<Vec<_>>(),
+        "uncertain": { "sum": sum(&tally.uncertain.sum), "examples": tally.uncertain.examples },
+        "not_kept": gone.collect::<Vec<_>>(), "masked": masked.collect::<Vec<_>>(),
+        "filtered": filtered.collect::<Vec<_>>(),
+        "estimate": {
+            "left_out_by_chance": { "traces": tally.estimate.left_out_traces, "spans": tally.estimate.left_out_spans },
+            "new": { "traces": tally.estimate.traces, "spans": tally.estimate.spans },
+        },
+        "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": findings.old,
+        "metric_points_not_run": findings.metric_points, "spans_not_run": findings.undecided,
+        "traces_not_filed": findings.not_filed, "spans_pending": findings.pending_spans,
+    })
+}
+
+/// A name; in words where it is empty.
+fn named(name: &str) -> &str {
+    if name.is_empty() { "(none)" } else { name }
+}
+
+fn traces(sum: Sum) -> String {
+    format!("{} traces ({} spans)", sum.traces, sum.spans)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn change(now: u64, then: u64) -> String {
+    percent(now as f64, then as f64)
+}
+
+fn percent(now: f64, then: f64) -> String {
+    if (now - then).abs() < f64::EPSILON {
+        return "=".to_owned();
+    }
+    if now == 0.0 { "new".to_owned() } else { format!("{:+.1} %", (then / now - 1.0) * 100.0) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn nanos_to_minutes(nanos: i64) -> f64 {
+    nanos as f64 / 60e9
+}

@@ -1,0 +1,335 @@
+//! What a dry run reads of a data folder: the lake's rows, in an order in which they need not be held, and the rules by version.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use spanlake_model::NANOS_PER_SECOND;
+use spanlake_pipeline::archive::partition_of;
+use spanlake_pipeline::inspect::Overview;
+use spanlake_pipeline::keys;
+use spanlake_pipeline::manifest::Manifest;
+use spanlake_pipeline::ports::ObjectStore;
+use spanlake_policy::{DEFAULT_CONFIG, Rules};
+use spanlake_sql::{Lake, SqlError};
+
+use super::judge::Judge;
+use super::logs::Logs;
+use super::rebuild::{Columns, log_columns, span_columns};
+use super::tally::{Sum, Tally};
+use crate::folder::Folder;
+use crate::lake::{open, texts};
+use crate::up::compile;
+use crate::why::timestamp_text;
+
+/// Before the time that is asked for, how far back files are looked at for spans of traces that were decided since. Where a
+/// decision waits for longer, spans are missing, and the trace is counted as incomplete.
+const EARLIER: Duration = Duration::from_hours(2);
+
+/// Rows between two words on the progress.
+const PROGRESS_ROWS: u64 = 4_096;
+
+const METRICS: [&str; 4] = ["metrics_number", "metrics_histogram", "metrics_exp_histogram", "metrics_summary"];
+
+/// Everything that a report is made of.
+pub(super) struct Findings {
+    pub(super) since_nanos: i64,
+    /// From the first decision to the last, nanoseconds.
+    pub(super) covered_nanos: i64,
+    pub(super) tally: Tally,
+    /// Traces of which nothing is stored, by verdict and policy.
+    pub(super) gone: BTreeMap<(String, String), Sum>,
+    /// Kept by a recorded decision, and not in the lake yet.
+    pub(super) not_filed: u64,
+    /// Items that wait for a decision, or for their files.
+    pub(super) pending_spans: u64,
+    pub(super) metric_points: u64,
+    /// Spans that were kept without a decision on their trace, by their policy.
+    pub(super) undecided: BTreeMap<String, u64>,
+    /// Versions of rules that decided; whether their text is in the folder.
+    pub(super) old: BTreeMap<String, bool>,
+    /// Differences between old and new rules that a dry run cannot follow.
+    pub(super) waits_differ: bool,
+    pub(super) spans_files: Files,
+    pub(super) logs_files: Files,
+}
+
+/// What files of the hours in question hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Files {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+}
+
+/// Reads everything since `since_nanos`, and runs the new rules on it.
+pub(super) async fn scan(
+    folder: &Folder,
+    new: &Arc<Rules>,
+    since_nanos: i64,
+    progress: &dyn Fn(&str),
+) -> anyhow::Result<Findings> {
+    let lake = open(&folder.path)?;
+    let since = Since(since_nanos);
+    let overview = folder.overview().await?;
+    let (gone, kept, versions, covered_nanos) = decisions(&lake, since).await?;
+    let logs: u64 = count(&lake, &format!("SELECT count(*) FROM logs WHERE {}", since.rows("", "ingest_time"))).await?;
+    if gone.is_empty() && kept.traces == 0 && logs == 0 {
+        bail!(
+            "nothing was decided and no log record came since {} (UTC), so there is nothing to run the rules on: name a longer time \
+             with --since, or look whether services send here: spanlake status --data {}",
+            timestamp_text(since_nanos),
+            folder.path.display()
+        );
+    }
+    let mut old = BTreeMap::new();
+    let mut texts_there = BTreeMap::new();
+    for version in versions {
+        let rules = rules_of(folder, &version).await?;
+        texts_there.insert(version.clone(), rules.is_some());
+        old.extend(rules.map(|rules| (version, rules)));
+    }
+    let waits_differ = old.values().any(|old| {
+        let waits = |rules: &Rules| (rules.decision_wait_ms(), rules.decision_wait_after_root_ms(), rules.window_ms());
+        waits(old) != waits(new)
+    });
+    let mut tally = spans(&lake, since, Judge::new(Arc::clone(new), &old, shards(&overview)), progress).await?;
+    let in_force = match newest(&overview) {
+        Some(version) => rules_of(folder, &version).await?,
+        None => None,
+    };
+    records(&lake, since, (new, in_force), &mut tally, progress).await?;
+    Ok(Findings {
+        since_nanos,
+        covered_nanos,
+        not_filed: kept.traces.saturating_sub(tally.lake.traces),
+        pending_spans: overview.ledger.traces.pending,
+        metric_points: metric_points(&lake, since).await?,
+        undecided: undecided(&lake, since).await?,
+        old: texts_there,
+        waits_differ,
+        spans_files: files(&folder.path, &lake, "spans", since).await?,
+        logs_files: files(&folder.path, &lake, "logs", since).await?,
+        tally,
+        gone,
+    })
+}
+
+/// A point in time, as statements ask for it.
+#[derive(Clone, Copy)]
+struct Since(i64);
+
+impl Since {
+    /// Rows whose time is not before it, and the hours in which they can be; `table` is a prefix of columns.
+    fn rows(self, table: &str, column: &str) -> String {
+        let time = timestamp_text(self.0);
+        let time = time.trim_end_matches('Z').replace('T', " ");
+        format!("{table}{column} >= TIMESTAMP '{time}' AND {}", self.hours(table))
+    }
+
+    /// The hours in which rows can be that came since, or shortly before.
+    fn hours(self, table: &str) -> String {
+        let (date, hour) = self.first_hour();
+        format!("{table}dt >= '{date}' AND {table}dt || ' ' || {table}hour >= '{date} {hour}'")
+    }
+
+    fn first_hour(self) -> (String, String) {
+        let earlier = self.0.saturating_sub(i64::try_from(EARLIER.as_nanos()).unwrap_or(i64::MAX)).max(0);
+        let partition = partition_of(earlier);
+        let (date, hour) = partition.split_once('/').unwrap_or_default();
+        (date.trim_start_matches("dt=").to_owned(), hour.trim_start_matches("hour=").to_owned())
+    }
+}
+
+fn shards(overview: &Overview) -> Vec<spanlake_model::BucketRange> {
+    overview.manifests.iter().filter(|manifest| !manifest.closed).map(Manifest::buckets).collect()
+}
+
+/// The rules that hold now.
+fn newest(overview: &Overview) -> Option<String> {
+    overview.manifests.iter().max_by_key(|manifest| manifest.clock).map(|manifest| manifest.rules.current.clone())
+}
+
+/// The rules of a version, if their text is there and still loads.
+async fn rules_of(folder: &Folder, version: &str) -> anyhow::Result<Option<Arc<Rules>>> {
+    if version.is_empty() {
+        return Ok(compile(DEFAULT_CONFIG).ok().map(Arc::new));
+    }
+    let text = folder.store.get(&keys::rules(version)).await.context("reading the rules that are in force")?;
+    let rules = text.and_then(|text| compile(std::str::from_utf8(&text.bytes).ok()?).ok());
+    // An environment variable may say something else by now: then these are other rules.
+    Ok(rules.filter(|rules| rules.version() == version).map(Arc::new))
+}
+
+type Decided = (BTreeMap<(String, String), Sum>, Sum, Vec<String>, i64);
+
+/// What was decided: traces that are gone, traces that were kept, versions of rules, and over how long.
+async fn decisions(lake: &Lake, since: Since) -> anyhow::Result<Decided> {
+    let sql = format!(
+        "SELECT verdict, coalesce(policy, ''), coalesce(rules_version, ''), count(*), sum(span_count), \
+         min(CAST(window_start AS BIGINT)), max(CAST(decided_time AS BIGINT)) FROM decisions WHERE {} GROUP BY 1, 2, 3",
+        since.rows("", "decided_time")
+    );
+    let (mut gone, mut kept, mut versions) = (BTreeMap::<_, Sum>::new(), Sum::default(), Vec::new());
+    let (mut first, mut last) = (i64::MAX, 0_i64);
+    for row in texts(lake, &sql).await.context("asking the decisions table")? {
+        let text = |column: usize| row.get(column).cloned().unwrap_or_default();
+        let number = |column: usize| text(column).parse().unwrap_or_default();
+        if text(0) == "kept" {
+            kept.add(number(3), number(4));
+        } else {
+            gone.entry((text(0), text(1))).or_default().add(number(3), number(4));
+        }
+        versions.push(text(2));
+        first = first.min(text(5).parse().unwrap_or(i64::MAX));
+        last = last.max(text(6).parse().unwrap_or_default());
+    }
+    versions.sort_unstable();
+    versions.dedup();
+    Ok((gone, kept, versions, last.saturating_sub(first).max(0).saturating_mul(1_000)))
+}
+
+/// Every kept trace since, a window after the other.
+async fn spans(lake: &Lake, since: Since, mut judge: Judge, progress: &dyn Fn(&str)) -> anyhow::Result<Tally> {
+    let own = span_columns();
+    let further = [
+        ("CAST(d.decided_time AS BIGINT)", "decided"),
+        ("CAST(d.window_start AS BIGINT)", "window_began"),
+        ("d.policy", "decided_policy"),
+        ("d.weight", "decided_weight"),
+        ("d.span_count", "decided_spans"),
+        ("d.rules_version", "decided_rules"),
+        ("CAST(s.ingest_time AS BIGINT)", "arrival"),
+        ("s.is_late", "is_late"),
+    ];
+    let asked: Vec<String> = own.iter().map(|column| format!("s.{column} AS {column}")).collect();
+    let more: Vec<String> = further.iter().map(|(sql, name)| format!("{sql} AS {name}")).collect();
+    let names: Vec<String> = own.iter().copied().chain(further.map(|(_, name)| name)).map(str::to_owned).collect();
+    // A trace may be decided twice: each span goes with the decision that saw it, or that it came late for.
+    let sql = format!(
+        "SELECT {}, {} FROM decisions d JOIN spans s ON s.trace_id = d.trace_id \
+         WHERE d.verdict = 'kept' AND {} AND {} AND coalesce(s.sampling_policy, '') NOT IN ('overflow', 'late_span') \
+         AND CASE WHEN s.is_late THEN s.ingest_time >= d.decided_time ELSE s.ingest_time < d.decided_time \
+         AND CAST(s.ingest_time AS BIGINT) >= CAST(d.decided_time AS BIGINT) - 1000 * (CAST(d.wait_ms AS BIGINT) + 1) END \
+         ORDER BY decided, trace_id, is_late, arrival, service_name",
+        asked.join(", "),
+        more.join(", "),
+        since.rows("d.", "decided_time"),
+        since.hours("s.")
+    );
+    let (columns, mut rows) = (Columns::new(&names), 0);
+    let read = lake.for_each::<Failed>(&sql, |cells| {
+        rows += 1;
+        if rows % PROGRESS_ROWS == 0 {
+            progress(&format!("{rows} spans read"));
+        }
+        judge.row(columns.row(cells)).map_err(Failed::Ours)
+    });
+    read.await.map_err(Failed::into_anyhow)?;
+    judge.finish()
+}
+
+/// Every log record since.
+async fn records(
+    lake: &Lake,
+    since: Since,
+    (new, old): (&Arc<Rules>, Option<Arc<Rules>>),
+    tally: &mut Tally,
+    progress: &dyn Fn(&str),
+) -> anyhow::Result<()> {
+    let own = log_columns();
+    let sql = format!(
+        "SELECT {}, CAST(ingest_time AS BIGINT) AS arrival FROM logs WHERE {}",
+        own.join(", "),
+        since.rows("", "ingest_time")
+    );
+    let names: Vec<String> = own.into_iter().chain(["arrival"]).map(str::to_owned).collect();
+    let (columns, mut rows) = (Columns::new(&names), 0);
+    let mut logs = Logs::new(Arc::clone(new), old, tally);
+    let read = lake.for_each::<Failed>(&sql, |cells| {
+        rows += 1;
+        if rows % PROGRESS_ROWS == 0 {
+            progress(&format!("{rows} log records read"));
+        }
+        logs.row(columns.row(cells)).map_err(Failed::Ours)
+    });
+    read.await.map_err(Failed::into_anyhow)?;
+    logs.finish()
+}
+
+/// Why reading ended early.
+enum Failed {
+    Engine(SqlError),
+    Ours(anyhow::Error),
+}
+
+impl From<SqlError> for Failed {
+    fn from(error: SqlError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl Failed {
+    fn into_anyhow(self) -> anyhow::Error {
+        match self {
+            Self::Engine(error) => anyhow::Error::new(error).context("reading the lake: a shorter time with --since needs less"),
+            Self::Ours(error) => error,
+        }
+    }
+}
+
+async fn count(lake: &Lake, sql: &str) -> anyhow::Result<u64> {
+    let rows = texts(lake, sql).await?;
+    Ok(rows.into_iter().flatten().next().and_then(|count| count.parse().ok()).unwrap_or_default())
+}
+
+async fn metric_points(lake: &Lake, since: Since) -> anyhow::Result<u64> {
+    let mut points = 0;
+    for table in METRICS {
+        points += count(lake, &format!("SELECT count(*) FROM {table} WHERE {}", since.rows("", "ingest_time"))).await?;
+    }
+    Ok(points)
+}
+
+/// Spans that are kept beside the decision on their trace.
+async fn undecided(lake: &Lake, since: Since) -> anyhow::Result<BTreeMap<String, u64>> {
+    let sql = format!(
+        "SELECT sampling_policy, count(*) FROM spans WHERE {} AND sampling_policy IN ('overflow', 'late_span') GROUP BY 1",
+        since.rows("", "ingest_time")
+    );
+    let rows = texts(lake, &sql).await?;
+    let counted = |row: Vec<String>| Some((row.first()?.clone(), row.get(1)?.parse().ok()?));
+    Ok(rows.into_iter().filter_map(counted).collect())
+}
+
+/// What the files of a table hold since the first hour that is read.
+async fn files(data: &Path, lake: &Lake, table: &str, since: Since) -> anyhow::Result<Files> {
+    let rows = count(lake, &format!("SELECT count(*) FROM {table} WHERE {}", since.hours(""))).await?;
+    let first = since.first_hour();
+    let mut bytes = 0;
+    let root = data.join(keys::LAKE).join(table);
+    for (date, folder) in folders(&root, "dt=") {
+        for (hour, folder) in folders(&folder, "hour=") {
+            if (&date, &hour) >= (&first.0, &first.1) {
+                let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+                let lengths = entries.filter_map(|entry| entry.metadata().ok()).filter(std::fs::Metadata::is_file);
+                bytes += lengths.map(|file| file.len()).sum::<u64>();
+            }
+        }
+    }
+    Ok(Files { rows, bytes })
+}
+
+/// Folders of partitions, by their value. One that is not there has none.
+fn folders(root: &Path, prefix: &str) -> Vec<(String, std::path::PathBuf)> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let named = |entry: std::fs::DirEntry| Some((entry.file_name().to_str()?.strip_prefix(prefix)?.to_owned(), entry.path()));
+    entries.filter_map(named).collect()
+}
+
+/// The point in time so long ago.
+pub(super) fn ago(now_nanos: i64, since: Duration) -> i64 {
+    let since = i64::try_from(since.as_secs()).unwrap_or(i64::MAX).saturating_mul(NANOS_PER_SECOND);
+    now_nanos.saturating_sub(since).max(0)
+}

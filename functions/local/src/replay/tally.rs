@@ -1,0 +1,348 @@
+//! What a dry run has found, counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use spanlake_model::TraceId;
+use spanlake_pipeline::replay::Staged;
+
+use super::rebuild::READINGS;
+
+/// Traces that are named as examples of a change.
+const EXAMPLES: usize = 3;
+
+/// Spans of one service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Kept {
+    pub(super) service: String,
+    pub(super) spans: u64,
+    /// Of their messages.
+    pub(super) bytes: u64,
+}
+
+/// A trace as it is in the lake.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// In the order of arrival.
+    pub(super) parts: Vec<Kept>,
+    /// Those that were there at the decision.
+    pub(super) decided_spans: u64,
+}
+
+/// What rules make of a trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fate {
+    #[default]
+    Kept,
+    /// No policy keeps it.
+    SampledOut,
+    /// A policy vetoes it.
+    Dropped,
+    /// Processors take all of its spans away before it is decided.
+    Filtered,
+}
+
+impl Fate {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::SampledOut => "sampled_out",
+            Self::Dropped => "dropped",
+            Self::Filtered => "filtered",
+        }
+    }
+}
+
+/// Why it cannot be told what the new rules do with a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Unknown {
+    /// Not all spans are in the lake that it was decided by.
+    Incomplete,
+    /// The rules that decided it come to something else on what is stored.
+    NotReproduced,
+}
+
+impl Unknown {
+    pub(super) const ALL: [Self; 2] = [Self::Incomplete, Self::NotReproduced];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::NotReproduced => "not_reproduced",
+        }
+    }
+
+    pub(super) const fn why(self) -> &'static str {
+        match self {
+            Self::Incomplete => {
+                "not all of their spans are in the lake: cut to a limit, changed by a processor, or not filed yet"
+            }
+            Self::NotReproduced => {
+                "the rules that decided them come to something else on what is stored: by what masking or a processor has changed \
+                 since, or by limits"
+            }
+        }
+    }
+}
+
+/// What the new rules make of a trace, in one reading.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Certain {
+    pub(super) fate: Fate,
+    pub(super) policy: String,
+    /// How likely it is kept.
+    pub(super) chance: f64,
+    /// What processors leave of each part.
+    pub(super) left: Vec<Kept>,
+    /// What is stored of each part.
+    pub(super) kept: Vec<Kept>,
+}
+
+impl Certain {
+    /// Whether it comes to the same, but for the lengths of messages.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let spans = |certain: &Self| certain.kept.iter().map(|kept| kept.spans).collect::<Vec<_>>();
+        (self.fate, &self.policy) == (other.fate, &other.policy) && spans(self) == spans(other)
+    }
+}
+
+/// Traces and their spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Sum {
+    pub(super) traces: u64,
+    pub(super) spans: u64,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, traces: u64, spans: u64) {
+        self.traces += traces;
+        self.spans += spans;
+    }
+}
+
+/// What a service has, and would have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Service {
+    pub(super) spans: u64,
+    pub(super) new_spans: u64,
+    /// Of everything that chance might have kept.
+    pub(super) estimated_spans: f64,
+    pub(super) logs: u64,
+    pub(super) new_logs: u64,
+}
+
+/// A policy before and after.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Policy {
+    pub(super) old: Sum,
+    /// How many traces these stand for.
+    pub(super) old_weight: f64,
+    pub(super) new: Sum,
+}
+
+/// Traces whose verdict or policy changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Move {
+    pub(super) sum: Sum,
+    pub(super) examples: Vec<String>,
+}
+
+/// Everything that was sent and might be kept by chance, as weights estimate it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Estimate {
+    /// What the kept traces stand for beside themselves.
+    pub(super) left_out_traces: f64,
+    pub(super) left_out_spans: f64,
+    /// What the new rules would keep of all.
+    pub(super) traces: f64,
+    pub(super) spans: f64,
+    pub(super) span_bytes: f64,
+}
+
+/// Values that masking rules find, in one reading, by rule and service: before, and now.
+type Masked = BTreeMap<(String, String), (u64, u64)>;
+
+/// The counts.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) lake: Sum,
+    pub(super) span_bytes: u64,
+    pub(super) log_bytes: u64,
+    pub(super) new_log_bytes: u64,
+    pub(super) new: Sum,
+    pub(super) fates: BTreeMap<Fate, Sum>,
+    pub(super) unknown: BTreeMap<Unknown, Move>,
+    /// Those that come out otherwise in another reading.
+    pub(super) uncertain: Move,
+    pub(super) services: BTreeMap<String, Service>,
+    pub(super) policies: BTreeMap<String, Policy>,
+    /// By the old policy, and the new fate and policy.
+    pub(super) moves: BTreeMap<(String, Fate, String), Move>,
+    pub(super) estimate: Estimate,
+    /// By reading.
+    masked: [Masked; READINGS.len()],
+    /// By reading and reason: spans and log records that processors take away.
+    filtered: [BTreeMap<String, u64>; READINGS.len()],
+}
+
+impl Tally {
+    /// Takes note of a trace, and of what the new rules make of it; of an unknown one, that stays as it is.
+    #[expect(clippy::cast_precision_loss, reason = "estimates")]
+    pub(super) fn trace(
+        &mut self,
+        id: &TraceId,
+        (policy, weight): (&str, f64),
+        known: &Known,
+        outcome: Result<(Certain, bool), Unknown>,
+    ) {
+        let spans: u64 = known.parts.iter().map(|part| part.spans).sum();
+        let bytes: u64 = known.parts.iter().map(|part| part.bytes).sum();
+        self.lake.add(1, spans);
+        self.span_bytes += bytes;
+        let before = self.policies.entry(policy.to_owned()).or_default();
+        before.old.add(1, spans);
+        before.old_weight += weight;
+        for part in &known.parts {
+            self.services.entry(part.service.clone()).or_default().spans += part.spans;
+        }
+        let beside = (weight - 1.0).max(0.0);
+        self.estimate.left_out_traces += beside;
+        self.estimate.left_out_spans += beside * spans as f64;
+        let certain = match outcome {
+            Ok((certain, is_certain)) => {
+                if !is_certain {
+                    self.uncertain.note(id, spans);
+                }
+                certain
+            }
+            Err(why) => {
+                self.unknown.entry(why).or_default().note(id, spans);
+                self.estimate.add(1.0, &known.parts);
+                self.keep(policy, &known.parts, 1.0);
+                return;
+            }
+        };
+        let share = weight.max(1.0) * certain.chance;
+        self.estimate.add(share, &certain.left);
+        for part in &certain.left {
+            self.services.entry(part.service.clone()).or_default().estimated_spans += share * part.spans as f64;
+        }
+        self.fates.entry(certain.fate).or_default().add(1, spans);
+        if certain.fate != Fate::Kept || certain.policy != policy {
+            self.moves.entry((policy.to_owned(), certain.fate, certain.policy.clone())).or_default().note(id, spans);
+        }
+        if certain.fate == Fate::Kept {
+            self.keep(&certain.policy, &certain.kept, 0.0);
+        } else {
+            self.store(&certain.kept);
+        }
+    }
+
+    /// Counts what stays as kept by a policy.
+    #[expect(clippy::cast_precision_loss, reason = "estimates")]
+    fn keep(&mut self, policy: &str, parts: &[Kept], share: f64) {
+        let spans = parts.iter().map(|part| part.spans).sum();
+        self.new.traces += 1;
+        self.policies.entry(policy.to_owned()).or_default().new.add(1, spans);
+        for part in parts {
+            self.services.entry(part.service.clone()).or_default().estimated_spans += share * part.spans as f64;
+        }
+        self.store(parts);
+    }
+
+    fn store(&mut self, parts: &[Kept]) {
+        for part in parts {
+            self.new.spans += part.spans;
+            self.services.entry(part.service.clone()).or_default().new_spans += part.spans;
+        }
+    }
+
+    /// Takes note of what some items come to in a reading: under the rules before, and under the new ones.
+    pub(super) fn counts(&mut self, reading: usize, before: Option<&Counts>, now: &Counts) {
+        let (Some(masked), Some(filtered)) = (self.masked.get_mut(reading), self.filtered.get_mut(reading)) else { return };
+        for (key, count) in before.iter().flat_map(|before| &before.masked) {
+            masked.entry(key.clone()).or_default().0 += count;
+        }
+        for (key, count) in &now.masked {
+            masked.entry(key.clone()).or_default().1 += count;
+        }
+        for (reason, count) in &now.dropped {
+            *filtered.entry(reason.clone()).or_default() += count;
+        }
+    }
+
+    /// Values that the new rules mask and those before do not, by rule and service.
+    pub(super) fn masked(&self) -> BTreeMap<(String, String), Counted> {
+        let more =
+            |masked: &Masked, key: &(String, String)| masked.get(key).map_or(0, |(before, now)| now.saturating_sub(*before));
+        let keys: BTreeSet<&(String, String)> = self.masked.iter().flat_map(BTreeMap::keys).collect();
+        let counted = |key: &(String, String)| Counted::of(self.masked.iter().map(|masked| more(masked, key)));
+        keys.into_iter().map(|key| (key.clone(), counted(key))).filter(|(_, counted)| counted.most > 0).collect()
+    }
+
+    /// Spans and log records that processors take away, by processor.
+    pub(super) fn filtered(&self) -> BTreeMap<String, Counted> {
+        let keys: BTreeSet<&String> = self.filtered.iter().flat_map(BTreeMap::keys).collect();
+        let of = |key: &String| Counted::of(self.filtered.iter().map(|filtered| filtered.get(key).copied().unwrap_or_default()));
+        keys.into_iter().map(|key| (key.clone(), of(key))).collect()
+    }
+}
+
+/// A count, which may depend on how columns are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// In the most likely reading.
+    pub(super) likely: u64,
+    pub(super) least: u64,
+    pub(super) most: u64,
+}
+
+impl Counted {
+    /// The first is the most likely one.
+    pub(super) fn of(counts: impl Iterator<Item = u64>) -> Self {
+        let mut counts = counts.peekable();
+        let likely = counts.peek().copied().unwrap_or_default();
+        let widen = |known: Self, count: u64| Self { least: known.least.min(count), most: known.most.max(count), ..known };
+        counts.fold(Self { likely, least: likely, most: likely }, widen)
+    }
+}
+
+/// What rules count in some items.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Counts {
+    /// Values that were masked, by rule and service.
+    masked: BTreeMap<(String, String), u64>,
+    /// Items that were dropped, by reason.
+    dropped: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// Adds what became of items of a service.
+    pub(super) fn add(&mut self, service: &str, staged: &Staged) {
+        for (rule, count) in &staged.masked {
+            *self.masked.entry((rule.clone(), service.to_owned())).or_default() += count;
+        }
+        for (reason, count) in &staged.dropped {
+            *self.dropped.entry(reason.clone()).or_default() += count;
+        }
+    }
+}
+
+impl Move {
+    fn note(&mut self, id: &TraceId, spans: u64) {
+        self.sum.add(1, spans);
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(id.to_string());
+        }
+    }
+}
+
+impl Estimate {
+    #[expect(clippy::cast_precision_loss, reason = "estimates")]
+    fn add(&mut self, share: f64, parts: &[Kept]) {
+        self.traces += share;
+        for part in parts {
+            self.spans += share * part.spans as f64;
+            self.span_bytes += share * part.bytes as f64;
+        }
+    }
+}

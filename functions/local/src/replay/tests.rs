@@ -1,0 +1,170 @@
+//! A shop's telemetry through the real use cases into a lake, and rules run on that.
+
+mod rows;
+mod world;
+
+use std::collections::BTreeMap;
+
+use spanlake_policy::DEFAULT_CONFIG;
+
+use super::tally::{Fate, Sum};
+use crate::demo::RULES;
+use world::{World, config};
+
+/// Policies of every kind: chance with a salt of its own, latency, numbers, texts, spans, a composite of rates.
+const VARIED: &str = "
+      - {name: many, type: span_count, span_count: {min_spans: 12}}
+      - {name: slow, type: latency, latency: {threshold_ms: 700}}
+      - {name: found, type: numeric_attribute, numeric_attribute: {key: http.response.status_code, min_value: 404, max_value: 404}}
+      - {name: rows, type: numeric_attribute, numeric_attribute: {key: db.response.returned_rows, min_value: 19, max_value: 30}}
+      - name: large
+        type: ottl_condition
+        ottl_condition: {error_mode: ignore, span: ['attributes[\"messaging.message.body.size\"] > 2900']}
+      - {name: some, type: probabilistic, probabilistic: {sampling_percentage: 20, hash_salt: other}}
+";
+
+/// What errors leave of a rate.
+const LIMITED: &str = "
+      - {name: errors, type: status_code, status_code: {status_codes: [ERROR]}}
+      - {name: rate, type: rate_limiting, rate_limiting: {spans_per_second: 60}}
+";
+
+#[test]
+fn the_rules_that_decided_change_nothing() {
+    for rules in [RULES.to_owned(), DEFAULT_CONFIG.to_owned(), config(VARIED, ""), config(LIMITED, "")] {
+        let world = World::new(&rules);
+        let findings = world.replay(&rules);
+        let tally = &findings.tally;
+        assert!(tally.lake.traces > 100, "{:?}", tally.lake);
+        assert_eq!((tally.new, &tally.fates), (tally.lake, &BTreeMap::from([(Fate::Kept, tally.lake)])));
+        assert!(tally.moves.is_empty() && tally.unknown.is_empty(), "{:?} {:?}", tally.moves, tally.unknown);
+        assert!(tally.masked().is_empty() && tally.filtered().is_empty(), "{:?} {:?}", tally.masked(), tally.filtered());
+        for (name, service) in &tally.services {
+            assert_eq!((service.spans, service.logs), (service.new_spans, service.new_logs), "{name}");
+        }
+        for (name, policy) in &tally.policies {
+            assert_eq!(policy.old, policy.new, "{name}");
+        }
+        // Each kept trace stands for 1 / chance, and would be kept with that chance. With limits those are gone that competed.
+        assert!(
+            world::rules(&rules).has_limits()
+                || (tally.estimate.traces - f64::from(u32::try_from(tally.lake.traces).unwrap())).abs() < 1e-6
+        );
+        assert_eq!(findings.not_filed, 0);
+        assert_eq!(tally.lake.spans, world.count("SELECT count(*) FROM spans"));
+        assert_eq!(world.count("SELECT count(*) FROM spans WHERE is_late"), 1);
+        assert_eq!(tally.lake.traces, world.count("SELECT count(*) FROM decisions WHERE verdict = 'kept'"));
+    }
+}
+
+#[test]
+fn what_other_rules_would_have_kept_of_the_lake_is_told_exactly() {
+    let before = World::new(RULES);
+    for rules in [DEFAULT_CONFIG.to_owned(), config(VARIED, "")] {
+        let truth = World::new(&rules);
+        let (was, is) = (before.kept(), truth.kept());
+        let findings = before.replay(&rules);
+        let tally = &findings.tally;
+        assert!(tally.unknown.is_empty(), "{:?}", tally.unknown);
+        let both: BTreeMap<_, _> = is.iter().filter(|(id, _)| was.contains_key(*id)).collect();
+        assert!(!both.is_empty() && both.len() < was.len());
+        let mut policies: BTreeMap<String, Sum> = BTreeMap::new();
+        for (policy, spans) in both.values() {
+            policies.entry(policy.clone()).or_default().add(1, *spans);
+        }
+        let told = tally.policies.iter().map(|(name, policy)| (name.clone(), policy.new));
+        assert_eq!(told.filter(|(_, sum)| sum.traces > 0).collect::<BTreeMap<_, _>>(), policies);
+        // What chance has left out is estimated: within a few of its standard errors.
+        let (all, told) = (is.len(), tally.estimate.traces);
+        assert!((told / f64::from(u32::try_from(all).unwrap()) - 1.0).abs() < 0.35, "{told} of {all}");
+    }
+}
+
+#[test]
+fn what_would_be_masked_beside_is_counted_by_rule_and_service() {
+    let world = World::new(RULES);
+    let mask = "  redaction/users: {allow_all_keys: true, blocked_key_patterns: ['^user\\.id$']}\n";
+    let findings = world.replay(&config(SAME_POLICIES, mask));
+    let masked = findings.tally.masked();
+    assert!(masked.values().all(|counted| counted.least == counted.most), "{masked:?}");
+    for service in ["frontend", "payment-service"] {
+        let spans = world
+            .count(&format!("SELECT count(*) FROM spans WHERE service_name = '{service}' AND attributes['user.id'] IS NOT NULL"));
+        let told: u64 = masked.iter().filter(|((_, of), _)| of == service).map(|(_, counted)| counted.likely).sum();
+        assert_eq!(told, spans, "{service}: {masked:?}");
+    }
+    let all: u64 = masked.values().map(|counted| counted.likely).sum();
+    assert_eq!(all, world.count("SELECT count(*) FROM spans WHERE attributes['user.id'] IS NOT NULL"));
+    assert!(all > 100, "{masked:?}");
+}
+
+#[test]
+fn what_a_filter_would_take_away_is_counted() {
+    let world = World::new(RULES);
+    let filter = "  filter/quiet:\n    error_mode: ignore\n    traces: {span: ['attributes[\"db.system.name\"] == \"redis\"']}\n    \
+                  logs: {log_record: ['severity_number < 13']}\n";
+    let findings = world.replay(&config(SAME_POLICIES, filter));
+    let tally = &findings.tally;
+    let (spans, logs) = (
+        world.count("SELECT count(*) FROM spans WHERE db_system = 'redis'"),
+        world.count("SELECT count(*) FROM logs WHERE severity_number < 13"),
+    );
+    assert!(spans > 10 && logs > 10);
+    let filtered = tally.filtered();
+    let counted = filtered["processor filter/quiet"];
+    // Services that had called it `db.system` would not be met, and the column does not tell.
+    assert_eq!((filtered.len(), counted.likely, counted.least, counted.most), (1, spans + logs, logs, spans + logs));
+    assert!(tally.uncertain.sum.traces > 0 && tally.unknown.is_empty());
+    assert_eq!(tally.lake.spans - tally.new.spans, spans);
+    let now: u64 = tally.services.values().map(|service| service.logs - service.new_logs).sum();
+    assert_eq!(now, logs);
+}
+
+/// The policies of the demo's rules.
+const SAME_POLICIES: &str = "
+      - name: health-checks
+        type: drop
+        drop: {drop_sub_policy: [{name: path, type: string_attribute, string_attribute: {key: url.path, values: [/health]}}]}
+      - {name: errors, type: status_code, status_code: {status_codes: [ERROR]}}
+      - {name: slow, type: latency, latency: {threshold_ms: 1000}}
+      - {name: payments, type: string_attribute, string_attribute: {key: service.name, values: [payment-service]}}
+      - {name: fair-sample, type: probabilistic, probabilistic: {sampling_percentage: 10}}
+";
+
+#[test]
+fn what_is_gone_is_said_in_numbers() {
+    let world = World::new(RULES);
+    let findings = world.replay(RULES);
+    let gone = findings.gone.values().fold(0, |sum, gone| sum + gone.traces);
+    assert_eq!(gone, world.count("SELECT count(*) FROM decisions WHERE verdict <> 'kept'"));
+    let dropped = findings.gone[&("dropped".to_owned(), "health-checks".to_owned())];
+    assert_eq!(dropped.traces, world.health);
+    // Of what a tenth was kept of, nine times as much was left out.
+    let left_out = findings.gone[&("sampled_out".to_owned(), String::new())].traces;
+    let ratio = findings.tally.estimate.left_out_traces / f64::from(u32::try_from(left_out).unwrap());
+    assert!((0.6..1.4).contains(&ratio), "{ratio}");
+    let rules = world::rules(RULES);
+    let text = super::report::text(&findings, &rules, "rules.yaml");
+    assert!(text.contains("No verdict changes, and no policy."), "{text}");
+    assert!(text.contains(&format!("Not kept, and their bodies are gone: {gone} traces")), "{text}");
+    let json = super::report::to_json(&findings, &rules, "rules.yaml");
+    assert_eq!((&json["changes"], &json["lake"]), (&serde_json::json!([]), &json["new"]));
+}
+
+#[test]
+fn nothing_since_is_said() {
+    let world = World::new(RULES);
+    let error = world.try_replay(RULES, i64::MAX / 2).err().unwrap().to_string();
+    assert!(error.contains("nothing was decided") && error.contains("--since"), "{error}");
+}
+
+#[test]
+fn traces_whose_rules_are_gone_are_run_all_the_same_and_that_is_said() {
+    let world = World::new(RULES);
+    std::fs::remove_dir_all(world.folder.path().join("rules")).unwrap();
+    let findings = world.replay(RULES);
+    assert_eq!(findings.old.values().collect::<Vec<_>>(), [&false]);
+    let told = findings.tally.fates[&Fate::Kept].traces;
+    assert!(told * 10 > findings.tally.lake.traces * 9, "{told} of {}", findings.tally.lake.traces);
+    assert!(super::report::text(&findings, &world::rules(RULES), "rules.yaml").contains("Their text is not in the folder"));
+}
