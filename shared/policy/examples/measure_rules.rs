@@ -8,6 +8,8 @@
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the time; the crate itself does not")]
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is wrong")]
 #![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
+#![expect(clippy::indexing_slicing, reason = "a key that a vector lacks is null")]
+#![expect(clippy::format_collect, reason = "a line for each line, once for each file")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

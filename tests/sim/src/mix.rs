@@ -50,6 +50,7 @@ impl Event {
 }
 
 /// What a seed is made of.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Clone, Debug)]
 pub(crate) struct Mix {
     pub(crate) rates: Rates,
@@ -89,7 +90,8 @@ pub(crate) struct Mix {
 impl Mix {
     /// The texts of the first rules and of the second.
     pub(crate) fn texts(&self) -> [&'static str; 2] {
-        RULES[usize::from(self.follows_logs)]
+        let [at_once, following] = RULES;
+        if self.follows_logs { following } else { at_once }
     }
 }
 

@@ -275,7 +275,7 @@ fn certain(due: &Due, side: &Side, judged: Option<Judged>, rules: &Rules) -> Cer
     let (fate, policy, chance) = match judged {
         None => (Fate::Filtered, String::new(), 0.0),
         Some(Judged { verdict: Verdict::Kept, policy, chance }) => (Fate::Kept, policy, chance),
-        Some(Judged { verdict: Verdict::SampledOut, policy, chance }) => (Fate::SampledOut, policy, chance),
+        Some(Judged { verdict: Verdict::SampledOut | Verdict::LogsAlone, policy, chance }) => (Fate::SampledOut, policy, chance),
         Some(Judged { verdict: Verdict::Dropped, policy, chance }) => (Fate::Dropped, policy, chance),
     };
     let mut certain = Certain { fate, policy, chance, ..Certain::default() };
