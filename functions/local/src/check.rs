@@ -120,7 +120,7 @@ fn object(loaded: &Loaded, name: &str, wanted: &Wanted<'_>) -> serde_json::Value
         "file": name,
         "usable": loaded.rules.is_some(),
         "denied": loaded.findings.iter().any(|finding| wanted.denies(finding)),
-        "rules_version": loaded.rules.as_ref().map(|rules| rules.version()),
+        "rules_version": loaded.rules.as_ref().map(spanlake_policy::Rules::version),
         "counts": {"errors": count(Severity::Error), "warnings": count(Severity::Warning), "notes": count(Severity::Note)},
         "findings": findings.collect::<Vec<_>>(),
     })

@@ -237,6 +237,12 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
             "- decision_wait or window differ. Traces are taken with the spans that they were decided by; another wait sees others."
         )?;
     }
+    if rules.logs().follows_trace() {
+        writeln!(
+            out,
+            "- Under these rules logs follow their trace. Here they are taken as kept: fewer are, by what their traces come to."
+        )?;
+    }
     if findings.metric_points > 0 {
         writeln!(
             out,
