@@ -32,7 +32,7 @@ use crate::red::{RedCell, RedKey, RedTable};
 use crate::sealed::{GroupHead, SealedItem, SealedWriter};
 use crate::seen::SeenRecord;
 use crate::settings::GroupSettings;
-use crate::stage::{RulesBook, undecided_nanos};
+use crate::stage::{RulesBook, wait_nanos};
 use crate::staged::{Key, Row, seen_object};
 
 pub(crate) use facts::{Brought, as_asked, facts_of};
@@ -406,17 +406,19 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
         self.manifest.staged.get(reader.object).ok_or_else(|| Damaged("no such batch").into())
     }
 
-    /// How long anything that is staged may stay undecided; an error if rules that may decide it are not loaded.
+    /// How long anything that is staged may stay undecided; an error if rules that may decide it are not loaded. A log record that
+    /// follows its trace waits for spans to come at all, and then for as long again, each by rules of its own.
     fn longest_wait(&self) -> Result<i64, CloseError> {
         let rules = &self.manifest.rules;
         let named = [Some(rules.current.as_str()), rules.previous.as_ref().map(|previous| previous.version.as_str())];
         let staged = self.readers.iter().flat_map(StagedReader::all_rules);
-        let mut longest = 0;
+        let (mut longest, mut follows) = (0, false);
         for version in named.into_iter().flatten().chain(staged) {
             let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
-            longest = longest.max(undecided_nanos(rules, self.settings));
+            longest = longest.max(wait_nanos(rules));
+            follows |= rules.logs().follows_trace();
         }
-        Ok(longest)
+        Ok(if follows { longest.saturating_add(self.settings.window_nanos).saturating_mul(2) } else { longest })
     }
 
     /// Moves the mark and lets go of what is out of date by it.

@@ -111,13 +111,6 @@ fn previous_at<'a>(
     Ok((settings.window_start(arrival) <= due).then_some(previous))
 }
 
-/// How long rules may leave what has arrived undecided, nanoseconds. A log record that waits for its trace waits for spans to
-/// come at all, and then for as long again.
-pub(crate) fn undecided_nanos(rules: &Rules, settings: &GroupSettings) -> i64 {
-    let wait = wait_nanos(rules);
-    if rules.logs().follows_trace() { wait.saturating_add(settings.window_nanos).saturating_mul(2) } else { wait }
-}
-
 /// How long rules wait for a trace's spans, nanoseconds.
 pub(crate) fn wait_nanos(rules: &Rules) -> i64 {
     ms_to_nanos(i64::try_from(rules.decision_wait_ms()).unwrap_or(i64::MAX))

@@ -67,6 +67,11 @@ pub(crate) trait Process: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether what a signal's items say when they come may be something else behind it.
+    fn rewrites(&self, signal: Signal) -> bool {
+        self.redacts(signal)
+    }
+
     /// Which fields it looks at.
     fn wants(&self, _signal: Signal) -> Want {
         Want::ALL

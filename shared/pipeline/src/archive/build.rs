@@ -247,7 +247,10 @@ fn decisions(inputs: &Inputs, meta: &FileMeta<'_>) -> Result<TableFile, spanlake
     }
     // In words only where they are written: they are larger than all else that is known of a decision.
     let explain = |number: usize| match explained_by.get(number) {
-        Some((explained, place, row, reason)) => explained.of(*place, row, reason),
+        // Words are not worth an archive that stands still.
+        Some((explained, place, row, reason)) => {
+            catch_unwind(AssertUnwindSafe(|| explained.of(*place, row, reason))).unwrap_or_default()
+        }
         None => Vec::new(),
     };
     write_decisions(&rows, meta, explain)

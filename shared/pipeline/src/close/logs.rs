@@ -28,8 +28,9 @@ impl<S: ObjectStore> Closer<'_, S> {
     /// has dealt with must not depend on what comes later.
     pub(super) fn logs(&mut self, key: Key, logs: Vec<Member>, recorded: &Recorded, spans: &Outcome) -> Result<(), CloseError> {
         let sorted = self.sort(logs, recorded);
-        for late in sorted.late {
-            self.follow(key, &late.reason, &[late.member], true)?;
+        for late in sorted.late.chunk_by(|one, next| Arc::ptr_eq(&one.reason, &next.reason)) {
+            let members: Vec<Member> = late.iter().map(|late| late.member.clone()).collect();
+            late.first().map_or(Ok(()), |first| self.follow(key, &first.reason, &members, true))?;
         }
         match spans {
             Outcome::Waits => Ok(()),

@@ -195,7 +195,9 @@ impl<S: ObjectStore> Closer<'_, S> {
             (decision, rules.measures(&key.trace, &records, admitted))
         }));
         if !self.decisions.knows(&version) {
-            self.decisions.explain(&version, rules.asked(admitted));
+            // Words are not worth a shard that stands still.
+            let asked = catch_unwind(AssertUnwindSafe(|| rules.asked(admitted)));
+            self.decisions.explain(&version, asked.unwrap_or_default());
         }
         self.edges(&members);
         let spans = members.len() as u64;

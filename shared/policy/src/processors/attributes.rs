@@ -89,6 +89,10 @@ pub(crate) enum Type {
 }
 
 impl Process for Attributes {
+    fn rewrites(&self, _signal: Signal) -> bool {
+        self.actions.iter().any(|action| !matches!(action, Action::Set { when: When::Absent, .. }))
+    }
+
     fn redacts(&self, _signal: Signal) -> bool {
         self.actions.iter().any(|action| matches!(action, Action::Delete { .. } | Action::Hash { .. }))
     }

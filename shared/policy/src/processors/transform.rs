@@ -52,6 +52,10 @@ impl Process for Transform {
         Ok(())
     }
 
+    fn rewrites(&self, signal: Signal) -> bool {
+        self.runs(signal)
+    }
+
     fn redacts(&self, signal: Signal) -> bool {
         self.groups[signal].iter().flat_map(|group| &group.statements).any(redacts)
     }

@@ -54,16 +54,17 @@ impl Sampler {
         }
         let mut last = Evaluation::of(Verdict::SampledOut, Votes::default());
         let mut facts = TraceFacts::default();
-        let (mut spans, mut bytes) = (0_u64, 0_u64);
+        let (mut spans, mut errors, mut bytes) = (0_u64, 0_u64, 0_u64);
         for record in records {
             spans = spans.saturating_add(record.spans);
+            errors = errors.saturating_add(record.errors);
             bytes = bytes.saturating_add(record.size.groups_bytes);
             if self.options.size_bytes_max.is_some_and(|most| bytes > most) {
                 last = Evaluation::of(Verdict::SampledOut, Votes::default());
-                facts = TraceFacts { spans, ..*record };
+                facts = TraceFacts { spans, errors, ..*record };
                 break;
             }
-            facts = TraceFacts { spans, ..*record };
+            facts = TraceFacts { spans, errors, ..*record };
             let seen = Seen { facts: &facts, axes, thresholds, invert_votes: self.options.invert_votes };
             last = self.round(&seen);
             if last.verdict != Verdict::SampledOut {

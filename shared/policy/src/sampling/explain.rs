@@ -166,8 +166,8 @@ impl Rules {
     #[must_use]
     pub fn asked(&self, admitted: &Admitted) -> Vec<Asked> {
         let Some(sampler) = &self.sampler else { return Vec::new() };
-        let redacts = self.plan(Signal::Traces).steps().any(|step| step.processor.redacts(Signal::Traces));
-        let shows_values = !redacts && !sampler.has_variables;
+        let rewrites = self.plan(Signal::Traces).steps().any(|step| step.processor.rewrites(Signal::Traces));
+        let shows_values = !rewrites && !sampler.has_variables;
         let describer = Describer { sampler, leaves: &self.leaves, admitted, shows_values };
         let policies = sampler.policies.iter().map(|policy| describer.policy(&policy.name, &policy.body));
         let size = sampler.options.size_bytes_max.map(|most| {
@@ -199,7 +199,7 @@ impl Rules {
             bits: facts.bits,
             duration_ms: facts.duration_nanos().map(ms),
             spans: facts.spans,
-            errors: whole.errors,
+            errors: facts.errors,
             whole_bytes: whole.size.whole_bytes,
             groups_bytes: whole.size.groups_bytes,
             randomness: whole.randomness,
@@ -300,7 +300,8 @@ impl Describer<'_> {
             return format!("has a tracestate with {state}");
         }
         if let Some(leaf) = leaves.ottl.iter().find(|leaf| leaf.met == mask) {
-            let text = if self.shows_values { shown(&leaf.text) } else { shown(&words::without_literals(&leaf.text)) };
+            let hides = !self.shows_values || names_a_secret(&leaf.text);
+            let text = if hides { shown(&words::without_literals(&leaf.text)) } else { shown(&leaf.text) };
             return format!("meets {text}");
         }
         "has the trace flag `sampled`".to_owned()
@@ -308,6 +309,7 @@ impl Describer<'_> {
 
     fn attribute(&self, leaf: &AttributeLeaf) -> String {
         let key = shown(&leaf.key);
+        let hides = !self.shows_values || is_secret_name(&leaf.key);
         match &leaf.matcher {
             Matcher::Exact(values) => self.listed(&leaf.key, values.iter().map(String::as_str)),
             Matcher::Regex(_) if !self.shows_values => format!("`{key}` that matches a configured pattern"),
@@ -315,7 +317,8 @@ impl Describer<'_> {
                 let patterns = patterns.iter().map(regex::Regex::as_str);
                 format!("`{key}` that matches {}", values(&leaf.key, patterns))
             }
-            Matcher::Number { min, max } if min == max && !self.shows_values => format!("`{key}` = the configured number"),
+            Matcher::Number { .. } if hides => format!("`{key}` within the configured bounds"),
+            Matcher::Truth(_) if hides => format!("`{key}` = the configured value"),
             Matcher::Number { min: i64::MIN, max } => format!("`{key}` of at most {max}"),
             Matcher::Number { min, max: i64::MAX } => format!("`{key}` of at least {min}"),
             Matcher::Number { min, max } => format!("`{key}` from {min} to {max}"),
@@ -330,6 +333,11 @@ impl Describer<'_> {
         let which = if texts.count() == 1 { "the configured value" } else { "a configured value" };
         format!("`{}` = {which}", shown(key))
     }
+}
+
+/// Whether a condition asks for an attribute whose values are secrets.
+fn names_a_secret(condition: &str) -> bool {
+    condition.split("[\"").skip(1).filter_map(|rest| rest.split('"').next()).any(is_secret_name)
 }
 
 /// Configured values of an attribute, in quotes.

@@ -212,9 +212,11 @@ fn what_looks_like_a_secret_in_the_configuration_is_not_shown() {
         "{name: a, type: string_attribute, string_attribute: {key: db.password, values: [hunter2]}}",
         "{name: b, type: string_attribute, string_attribute: {key: payment, values: [\"4012888888881881\"]}}",
         "{name: c, type: ottl_condition, ottl_condition: {span: ['attributes[\"url\"] == \"https://u:pw@h/\"']}}",
+        "{name: d, type: numeric_attribute, numeric_attribute: {key: card.cvv, min_value: 4711, max_value: 4711}}",
+        "{name: e, type: ottl_condition, ottl_condition: {span: ['IsMatch(attributes[\"db.password\"], \"^hunter2$\")']}}",
     ];
-    let texts = explained(&rules(&policies, ""), &facts(7, 0, 1), &[]).join("\n");
-    for secret in ["hunter2", "4012888888881881", ":pw@"] {
+    let texts = explained(&rules(&policies, ""), &facts(31, 0, 1), &[]).join("\n");
+    for secret in ["hunter2", "4012888888881881", ":pw@", "4711"] {
         assert!(!texts.contains(secret), "{texts}");
     }
     assert_eq!(texts.matches("****").count(), 3, "{texts}");
@@ -229,7 +231,13 @@ fn where_processors_redact_configured_values_are_not_told() {
         {name: d, type: numeric_attribute, numeric_attribute: {key: n, min_value: 4711, max_value: 4711}}, \
         {name: e, type: trace_state, trace_state: {key: tenant, values: [gold]}}, \
         {name: f, type: ottl_condition, ottl_condition: {span: ['attributes[\"tenant\"] == \"go\\\"ld\" or attributes[\"n\"] == 4711']}}]";
-    for (processor, shows) in [("redaction: {allow_all_keys: true, blocked_values: [gold]}", false), ("batch: {}", true)] {
+    let processors = [
+        ("redaction: {allow_all_keys: true, blocked_values: [gold]}", false),
+        ("attributes: {actions: [{key: tenant, value: none, action: update}]}", false),
+        ("attributes: {actions: [{key: team, value: shop, action: insert}]}", true),
+        ("batch: {}", true),
+    ];
+    for (processor, shows) in processors {
         let name = processor.split(':').next().unwrap();
         let text = format!(
             "processors:\n  tail_sampling: {{policies: {policies}}}\n  {processor}\n\
