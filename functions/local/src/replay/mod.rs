@@ -4,6 +4,7 @@
 //! own staging and decisions, [`tally`] counts, [`report`] tells.
 
 mod cost;
+mod estimate;
 mod judge;
 mod logs;
 mod rebuild;

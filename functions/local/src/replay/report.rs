@@ -165,11 +165,7 @@ fn write_rules<K>(out: &mut String, title: &str, counts: &BTreeMap<K, Counted>, 
 }
 
 fn write_volume(out: &mut String, findings: &Findings) -> fmt::Result {
-    let estimate = &findings.tally.estimate;
-    let gone = findings.gone.values().fold(Sum::default(), |mut sum, gone| {
-        sum.add(gone.traces, gone.spans);
-        sum
-    });
+    let (estimate, gone) = (findings.estimate(), findings.gone());
     if gone.traces > 0 {
         writeln!(
             out,
@@ -187,16 +183,30 @@ fn write_volume(out: &mut String, findings: &Findings) -> fmt::Result {
         )?;
         writeln!(out, "For the others nothing in the lake stands: no policy might have kept them, or one dropped them.")?;
     }
-    writeln!(
-        out,
-        "Of everything that the lake stands for, these rules would keep about {:.0} traces ({:.0} spans); {} are kept now.\n",
-        estimate.traces,
-        estimate.spans,
-        traces(findings.tally.lake)
-    )?;
+    if findings.is_limited {
+        writeln!(
+            out,
+            "How much of everything these rules would keep is not estimated: they limit rates, and what would compete for the room is \
+             gone.\n"
+        )?;
+    } else {
+        writeln!(
+            out,
+            "Of everything that the lake stands for, these rules would keep about {:.0} traces ({:.0} spans); {} are kept now.\n",
+            estimate.traces,
+            estimate.spans,
+            traces(findings.tally.lake)
+        )?;
+    }
+    write_day(out, findings)
+}
+
+fn write_day(out: &mut String, findings: &Findings) -> fmt::Result {
     let Some(volume) = volume(findings) else { return Ok(()) };
     let minutes = nanos_to_minutes(findings.covered_nanos);
-    writeln!(out, "A day like these {minutes:.1} minutes, by that estimate       now       then     change")?;
+    let by = if findings.is_limited { "of what is in the lake alone" } else { "by that estimate" };
+    writeln!(out, "A day like these {minutes:.1} minutes, {by}:")?;
+    writeln!(out, "{:<46} {:>10} {:>10} {:>9}", "", "now", "then", "change")?;
     let mut line = |name: &str, unit: f64, [now, then]: [f64; 2], digits: usize| {
         writeln!(out, "  {name:<44} {:>10.digits$} {:>10.digits$} {:>9}", now / unit, then / unit, percent(now, then))
     };
@@ -225,7 +235,7 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
             "- Rules of version {version} decided some traces. Their text is not in the folder, so nothing says how well they are read back."
         )?;
     }
-    if rules.has_limits() {
+    if findings.is_limited {
         writeln!(
             out,
             "- These rules limit rates. Traces that were not kept do not compete for the room here, so fewer may be kept than said."
@@ -264,12 +274,15 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
 
 /// The report as JSON.
 pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
-    let tally = &findings.tally;
+    let (tally, estimate) = (&findings.tally, findings.estimate());
+    let is_estimated = !findings.is_limited;
     let sum = |sum: &Sum| json!({ "traces": sum.traces, "spans": sum.spans });
     let range = |counted: Counted| json!({ "likely": counted.likely, "at_least": counted.least, "at_most": counted.most });
+    // Where all is cut to what was decided, each service is.
+    let part = if tally.estimate.spans > 0.0 { estimate.spans / tally.estimate.spans } else { 1.0 };
     let services = tally.services.iter().map(|(name, service)| {
         json!({
-            "service": name, "spans": service.spans, "new_spans": service.new_spans, "estimated_spans": service.estimated_spans,
+            "service": name, "spans": service.spans, "new_spans": service.new_spans, "estimated_spans": is_estimated.then_some(service.estimated_spans * part),
             "log_records": service.logs, "new_log_records": service.new_logs,
         })
     });
@@ -304,8 +317,8 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         "not_kept": gone.collect::<Vec<_>>(), "masked": masked.collect::<Vec<_>>(),
         "filtered": filtered.collect::<Vec<_>>(),
         "estimate": {
-            "left_out_by_chance": { "traces": tally.estimate.left_out_traces, "spans": tally.estimate.left_out_spans },
-            "new": { "traces": tally.estimate.traces, "spans": tally.estimate.spans },
+            "left_out_by_chance": { "traces": estimate.left_out_traces, "spans": estimate.left_out_spans },
+            "new": is_estimated.then(|| json!({ "traces": estimate.traces, "spans": estimate.spans })),
         },
         "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": findings.old,
         "metric_points_not_run": findings.metric_points, "spans_not_run": findings.undecided,
@@ -328,7 +341,8 @@ fn change(now: u64, then: u64) -> String {
 }
 
 fn percent(now: f64, then: f64) -> String {
-    if (now - then).abs() < f64::EPSILON {
+    // Sums of shares are rounded.
+    if (now - then).abs() <= now.abs() * 1e-9 {
         return "=".to_owned();
     }
     if now == 0.0 { "new".to_owned() } else { format!("{:+.1} %", (then / now - 1.0) * 100.0) }

@@ -52,6 +52,8 @@ pub(super) struct Findings {
     pub(super) old: BTreeMap<String, bool>,
     /// Differences between old and new rules that a dry run cannot follow.
     pub(super) waits_differ: bool,
+    /// The new rules limit rates, and other rules have decided: what would compete for the room is gone.
+    pub(super) is_limited: bool,
     pub(super) spans_files: Files,
     pub(super) logs_files: Files,
 }
@@ -94,6 +96,8 @@ pub(super) async fn scan(
         let waits = |rules: &Rules| (rules.decision_wait_ms(), rules.decision_wait_after_root_ms(), rules.window_ms());
         waits(old) != waits(new)
     });
+    let is_other = |version: &String| old.get(version).map_or(version.as_str(), |old| old.version()) != new.version();
+    let is_limited = new.has_limits() && texts_there.keys().any(is_other);
     let mut tally = spans(&lake, since, Judge::new(Arc::clone(new), &old, shards(&overview)), progress).await?;
     let in_force = match newest(&overview) {
         Some(version) => rules_of(folder, &version).await?,
@@ -109,6 +113,7 @@ pub(super) async fn scan(
         undecided: undecided(&lake, since).await?,
         old: texts_there,
         waits_differ,
+        is_limited,
         spans_files: files(&folder.path, &lake, "spans", since).await?,
         logs_files: files(&folder.path, &lake, "logs", since).await?,
         tally,

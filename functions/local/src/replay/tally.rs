@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use spanlake_model::TraceId;
 use spanlake_pipeline::replay::Staged;
 
+use super::estimate::Estimate;
 use super::rebuild::READINGS;
 
 /// Traces that are named as examples of a change.
@@ -26,6 +27,8 @@ pub(super) struct Known {
     pub(super) parts: Vec<Kept>,
     /// Those that were there at the decision.
     pub(super) decided_spans: u64,
+    /// The rules that run here have decided it.
+    pub(super) is_by_these: bool,
 }
 
 /// What rules make of a trace.
@@ -146,18 +149,6 @@ pub(super) struct Move {
     pub(super) examples: Vec<String>,
 }
 
-/// Everything that was sent and might be kept by chance, as weights estimate it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Estimate {
-    /// What the kept traces stand for beside themselves.
-    pub(super) left_out_traces: f64,
-    pub(super) left_out_spans: f64,
-    /// What the new rules would keep of all.
-    pub(super) traces: f64,
-    pub(super) spans: f64,
-    pub(super) span_bytes: f64,
-}
-
 /// Values that masking rules find, in one reading, by rule and service: before, and now.
 type Masked = BTreeMap<(String, String), (u64, u64)>;
 
@@ -169,6 +160,7 @@ pub(super) struct Tally {
     pub(super) log_bytes: u64,
     pub(super) new_log_bytes: u64,
     pub(super) new: Sum,
+    pub(super) new_span_bytes: u64,
     pub(super) fates: BTreeMap<Fate, Sum>,
     pub(super) unknown: BTreeMap<Unknown, Move>,
     /// Those that come out otherwise in another reading.
@@ -221,9 +213,11 @@ impl Tally {
                 return;
             }
         };
-        let share = weight.max(1.0) * certain.chance;
-        self.estimate.add(share, &certain.left);
-        for part in &certain.left {
+        // What these rules have kept is what they keep: chance and room for it were there once, and need not be guessed.
+        let (share, left) =
+            if known.is_by_these { (1.0, &known.parts) } else { (weight.max(1.0) * certain.chance, &certain.left) };
+        self.estimate.add(share, left);
+        for part in left {
             self.services.entry(part.service.clone()).or_default().estimated_spans += share * part.spans as f64;
         }
         self.fates.entry(certain.fate).or_default().add(1, spans);
@@ -252,6 +246,7 @@ impl Tally {
     fn store(&mut self, parts: &[Kept]) {
         for part in parts {
             self.new.spans += part.spans;
+            self.new_span_bytes += part.bytes;
             self.services.entry(part.service.clone()).or_default().new_spans += part.spans;
         }
     }
@@ -332,17 +327,6 @@ impl Move {
         self.sum.add(1, spans);
         if self.examples.len() < EXAMPLES {
             self.examples.push(id.to_string());
-        }
-    }
-}
-
-impl Estimate {
-    #[expect(clippy::cast_precision_loss, reason = "estimates")]
-    fn add(&mut self, share: f64, parts: &[Kept]) {
-        self.traces += share;
-        for part in parts {
-            self.spans += share * part.spans as f64;
-            self.span_bytes += share * part.bytes as f64;
         }
     }
 }

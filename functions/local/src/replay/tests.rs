@@ -5,6 +5,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use spanlake_policy::DEFAULT_CONFIG;
 
 use super::tally::{Fate, Sum};
@@ -45,11 +46,13 @@ fn the_rules_that_decided_change_nothing() {
         for (name, policy) in &tally.policies {
             assert_eq!(policy.old, policy.new, "{name}");
         }
-        // Each kept trace stands for 1 / chance, and would be kept with that chance. With limits those are gone that competed.
-        assert!(
-            world::rules(&rules).has_limits()
-                || (tally.estimate.traces - f64::from(u32::try_from(tally.lake.traces).unwrap())).abs() < 1e-6
-        );
+        let volume = super::cost::volume(&findings).unwrap();
+        let all = [volume.spans, volume.logs, volume.file_bytes, volume.storage_usd, volume.scan_usd];
+        assert!(all.iter().all(|[now, then]| *now > 0.0 && (now - then).abs() <= now * 1e-9), "{volume:?}");
+        let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
+        let (Sum { traces, spans }, no_change) = (tally.lake, format!("{:>9}\n", "="));
+        assert!(text.contains(&format!("would keep about {traces} traces ({spans} spans); {traces} traces")), "{text}");
+        assert_eq!(text.matches(&no_change).count(), 5, "{text}");
         assert_eq!(findings.not_filed, 0);
         assert_eq!(tally.lake.spans, world.count("SELECT count(*) FROM spans"));
         assert_eq!(world.count("SELECT count(*) FROM spans WHERE is_late"), 1);
@@ -78,6 +81,33 @@ fn what_other_rules_would_have_kept_of_the_lake_is_told_exactly() {
         let (all, told) = (is.len(), tally.estimate.traces);
         assert!((told / f64::from(u32::try_from(all).unwrap()) - 1.0).abs() < 0.35, "{told} of {all}");
     }
+}
+
+/// Less than errors alone would need.
+const NARROW: &str = "
+      - {name: rate, type: rate_limiting, rate_limiting: {spans_per_second: 2}}
+";
+
+#[test]
+fn rules_that_limit_rates_are_not_estimated_on_what_others_have_kept() {
+    let world = World::new(RULES);
+    let findings = world.replay(&config(NARROW, ""));
+    let text = super::report::text(&findings, &world::rules(&config(NARROW, "")), "rules.yaml");
+    assert!(text.contains("is not estimated: they limit rates") && !text.contains("would keep about"), "{text}");
+    assert!(text.contains("of what is in the lake alone:") && text.contains("- These rules limit rates."), "{text}");
+    let json = super::report::to_json(&findings, &world::rules(&config(NARROW, "")), "rules.yaml");
+    assert_eq!((&json["estimate"]["new"], &json["services"][0]["estimated_spans"]), (&Value::Null, &Value::Null));
+    let [now, then] = super::cost::volume(&findings).unwrap().spans;
+    assert!(then < now, "{now} {then}");
+}
+
+#[test]
+fn what_a_limit_has_left_is_no_more_under_others_than_was_decided() {
+    let world = World::new(&config(NARROW, ""));
+    let findings = world.replay(DEFAULT_CONFIG);
+    let all = world.count("SELECT count(*) FROM decisions");
+    let told = findings.estimate();
+    assert!(told.traces <= f64::from(u32::try_from(all).unwrap()), "{told:?} of {all}");
 }
 
 #[test]
