@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use spanlake_policy::{BY_PROCESSOR, Rules};
 
 use super::cost::{FORMULA, volume};
-use super::scan::Findings;
+use super::scan::{Findings, Text};
 use super::tally::{Counted, Fate, Move, Sum, Unknown};
 use crate::why::timestamp_text;
 
@@ -229,10 +229,18 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
         "- The rules ran on what is stored: behind the processors and the masking of their time. What those have taken away or masked \
          is not there any more; a statement that is not the same when it is done twice comes out otherwise."
     )?;
-    for (version, _) in findings.old.iter().filter(|(_, is_there)| !**is_there) {
+    for (version, text) in &findings.old {
+        let why = match text {
+            Text::Usable => continue,
+            Text::Missing => "is not in the folder",
+            Text::Differs => {
+                "is in the folder, but does not come to this version here: an environment variable that it names is not set, or has \
+                 another value than then. Set it as it was and ask again. Until then it is as if the text were missing"
+            }
+        };
         writeln!(
             out,
-            "- Rules of version {version} decided some traces. Their text is not in the folder, so nothing says how well they are read back."
+            "- Rules of version {version} decided some traces. Their text {why}, so nothing says how well the traces are read back."
         )?;
     }
     if findings.is_limited {
@@ -307,6 +315,7 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
             "storage_usd_a_month": volume.storage_usd, "query_of_a_day_usd": volume.scan_usd, "formula": FORMULA,
         })
     });
+    let old_rules: BTreeMap<&String, &str> = findings.old.iter().map(|(version, text)| (version, text.name())).collect();
     let fates: serde_json::Map<String, Value> = tally.fates.iter().map(|(fate, of)| (fate.name().to_owned(), sum(of))).collect();
     json!({
         "config": name, "rules_version": rules.version(), "since": timestamp_text(findings.since_nanos),
@@ -320,7 +329,7 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
             "left_out_by_chance": { "traces": estimate.left_out_traces, "spans": estimate.left_out_spans },
             "new": is_estimated.then(|| json!({ "traces": estimate.traces, "spans": estimate.spans })),
         },
-        "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": findings.old,
+        "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": old_rules,
         "metric_points_not_run": findings.metric_points, "spans_not_run": findings.undecided,
         "traces_not_filed": findings.not_filed, "spans_pending": findings.pending_spans,
     })

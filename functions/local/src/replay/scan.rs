@@ -48,14 +48,34 @@ pub(super) struct Findings {
     pub(super) metric_points: u64,
     /// Spans that were kept without a decision on their trace, by their policy.
     pub(super) undecided: BTreeMap<String, u64>,
-    /// Versions of rules that decided; whether their text is in the folder.
-    pub(super) old: BTreeMap<String, bool>,
+    /// Versions of rules that decided.
+    pub(super) old: BTreeMap<String, Text>,
     /// Differences between old and new rules that a dry run cannot follow.
     pub(super) waits_differ: bool,
     /// The new rules limit rates, and other rules have decided: what would compete for the room is gone.
     pub(super) is_limited: bool,
     pub(super) spans_files: Files,
     pub(super) logs_files: Files,
+}
+
+/// What is left of the rules of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    /// They run.
+    Usable,
+    /// Their text is there, and comes to other rules here, or to none.
+    Differs,
+    Missing,
+}
+
+impl Text {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Usable => "usable",
+            Self::Differs => "differs",
+            Self::Missing => "missing",
+        }
+    }
 }
 
 /// What files of the hours in question hold.
@@ -89,8 +109,8 @@ pub(super) async fn scan(
     let mut texts_there = BTreeMap::new();
     for version in versions {
         let rules = rules_of(folder, &version).await?;
-        texts_there.insert(version.clone(), rules.is_some());
-        old.extend(rules.map(|rules| (version, rules)));
+        texts_there.insert(version.clone(), rules.as_ref().err().copied().unwrap_or(Text::Usable));
+        old.extend(rules.ok().map(|rules| (version, rules)));
     }
     let waits_differ = old.values().any(|old| {
         let waits = |rules: &Rules| (rules.decision_wait_ms(), rules.decision_wait_after_root_ms(), rules.window_ms());
@@ -100,7 +120,7 @@ pub(super) async fn scan(
     let is_limited = new.has_limits() && texts_there.keys().any(is_other);
     let mut tally = spans(&lake, since, Judge::new(Arc::clone(new), &old, shards(&overview)), progress).await?;
     let in_force = match newest(&overview) {
-        Some(version) => rules_of(folder, &version).await?,
+        Some(version) => rules_of(folder, &version).await?.ok(),
         None => None,
     };
     records(&lake, since, (new, in_force), &mut tally, progress).await?;
@@ -156,15 +176,16 @@ fn newest(overview: &Overview) -> Option<String> {
     overview.manifests.iter().max_by_key(|manifest| manifest.clock).map(|manifest| manifest.rules.current.clone())
 }
 
-/// The rules of a version, if their text is there and still loads.
-async fn rules_of(folder: &Folder, version: &str) -> anyhow::Result<Option<Arc<Rules>>> {
+/// The rules of a version, or why they cannot run.
+async fn rules_of(folder: &Folder, version: &str) -> anyhow::Result<Result<Arc<Rules>, Text>> {
     if version.is_empty() {
-        return Ok(compile(DEFAULT_CONFIG).ok().map(Arc::new));
+        return Ok(compile(DEFAULT_CONFIG).map(Arc::new).map_err(|_| Text::Differs));
     }
     let text = folder.store.get(&keys::rules(version)).await.context("reading the rules that are in force")?;
-    let rules = text.and_then(|text| compile(std::str::from_utf8(&text.bytes).ok()?).ok());
+    let Some(text) = text else { return Ok(Err(Text::Missing)) };
+    let rules = std::str::from_utf8(&text.bytes).ok().and_then(|text| compile(text).ok());
     // An environment variable may say something else by now: then these are other rules.
-    Ok(rules.filter(|rules| rules.version() == version).map(Arc::new))
+    Ok(rules.filter(|rules| rules.version() == version).map(Arc::new).ok_or(Text::Differs))
 }
 
 type Decided = (BTreeMap<(String, String), Sum>, Sum, Vec<String>, i64);

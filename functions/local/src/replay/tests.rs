@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use spanlake_policy::DEFAULT_CONFIG;
 
+use super::scan::Text;
 use super::tally::{Fate, Sum};
 use crate::demo::RULES;
 use world::{World, config};
@@ -193,8 +194,31 @@ fn traces_whose_rules_are_gone_are_run_all_the_same_and_that_is_said() {
     let world = World::new(RULES);
     std::fs::remove_dir_all(world.folder.path().join("rules")).unwrap();
     let findings = world.replay(RULES);
-    assert_eq!(findings.old.values().collect::<Vec<_>>(), [&false]);
+    assert_eq!(findings.old.values().collect::<Vec<_>>(), [&Text::Missing]);
     let told = findings.tally.fates[&Fate::Kept].traces;
     assert!(told * 10 > findings.tally.lake.traces * 9, "{told} of {}", findings.tally.lake.traces);
     assert!(super::report::text(&findings, &world::rules(RULES), "rules.yaml").contains("Their text is not in the folder"));
+}
+
+#[test]
+fn a_text_that_comes_to_other_rules_here_is_not_called_missing() {
+    let world = World::new(RULES);
+    let path = world.folder.path().join(spanlake_pipeline::keys::rules(world::rules(RULES).version()));
+    std::fs::write(path, "x: ${env:SPANLAKE_A_VARIABLE_THAT_NOBODY_SETS}\n").unwrap();
+    let findings = world.replay(DEFAULT_CONFIG);
+    assert_eq!(findings.old.values().collect::<Vec<_>>(), [&Text::Differs]);
+    let text = super::report::text(&findings, &world::rules(DEFAULT_CONFIG), "rules.yaml");
+    assert!(
+        text.contains("an environment variable that it names is not set") && !text.contains("is not in the folder"),
+        "{text}"
+    );
+}
+
+#[test]
+fn warnings_of_a_file_that_can_be_used_are_told() {
+    let warned = spanlake_policy::load("spanlake: {fail_closed: false}\n", &|_| None);
+    assert!(warned.rules.is_some());
+    let said = super::said(&warned, "new.yaml").unwrap();
+    assert!(said.contains("[fail-open]") && said.contains("1 warnings"), "{said}");
+    assert_eq!(super::said(&spanlake_policy::load(DEFAULT_CONFIG, &|_| None), "new.yaml"), None);
 }
