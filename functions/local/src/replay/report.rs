@@ -32,6 +32,9 @@ fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fm
     )?;
     write_verdicts(out, findings)?;
     write_services(out, findings)?;
+    if rules.logs().follows_trace() {
+        writeln!(out, "Under these rules logs follow their trace; here all that processors leave count as kept.\n")?;
+    }
     write_policies(out, findings)?;
     write_rules(out, "Taken away by processors, spans and log records", &tally.filtered(), |reason| {
         reason.strip_prefix(BY_PROCESSOR).unwrap_or(reason).to_owned()
@@ -243,6 +246,14 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
             "- Rules of version {version} decided some traces. Their text {why}, so nothing says how well the traces are read back."
         )?;
     }
+    if findings.kept_whole.traces > 0 {
+        writeln!(
+            out,
+            "- {} were kept because of spanlake keep-all, which was in force for a while. It is not part of this file: the report says \
+             what these rules make of them by themselves.",
+            traces(findings.kept_whole)
+        )?;
+    }
     if findings.is_limited {
         writeln!(
             out,
@@ -259,6 +270,14 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
         writeln!(
             out,
             "- Under these rules logs follow their trace. Here they are taken as kept: fewer are, by what their traces come to."
+        )?;
+    }
+    if findings.logs_sampled_out > 0 {
+        writeln!(
+            out,
+            "- {} log records were sampled out with their traces since the folder began. Their bodies are gone: whether these rules \
+             would keep them cannot be told, and no number here has them.",
+            findings.logs_sampled_out
         )?;
     }
     if findings.metric_points > 0 {
@@ -331,6 +350,8 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         },
         "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": old_rules,
         "metric_points_not_run": findings.metric_points, "spans_not_run": findings.undecided,
+        "kept_by_keep_all": sum(&findings.kept_whole), "log_records_sampled_out": findings.logs_sampled_out,
+        "logs_follow_trace": rules.logs().follows_trace(),
         "traces_not_filed": findings.not_filed, "spans_pending": findings.pending_spans,
     })
 }

@@ -12,7 +12,7 @@ use spanlake_pipeline::inspect::Overview;
 use spanlake_pipeline::keys;
 use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::ObjectStore;
-use spanlake_policy::{DEFAULT_CONFIG, Rules};
+use spanlake_policy::{DEFAULT_CONFIG, KEEP_ALL, Rules};
 use spanlake_sql::{Lake, SqlError};
 
 use super::judge::Judge;
@@ -50,6 +50,10 @@ pub(super) struct Findings {
     pub(super) undecided: BTreeMap<String, u64>,
     /// Versions of rules that decided.
     pub(super) old: BTreeMap<String, Text>,
+    /// Traces that `spanlake keep-all` has kept, whatever the rules of their time said.
+    pub(super) kept_whole: Sum,
+    /// Log records that went the way of their traces, since the folder began.
+    pub(super) logs_sampled_out: u64,
     /// Differences between old and new rules that a dry run cannot follow.
     pub(super) waits_differ: bool,
     /// The new rules limit rates, and other rules have decided: what would compete for the room is gone.
@@ -124,6 +128,9 @@ pub(super) async fn scan(
         None => None,
     };
     records(&lake, since, (new, in_force), &mut tally, progress).await?;
+    // A policy may have the same name: rules that can be read tell.
+    let is_laid_over = old.values().any(|old| !old.overlay().is_empty()) || old.len() < texts_there.len();
+    let kept_whole = tally.policies.get(KEEP_ALL).filter(|_| is_laid_over).map(|policy| policy.old).unwrap_or_default();
     Ok(Findings {
         since_nanos,
         covered_nanos,
@@ -132,6 +139,8 @@ pub(super) async fn scan(
         metric_points: metric_points(&lake, since).await?,
         undecided: undecided(&lake, since).await?,
         old: texts_there,
+        kept_whole,
+        logs_sampled_out: overview.ledger.logs.sampled_out,
         waits_differ,
         is_limited,
         spans_files: files(&folder.path, &lake, "spans", since).await?,

@@ -6,7 +6,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use spanlake_policy::DEFAULT_CONFIG;
+use spanlake_policy::{DEFAULT_CONFIG, Overlay};
 
 use super::scan::Text;
 use super::tally::{Fate, Sum};
@@ -221,4 +221,30 @@ fn warnings_of_a_file_that_can_be_used_are_told() {
     let said = super::said(&warned, "new.yaml").unwrap();
     assert!(said.contains("[fail-open]") && said.contains("1 warnings"), "{said}");
     assert_eq!(super::said(&spanlake_policy::load(DEFAULT_CONFIG, &|_| None), "new.yaml"), None);
+}
+
+#[test]
+fn what_keep_all_has_kept_is_told_as_such() {
+    let mut overlay = Overlay::default();
+    overlay.add("frontend", 1_790_003_600).unwrap();
+    let world = World::new(&overlay.compose(RULES));
+    let text = super::report::text(&world.replay(RULES), &world::rules(RULES), "rules.yaml");
+    let kept = world.count("SELECT count(*) FROM decisions WHERE policy = 'keep_all'");
+    let line = text.lines().find(|line| line.contains("spanlake keep-all")).unwrap();
+    assert!(kept > 0 && line.starts_with(&format!("- {kept} traces (")), "{line}");
+    let without = World::new(RULES);
+    assert!(!super::report::text(&without.replay(RULES), &world::rules(RULES), "rules.yaml").contains("keep-all"));
+}
+
+#[test]
+fn log_records_that_have_gone_with_their_traces_are_told_and_so_is_that_new_rules_would_do_so() {
+    let follow = format!("{RULES}spanlake: {{logs: follow_trace}}\n");
+    let (beside, would) =
+        ("log records were sampled out with their traces", "Under these rules logs follow their trace; here all");
+    let text = |world: &World, rules: &str| super::report::text(&world.replay(rules), &world::rules(rules), "rules.yaml");
+    let (world, follows) = (World::new(RULES), World::new(&follow));
+    let told = |text: &str| (text.contains(beside), text.contains(would));
+    assert_eq!(told(&text(&world, RULES)), (false, false));
+    assert_eq!(told(&text(&world, &follow)), (false, true));
+    assert_eq!(told(&text(&follows, RULES)), (true, false));
 }
