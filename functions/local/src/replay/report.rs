@@ -14,6 +14,9 @@ use crate::why::timestamp_text;
 /// Rows of a table; the JSON has all of them.
 const ROWS_MAX: usize = 30;
 
+/// What a day is told by without a warning.
+const DAY_MINUTES_LEAST: f64 = 60.0;
+
 /// The report as text.
 pub(super) fn text(findings: &Findings, rules: &Rules, name: &str) -> String {
     let mut out = String::new();
@@ -30,27 +33,32 @@ fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fm
         "Dry run of {name} (version {}) on what was decided since {since} (UTC). Nothing was changed.\n",
         rules.version()
     )?;
-    write_verdicts(out, findings)?;
+    write_verdicts(out, findings, rules)?;
     write_services(out, findings)?;
     if rules.logs().follows_trace() {
         writeln!(out, "Under these rules logs follow their trace; here all that processors leave count as kept.\n")?;
     }
-    write_policies(out, findings)?;
+    write_policies(out, findings, rules)?;
     write_rules(out, "Taken away by processors, spans and log records", &tally.filtered(), |reason| {
         reason.strip_prefix(BY_PROCESSOR).unwrap_or(reason).to_owned()
     })?;
-    let masked = tally.masked();
-    write_rules(out, "Masked beside what is masked already, values", &masked, |(rule, service)| {
-        format!("{rule}  in {}", named(service))
-    })?;
-    if masked.is_empty() {
+    let (masked, ran) = (tally.masked(), tally.statements());
+    let in_service = |(rule, service): &(String, String)| format!("{rule}  in {}", named(service));
+    write_rules(out, "Masked beside what is masked already, values", &masked, in_service)?;
+    write_rules(
+        out,
+        "Runs of redacting statements of transform, whether they change a value or not, beside those that run already",
+        &ran,
+        in_service,
+    )?;
+    if masked.is_empty() && ran.is_empty() {
         writeln!(out, "Masked beside what is masked already: nothing.\n")?;
     }
-    write_volume(out, findings)?;
+    write_volume(out, findings, rules)?;
     write_limits(out, findings, rules)
 }
 
-fn write_verdicts(out: &mut String, findings: &Findings) -> fmt::Result {
+fn write_verdicts(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
     let tally = &findings.tally;
     writeln!(out, "In the lake: {}.", traces(tally.lake))?;
     let fates = [
@@ -89,12 +97,13 @@ fn write_verdicts(out: &mut String, findings: &Findings) -> fmt::Result {
     writeln!(out, "\nWhat changes, with examples (spanlake trace TRACE_ID shows one):")?;
     for ((policy, fate, new), Move { sum, examples }) in changed.into_iter().take(ROWS_MAX) {
         let becomes = match (fate, new.as_str()) {
-            (Fate::Kept, new) => format!("kept by {}", named(new)),
+            (Fate::Kept, "") if !rules.samples() => "kept: no tail_sampling, so all are".to_owned(),
+            (Fate::Kept, new) => kept_by(new),
             (Fate::Dropped, new) => format!("dropped by {}", named(new)),
             (Fate::SampledOut, _) => "kept by no policy".to_owned(),
             (Fate::Filtered, _) => "taken away by processors".to_owned(),
         };
-        writeln!(out, "  kept by {} -> {becomes}: {}", named(policy), traces(*sum))?;
+        writeln!(out, "  {} -> {becomes}: {}", kept_by(policy), traces(*sum))?;
         writeln!(out, "      {}", examples.join(" "))?;
     }
     writeln!(out)
@@ -127,7 +136,7 @@ fn write_services(out: &mut String, findings: &Findings) -> fmt::Result {
     writeln!(out)
 }
 
-fn write_policies(out: &mut String, findings: &Findings) -> fmt::Result {
+fn write_policies(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
     let policies = &findings.tally.policies;
     let width = policies.keys().map(|name| named(name).chars().count()).max().unwrap_or(9).max(9);
     writeln!(
@@ -148,6 +157,9 @@ fn write_policies(out: &mut String, findings: &Findings) -> fmt::Result {
             new.spans
         )?;
     }
+    if !rules.samples() {
+        writeln!(out, "These rules have no tail_sampling: all traces are kept, by no policy.")?;
+    }
     writeln!(out)
 }
 
@@ -167,14 +179,15 @@ fn write_rules<K>(out: &mut String, title: &str, counts: &BTreeMap<K, Counted>, 
     writeln!(out)
 }
 
-fn write_volume(out: &mut String, findings: &Findings) -> fmt::Result {
+fn write_volume(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
     let (estimate, gone) = (findings.estimate(), findings.gone());
     if gone.traces > 0 {
-        writeln!(
-            out,
-            "Not kept, and their bodies are gone: {}. Whether these rules would keep one of them cannot be told.",
-            traces(gone)
-        )?;
+        let told = if rules.samples() {
+            "Whether these rules would keep one of them cannot be told."
+        } else {
+            "These rules would keep all of them, but for what processors take away: estimates lack those that no weight stands for."
+        };
+        writeln!(out, "Not kept, and their bodies are gone: {}. {told}", traces(gone))?;
         for ((verdict, policy), sum) in &findings.gone {
             let by = if policy.is_empty() { String::new() } else { format!(" by {policy}") };
             writeln!(out, "  {:>10} traces, {:>10} spans  {}{by}", sum.traces, sum.spans, verdict.replace('_', " "))?;
@@ -207,6 +220,9 @@ fn write_volume(out: &mut String, findings: &Findings) -> fmt::Result {
 fn write_day(out: &mut String, findings: &Findings) -> fmt::Result {
     let Some(volume) = volume(findings) else { return Ok(()) };
     let minutes = nanos_to_minutes(findings.covered_nanos);
+    if minutes < DAY_MINUTES_LEAST {
+        writeln!(out, "These {minutes:.1} minutes are a short basis for a day: with an hour or more its figures mean more.")?;
+    }
     let by = if findings.is_limited { "of what is in the lake alone" } else { "by that estimate" };
     writeln!(out, "A day like these {minutes:.1} minutes, {by}:")?;
     writeln!(out, "{:<46} {:>10} {:>10} {:>9}", "", "now", "then", "change")?;
@@ -272,6 +288,11 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
             "- Under these rules logs follow their trace. Here they are taken as kept: fewer are, by what their traces come to."
         )?;
     }
+    write_not_run(out, findings)
+}
+
+/// What of the folder no number has.
+fn write_not_run(out: &mut String, findings: &Findings) -> fmt::Result {
     if findings.logs_sampled_out > 0 {
         writeln!(
             out,
@@ -309,7 +330,8 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
     let part = if tally.estimate.spans > 0.0 { estimate.spans / tally.estimate.spans } else { 1.0 };
     let services = tally.services.iter().map(|(name, service)| {
         json!({
-            "service": name, "spans": service.spans, "new_spans": service.new_spans, "estimated_spans": is_estimated.then_some(service.estimated_spans * part),
+            "service": name, "spans": service.spans, "new_spans": service.new_spans,
+            "estimated_spans": is_estimated.then_some(service.estimated_spans * part),
             "log_records": service.logs, "new_log_records": service.new_logs,
         })
     });
@@ -327,9 +349,12 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         findings.gone.iter().map(|((verdict, policy), of)| json!({ "verdict": verdict, "policy": policy, "sum": sum(of) }));
     let masked = tally.masked().into_iter();
     let masked = masked.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "values": range(counts) }));
+    let ran = tally.statements().into_iter();
+    let ran = ran.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "runs": range(counts) }));
     let filtered = tally.filtered().into_iter().map(|(reason, counts)| json!({ "reason": reason, "items": range(counts) }));
     let volume = volume(findings).map(|volume| {
         json!({
+            "by": if is_estimated { "estimate" } else { "lake" },
             "spans": volume.spans, "log_records": volume.logs, "file_bytes": volume.file_bytes,
             "storage_usd_a_month": volume.storage_usd, "query_of_a_day_usd": volume.scan_usd, "formula": FORMULA,
         })
@@ -343,6 +368,7 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         "unknown": unknown.collect::<Vec<_>>(),
         "uncertain": { "sum": sum(&tally.uncertain.sum), "examples": tally.uncertain.examples },
         "not_kept": gone.collect::<Vec<_>>(), "masked": masked.collect::<Vec<_>>(),
+        "redacting_statements": ran.collect::<Vec<_>>(),
         "filtered": filtered.collect::<Vec<_>>(),
         "estimate": {
             "left_out_by_chance": { "traces": estimate.left_out_traces, "spans": estimate.left_out_spans },
@@ -354,6 +380,10 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         "logs_follow_trace": rules.logs().follows_trace(),
         "traces_not_filed": findings.not_filed, "spans_pending": findings.pending_spans,
     })
+}
+
+fn kept_by(policy: &str) -> String {
+    if policy.is_empty() { "kept without a policy".to_owned() } else { format!("kept by {policy}") }
 }
 
 /// A name; in words where it is empty.

@@ -267,6 +267,18 @@ impl Tally {
 
     /// Values that the new rules mask and those before do not, by rule and service.
     pub(super) fn masked(&self) -> BTreeMap<(String, String), Counted> {
+        let all = self.masked_more().into_iter();
+        all.filter(|((rule, _), _)| !is_transform(rule)).collect()
+    }
+
+    /// How often redacting statements of `transform` run that those before do not run, by processor and service: which of these
+    /// change a value is not known.
+    pub(super) fn statements(&self) -> BTreeMap<(String, String), Counted> {
+        let all = self.masked_more().into_iter();
+        all.filter(|((rule, _), _)| is_transform(rule)).collect()
+    }
+
+    fn masked_more(&self) -> BTreeMap<(String, String), Counted> {
         let more =
             |masked: &Masked, key: &(String, String)| masked.get(key).map_or(0, |(before, now)| now.saturating_sub(*before));
         let keys: BTreeSet<&(String, String)> = self.masked.iter().flat_map(BTreeMap::keys).collect();
@@ -280,6 +292,10 @@ impl Tally {
         let of = |key: &String| Counted::of(self.filtered.iter().map(|filtered| filtered.get(key).copied().unwrap_or_default()));
         keys.into_iter().map(|key| (key.clone(), of(key))).collect()
     }
+}
+
+fn is_transform(rule: &str) -> bool {
+    rule.split('/').next() == Some("transform")
 }
 
 /// A count, which may depend on how columns are read.

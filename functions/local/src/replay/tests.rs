@@ -239,12 +239,36 @@ fn what_keep_all_has_kept_is_told_as_such() {
 #[test]
 fn log_records_that_have_gone_with_their_traces_are_told_and_so_is_that_new_rules_would_do_so() {
     let follow = format!("{RULES}spanlake: {{logs: follow_trace}}\n");
-    let (beside, would) =
-        ("log records were sampled out with their traces", "Under these rules logs follow their trace; here all");
+    let (gone, taken) = ("log records were sampled out with their traces", "Under these rules logs follow their trace; here all");
     let text = |world: &World, rules: &str| super::report::text(&world.replay(rules), &world::rules(rules), "rules.yaml");
     let (world, follows) = (World::new(RULES), World::new(&follow));
-    let told = |text: &str| (text.contains(beside), text.contains(would));
+    let told = |text: &str| (text.contains(gone), text.contains(taken));
     assert_eq!(told(&text(&world, RULES)), (false, false));
     assert_eq!(told(&text(&world, &follow)), (false, true));
     assert_eq!(told(&text(&follows, RULES)), (true, false));
+}
+
+#[test]
+fn runs_of_statements_are_not_called_masked_values() {
+    let world = World::new(RULES);
+    let statement = "set(span.attributes[\"user.id\"], \"****\")";
+    let rules = config(SAME_POLICIES, &format!("  transform/users: {{error_mode: ignore, trace_statements: ['{statement}']}}\n"));
+    let rules = rules.replace("processors: [transform/users], ", "");
+    let findings = world.replay(&rules);
+    let (masked, ran) = (findings.tally.masked(), findings.tally.statements());
+    let told: u64 = ran.values().map(|counted| counted.likely).sum();
+    assert_eq!((masked.len(), told), (0, world.count("SELECT count(*) FROM spans")), "{masked:?} {ran:?}");
+    let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
+    assert!(text.contains("Runs of redacting statements of transform") && !text.contains("Masked beside"), "{text}");
+}
+
+#[test]
+fn without_tail_sampling_all_are_kept_and_that_is_said_and_a_short_basis_too() {
+    let world = World::new(RULES);
+    let rules = "receivers: {otlp: {protocols: {http: }}}\nexporters: {debug: }\nservice: {pipelines: {traces: {receivers: [otlp], \
+                 exporters: [debug]}}}\n";
+    let text = super::report::text(&world.replay(rules), &world::rules(rules), "rules.yaml");
+    assert!(text.contains("  kept by errors -> kept: no tail_sampling, so all are: "), "{text}");
+    assert!(text.contains("These rules have no tail_sampling") && text.contains("These rules would keep all of them"), "{text}");
+    assert!(text.contains("are a short basis for a day"), "{text}");
 }
