@@ -194,7 +194,7 @@ fn write_volume(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
         }
         writeln!(
             out,
-            "By their weights, the traces in the lake stand for about {:.0} of them ({:.0} spans), which chance alone left out.",
+            "By their weights, the traces in the lake stand for about {:.0} of them ({:.0} spans), which chance or limits alone left out.",
             estimate.left_out_traces, estimate.left_out_spans
         )?;
         writeln!(out, "For the others nothing in the lake stands: no policy might have kept them, or one dropped them.")?;

@@ -86,7 +86,15 @@ fn what_other_rules_would_have_kept_of_the_lake_is_told_exactly() {
 
 /// Less than errors alone would need.
 const NARROW: &str = "
-      - {name: rate, type: rate_limiting, rate_limiting: {spans_per_second: 2}}
+      - name: shared
+        type: composite
+        composite:
+          max_total_spans_per_second: 8
+          policy_order: [errors, rest]
+          composite_sub_policy:
+            - {name: errors, type: status_code, status_code: {status_codes: [ERROR]}}
+            - {name: rest, type: always_sample}
+          rate_allocation: [{policy: errors, percent: 50}, {policy: rest, percent: 50}]
 ";
 
 #[test]
@@ -109,6 +117,10 @@ fn what_a_limit_has_left_is_no_more_under_others_than_was_decided() {
     let all = world.count("SELECT count(*) FROM decisions");
     let told = findings.estimate();
     assert!(told.traces <= f64::from(u32::try_from(all).unwrap()), "{told:?} of {all}");
+    let in_force = world.replay(&config(NARROW, ""));
+    let [now, then] = super::cost::volume(&in_force).unwrap().spans;
+    assert!(in_force.tally.lake.traces > 0 && (now - then).abs() <= now * 1e-9, "{now} {then}");
+    assert!(in_force.tally.moves.is_empty() && in_force.tally.new == in_force.tally.lake, "{:?}", in_force.tally.moves);
 }
 
 #[test]
