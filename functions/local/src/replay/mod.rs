@@ -1,7 +1,7 @@
 //! `spanlake replay`: a dry run of a configuration on what is stored.
 //!
 //! [`scan`] reads rows of the lake window by window, [`rebuild`] makes OTLP of them, [`judge`] runs the rules with the pipeline's
-//! own staging and decisions, [`tally`] counts, [`report`] tells.
+//! own staging and decisions, [`tally`] counts, [`estimate`] says what that stands for, [`report`] tells.
 
 mod cost;
 mod estimate;
