@@ -30,7 +30,8 @@ pub(super) struct Volume {
     pub(super) scan_usd: [f64; 2],
 }
 
-/// The volume of a day like the time that was looked at; `None` if nothing was decided in it.
+/// The volume of a day like the time that was looked at: by the estimate, or of the lake alone where there is none. `None` if
+/// nothing was decided in it.
 #[expect(clippy::cast_precision_loss, reason = "estimates")]
 pub(super) fn volume(findings: &Findings) -> Option<Volume> {
     if findings.covered_nanos <= 0 {
@@ -38,7 +39,13 @@ pub(super) fn volume(findings: &Findings) -> Option<Volume> {
     }
     let days = findings.covered_nanos as f64 / 86_400e9;
     let tally = &findings.tally;
-    let spans = [tally.lake.spans as f64, tally.estimate.spans];
+    let estimate = findings.estimate();
+    let (new_spans, new_span_bytes) = if findings.is_limited {
+        (tally.new.spans as f64, tally.new_span_bytes as f64)
+    } else {
+        (estimate.spans, estimate.span_bytes)
+    };
+    let spans = [tally.lake.spans as f64, new_spans];
     let logs_before: u64 = tally.services.values().map(|service| service.logs).sum();
     let logs_after: u64 = tally.services.values().map(|service| service.new_logs).sum();
     // A row's bytes in a file go with those of its message.
@@ -46,8 +53,8 @@ pub(super) fn volume(findings: &Findings) -> Option<Volume> {
     let ratio = |new: f64, old: u64| if old == 0 { 1.0 } else { new / old as f64 };
     let span_bytes = spans[0] * row(&findings.spans_files);
     let log_bytes = logs_before as f64 * row(&findings.logs_files);
-    let after = span_bytes * ratio(tally.estimate.span_bytes, tally.span_bytes)
-        + log_bytes * ratio(tally.new_log_bytes as f64, tally.log_bytes);
+    let after =
+        span_bytes * ratio(new_span_bytes, tally.span_bytes) + log_bytes * ratio(tally.new_log_bytes as f64, tally.log_bytes);
     let file_bytes = [(span_bytes + log_bytes) / days, after / days];
     let storage = |bytes: f64| bytes / 1e9 * (HOT_DAYS * HOT_MONTH_USD + COLD_DAYS * COLD_MONTH_USD * MONTH_DAYS / 30.0);
     Some(Volume {

@@ -144,7 +144,8 @@ impl Judge {
             "a window of the lake has more than {WINDOW_TRACES_MAX} traces, which is more than a dry run holds at once: \
              name a shorter time with --since"
         );
-        let mut known = Known::default();
+        let is_by_these = self.old.get(&recorded.rules).is_some_and(|old| old.rules().version() == self.new.rules().version());
+        let mut known = Known { is_by_these: is_by_these || recorded.rules == self.new.rules().version(), ..Known::default() };
         for part in &parts {
             known.parts.push(Kept { service: part.service.clone(), spans: part.spans, bytes: part.bytes });
             known.decided_spans += if part.is_late { 0 } else { part.spans };

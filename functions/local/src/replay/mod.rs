@@ -1,9 +1,10 @@
 //! `spanlake replay`: a dry run of a configuration on what is stored.
 //!
 //! [`scan`] reads rows of the lake window by window, [`rebuild`] makes OTLP of them, [`judge`] runs the rules with the pipeline's
-//! own staging and decisions, [`tally`] counts, [`report`] tells.
+//! own staging and decisions, [`tally`] counts, [`estimate`] says what that stands for, [`report`] tells.
 
 mod cost;
+mod estimate;
 mod judge;
 mod logs;
 mod rebuild;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use spanlake_policy::{load, render};
+use spanlake_policy::{Loaded, Severity, load, render};
 
 use crate::cli::{ReplayArgs, ReplayFormat};
 use crate::folder::{Folder, runtime};
@@ -33,10 +34,10 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let name = args.config.display().to_string();
     let text = std::fs::read_to_string(&args.config).with_context(|| format!("reading {name}"))?;
     let loaded = load(&text, &|name| std::env::var(name).ok());
-    let Some(rules) = loaded.rules else {
-        note(render(&loaded, &name).trim_end());
-        return Ok(ExitCode::FAILURE);
-    };
+    if let Some(said) = said(&loaded, &name) {
+        note(&said);
+    }
+    let Some(rules) = loaded.rules else { return Ok(ExitCode::FAILURE) };
     let rules = Arc::new(rules);
     let folder = Folder::open(&args.data.data)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reading the clock")?;
@@ -56,4 +57,10 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         ReplayFormat::Json => print(&format!("{:#}\n", report::to_json(&findings, &rules, &name))),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `spanlake check` says of the file, if there is more than notes.
+fn said(loaded: &Loaded, name: &str) -> Option<String> {
+    let matters = loaded.findings.iter().any(|finding| finding.severity != Severity::Note);
+    matters.then(|| format!("{}\n", render(loaded, name).trim_end()))
 }

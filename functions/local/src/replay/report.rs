@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 use spanlake_policy::{BY_PROCESSOR, Rules};
 
 use super::cost::{FORMULA, volume};
-use super::scan::Findings;
+use super::scan::{Findings, Text};
 use super::tally::{Counted, Fate, Move, Sum, Unknown};
 use crate::why::timestamp_text;
 
 /// Rows of a table; the JSON has all of them.
 const ROWS_MAX: usize = 30;
+
+/// What a day is told by without a warning.
+const DAY_MINUTES_LEAST: f64 = 60.0;
 
 /// The report as text.
 pub(super) fn text(findings: &Findings, rules: &Rules, name: &str) -> String {
@@ -30,24 +33,32 @@ fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fm
         "Dry run of {name} (version {}) on what was decided since {since} (UTC). Nothing was changed.\n",
         rules.version()
     )?;
-    write_verdicts(out, findings)?;
+    write_verdicts(out, findings, rules)?;
     write_services(out, findings)?;
-    write_policies(out, findings)?;
+    if rules.logs().follows_trace() {
+        writeln!(out, "Under these rules logs follow their trace; here all that processors leave count as kept.\n")?;
+    }
+    write_policies(out, findings, rules)?;
     write_rules(out, "Taken away by processors, spans and log records", &tally.filtered(), |reason| {
         reason.strip_prefix(BY_PROCESSOR).unwrap_or(reason).to_owned()
     })?;
-    let masked = tally.masked();
-    write_rules(out, "Masked beside what is masked already, values", &masked, |(rule, service)| {
-        format!("{rule}  in {}", named(service))
-    })?;
-    if masked.is_empty() {
+    let (masked, ran) = (tally.masked(), tally.statements());
+    let in_service = |(rule, service): &(String, String)| format!("{rule}  in {}", named(service));
+    write_rules(out, "Masked beside what is masked already, values", &masked, in_service)?;
+    write_rules(
+        out,
+        "Runs of redacting statements of transform, whether they change a value or not, beside those that run already",
+        &ran,
+        in_service,
+    )?;
+    if masked.is_empty() && ran.is_empty() {
         writeln!(out, "Masked beside what is masked already: nothing.\n")?;
     }
-    write_volume(out, findings)?;
+    write_volume(out, findings, rules)?;
     write_limits(out, findings, rules)
 }
 
-fn write_verdicts(out: &mut String, findings: &Findings) -> fmt::Result {
+fn write_verdicts(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
     let tally = &findings.tally;
     writeln!(out, "In the lake: {}.", traces(tally.lake))?;
     let fates = [
@@ -86,12 +97,13 @@ fn write_verdicts(out: &mut String, findings: &Findings) -> fmt::Result {
     writeln!(out, "\nWhat changes, with examples (spanlake trace TRACE_ID shows one):")?;
     for ((policy, fate, new), Move { sum, examples }) in changed.into_iter().take(ROWS_MAX) {
         let becomes = match (fate, new.as_str()) {
-            (Fate::Kept, new) => format!("kept by {}", named(new)),
+            (Fate::Kept, "") if !rules.samples() => "kept: no tail_sampling, so all are".to_owned(),
+            (Fate::Kept, new) => kept_by(new),
             (Fate::Dropped, new) => format!("dropped by {}", named(new)),
             (Fate::SampledOut, _) => "kept by no policy".to_owned(),
             (Fate::Filtered, _) => "taken away by processors".to_owned(),
         };
-        writeln!(out, "  kept by {} -> {becomes}: {}", named(policy), traces(*sum))?;
+        writeln!(out, "  {} -> {becomes}: {}", kept_by(policy), traces(*sum))?;
         writeln!(out, "      {}", examples.join(" "))?;
     }
     writeln!(out)
@@ -124,7 +136,7 @@ fn write_services(out: &mut String, findings: &Findings) -> fmt::Result {
     writeln!(out)
 }
 
-fn write_policies(out: &mut String, findings: &Findings) -> fmt::Result {
+fn write_policies(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
     let policies = &findings.tally.policies;
     let width = policies.keys().map(|name| named(name).chars().count()).max().unwrap_or(9).max(9);
     writeln!(
@@ -145,6 +157,9 @@ fn write_policies(out: &mut String, findings: &Findings) -> fmt::Result {
             new.spans
         )?;
     }
+    if !rules.samples() {
+        writeln!(out, "These rules have no tail_sampling: all traces are kept, by no policy.")?;
+    }
     writeln!(out)
 }
 
@@ -164,39 +179,53 @@ fn write_rules<K>(out: &mut String, title: &str, counts: &BTreeMap<K, Counted>, 
     writeln!(out)
 }
 
-fn write_volume(out: &mut String, findings: &Findings) -> fmt::Result {
-    let estimate = &findings.tally.estimate;
-    let gone = findings.gone.values().fold(Sum::default(), |mut sum, gone| {
-        sum.add(gone.traces, gone.spans);
-        sum
-    });
+fn write_volume(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
+    let (estimate, gone) = (findings.estimate(), findings.gone());
     if gone.traces > 0 {
-        writeln!(
-            out,
-            "Not kept, and their bodies are gone: {}. Whether these rules would keep one of them cannot be told.",
-            traces(gone)
-        )?;
+        let told = if rules.samples() {
+            "Whether these rules would keep one of them cannot be told."
+        } else {
+            "These rules would keep all of them, but for what processors take away: estimates lack those that no weight stands for."
+        };
+        writeln!(out, "Not kept, and their bodies are gone: {}. {told}", traces(gone))?;
         for ((verdict, policy), sum) in &findings.gone {
             let by = if policy.is_empty() { String::new() } else { format!(" by {policy}") };
             writeln!(out, "  {:>10} traces, {:>10} spans  {}{by}", sum.traces, sum.spans, verdict.replace('_', " "))?;
         }
         writeln!(
             out,
-            "By their weights, the traces in the lake stand for about {:.0} of them ({:.0} spans), which chance alone left out.",
+            "By their weights, the traces in the lake stand for about {:.0} of them ({:.0} spans), which chance or limits alone left out.",
             estimate.left_out_traces, estimate.left_out_spans
         )?;
         writeln!(out, "For the others nothing in the lake stands: no policy might have kept them, or one dropped them.")?;
     }
-    writeln!(
-        out,
-        "Of everything that the lake stands for, these rules would keep about {:.0} traces ({:.0} spans); {} are kept now.\n",
-        estimate.traces,
-        estimate.spans,
-        traces(findings.tally.lake)
-    )?;
+    if findings.is_limited {
+        writeln!(
+            out,
+            "How much of everything these rules would keep is not estimated: they limit rates, and what would compete for the room is \
+             gone.\n"
+        )?;
+    } else {
+        writeln!(
+            out,
+            "Of everything that the lake stands for, these rules would keep about {:.0} traces ({:.0} spans); {} are kept now.\n",
+            estimate.traces,
+            estimate.spans,
+            traces(findings.tally.lake)
+        )?;
+    }
+    write_day(out, findings)
+}
+
+fn write_day(out: &mut String, findings: &Findings) -> fmt::Result {
     let Some(volume) = volume(findings) else { return Ok(()) };
     let minutes = nanos_to_minutes(findings.covered_nanos);
-    writeln!(out, "A day like these {minutes:.1} minutes, by that estimate       now       then     change")?;
+    if minutes < DAY_MINUTES_LEAST {
+        writeln!(out, "These {minutes:.1} minutes are a short basis for a day: with an hour or more its figures mean more.")?;
+    }
+    let by = if findings.is_limited { "of what is in the lake alone" } else { "by that estimate" };
+    writeln!(out, "A day like these {minutes:.1} minutes, {by}:")?;
+    writeln!(out, "{:<46} {:>10} {:>10} {:>9}", "", "now", "then", "change")?;
     let mut line = |name: &str, unit: f64, [now, then]: [f64; 2], digits: usize| {
         writeln!(out, "  {name:<44} {:>10.digits$} {:>10.digits$} {:>9}", now / unit, then / unit, percent(now, then))
     };
@@ -219,13 +248,29 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
         "- The rules ran on what is stored: behind the processors and the masking of their time. What those have taken away or masked \
          is not there any more; a statement that is not the same when it is done twice comes out otherwise."
     )?;
-    for (version, _) in findings.old.iter().filter(|(_, is_there)| !**is_there) {
+    for (version, text) in &findings.old {
+        let why = match text {
+            Text::Usable => continue,
+            Text::Missing => "is not in the folder",
+            Text::Differs => {
+                "is in the folder, but does not come to this version here: an environment variable that it names is not set, or has \
+                 another value than then. Set it as it was and ask again. Until then it is as if the text were missing"
+            }
+        };
         writeln!(
             out,
-            "- Rules of version {version} decided some traces. Their text is not in the folder, so nothing says how well they are read back."
+            "- Rules of version {version} decided some traces. Their text {why}, so nothing says how well the traces are read back."
         )?;
     }
-    if rules.has_limits() {
+    if findings.kept_whole.traces > 0 {
+        writeln!(
+            out,
+            "- {} were kept because of spanlake keep-all, which was in force for a while. It is not part of this file: the report says \
+             what these rules make of them by themselves.",
+            traces(findings.kept_whole)
+        )?;
+    }
+    if findings.is_limited {
         writeln!(
             out,
             "- These rules limit rates. Traces that were not kept do not compete for the room here, so fewer may be kept than said."
@@ -241,6 +286,19 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
         writeln!(
             out,
             "- Under these rules logs follow their trace. Here they are taken as kept: fewer are, by what their traces come to."
+        )?;
+    }
+    write_not_run(out, findings)
+}
+
+/// What of the folder no number has.
+fn write_not_run(out: &mut String, findings: &Findings) -> fmt::Result {
+    if findings.logs_sampled_out > 0 {
+        writeln!(
+            out,
+            "- {} log records were sampled out with their traces since the folder began. Their bodies are gone: whether these rules \
+             would keep them cannot be told, and no number here has them.",
+            findings.logs_sampled_out
         )?;
     }
     if findings.metric_points > 0 {
@@ -264,12 +322,16 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
 
 /// The report as JSON.
 pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
-    let tally = &findings.tally;
+    let (tally, estimate) = (&findings.tally, findings.estimate());
+    let is_estimated = !findings.is_limited;
     let sum = |sum: &Sum| json!({ "traces": sum.traces, "spans": sum.spans });
     let range = |counted: Counted| json!({ "likely": counted.likely, "at_least": counted.least, "at_most": counted.most });
+    // Where all is cut to what was decided, each service is.
+    let part = if tally.estimate.spans > 0.0 { estimate.spans / tally.estimate.spans } else { 1.0 };
     let services = tally.services.iter().map(|(name, service)| {
         json!({
-            "service": name, "spans": service.spans, "new_spans": service.new_spans, "estimated_spans": service.estimated_spans,
+            "service": name, "spans": service.spans, "new_spans": service.new_spans,
+            "estimated_spans": is_estimated.then_some(service.estimated_spans * part),
             "log_records": service.logs, "new_log_records": service.new_logs,
         })
     });
@@ -287,13 +349,17 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         findings.gone.iter().map(|((verdict, policy), of)| json!({ "verdict": verdict, "policy": policy, "sum": sum(of) }));
     let masked = tally.masked().into_iter();
     let masked = masked.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "values": range(counts) }));
+    let ran = tally.statements().into_iter();
+    let ran = ran.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "runs": range(counts) }));
     let filtered = tally.filtered().into_iter().map(|(reason, counts)| json!({ "reason": reason, "items": range(counts) }));
     let volume = volume(findings).map(|volume| {
         json!({
+            "by": if is_estimated { "estimate" } else { "lake" },
             "spans": volume.spans, "log_records": volume.logs, "file_bytes": volume.file_bytes,
             "storage_usd_a_month": volume.storage_usd, "query_of_a_day_usd": volume.scan_usd, "formula": FORMULA,
         })
     });
+    let old_rules: BTreeMap<&String, &str> = findings.old.iter().map(|(version, text)| (version, text.name())).collect();
     let fates: serde_json::Map<String, Value> = tally.fates.iter().map(|(fate, of)| (fate.name().to_owned(), sum(of))).collect();
     json!({
         "config": name, "rules_version": rules.version(), "since": timestamp_text(findings.since_nanos),
@@ -302,15 +368,22 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         "unknown": unknown.collect::<Vec<_>>(),
         "uncertain": { "sum": sum(&tally.uncertain.sum), "examples": tally.uncertain.examples },
         "not_kept": gone.collect::<Vec<_>>(), "masked": masked.collect::<Vec<_>>(),
+        "redacting_statements": ran.collect::<Vec<_>>(),
         "filtered": filtered.collect::<Vec<_>>(),
         "estimate": {
-            "left_out_by_chance": { "traces": tally.estimate.left_out_traces, "spans": tally.estimate.left_out_spans },
-            "new": { "traces": tally.estimate.traces, "spans": tally.estimate.spans },
+            "left_out_by_chance": { "traces": estimate.left_out_traces, "spans": estimate.left_out_spans },
+            "new": is_estimated.then(|| json!({ "traces": estimate.traces, "spans": estimate.spans })),
         },
-        "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": findings.old,
+        "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": old_rules,
         "metric_points_not_run": findings.metric_points, "spans_not_run": findings.undecided,
+        "kept_by_keep_all": sum(&findings.kept_whole), "log_records_sampled_out": findings.logs_sampled_out,
+        "logs_follow_trace": rules.logs().follows_trace(),
         "traces_not_filed": findings.not_filed, "spans_pending": findings.pending_spans,
     })
+}
+
+fn kept_by(policy: &str) -> String {
+    if policy.is_empty() { "kept without a policy".to_owned() } else { format!("kept by {policy}") }
 }
 
 /// A name; in words where it is empty.
@@ -328,7 +401,8 @@ fn change(now: u64, then: u64) -> String {
 }
 
 fn percent(now: f64, then: f64) -> String {
-    if (now - then).abs() < f64::EPSILON {
+    // Sums of shares are rounded.
+    if (now - then).abs() <= now.abs() * 1e-9 {
         return "=".to_owned();
     }
     if now == 0.0 { "new".to_owned() } else { format!("{:+.1} %", (then / now - 1.0) * 100.0) }

@@ -12,7 +12,7 @@ use spanlake_pipeline::inspect::Overview;
 use spanlake_pipeline::keys;
 use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::ObjectStore;
-use spanlake_policy::{DEFAULT_CONFIG, Rules};
+use spanlake_policy::{DEFAULT_CONFIG, KEEP_ALL, Rules};
 use spanlake_sql::{Lake, SqlError};
 
 use super::judge::Judge;
@@ -48,12 +48,38 @@ pub(super) struct Findings {
     pub(super) metric_points: u64,
     /// Spans that were kept without a decision on their trace, by their policy.
     pub(super) undecided: BTreeMap<String, u64>,
-    /// Versions of rules that decided; whether their text is in the folder.
-    pub(super) old: BTreeMap<String, bool>,
+    /// Versions of rules that decided.
+    pub(super) old: BTreeMap<String, Text>,
+    /// Traces that `spanlake keep-all` has kept, whatever the rules of their time said.
+    pub(super) kept_whole: Sum,
+    /// Log records that went the way of their traces, since the folder began.
+    pub(super) logs_sampled_out: u64,
     /// Differences between old and new rules that a dry run cannot follow.
     pub(super) waits_differ: bool,
+    /// The new rules limit rates, and other rules have decided: what would compete for the room is gone.
+    pub(super) is_limited: bool,
     pub(super) spans_files: Files,
     pub(super) logs_files: Files,
+}
+
+/// What is left of the rules of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    /// They run.
+    Usable,
+    /// Their text is there, and comes to other rules here, or to none.
+    Differs,
+    Missing,
+}
+
+impl Text {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Usable => "usable",
+            Self::Differs => "differs",
+            Self::Missing => "missing",
+        }
+    }
 }
 
 /// What files of the hours in question hold.
@@ -87,19 +113,24 @@ pub(super) async fn scan(
     let mut texts_there = BTreeMap::new();
     for version in versions {
         let rules = rules_of(folder, &version).await?;
-        texts_there.insert(version.clone(), rules.is_some());
-        old.extend(rules.map(|rules| (version, rules)));
+        texts_there.insert(version.clone(), rules.as_ref().err().copied().unwrap_or(Text::Usable));
+        old.extend(rules.ok().map(|rules| (version, rules)));
     }
     let waits_differ = old.values().any(|old| {
         let waits = |rules: &Rules| (rules.decision_wait_ms(), rules.decision_wait_after_root_ms(), rules.window_ms());
         waits(old) != waits(new)
     });
+    let is_other = |version: &String| old.get(version).map_or(version.as_str(), |old| old.version()) != new.version();
+    let is_limited = new.has_limits() && texts_there.keys().any(is_other);
     let mut tally = spans(&lake, since, Judge::new(Arc::clone(new), &old, shards(&overview)), progress).await?;
     let in_force = match newest(&overview) {
-        Some(version) => rules_of(folder, &version).await?,
+        Some(version) => rules_of(folder, &version).await?.ok(),
         None => None,
     };
     records(&lake, since, (new, in_force), &mut tally, progress).await?;
+    // A policy may have the same name: rules that can be read tell.
+    let is_laid_over = old.values().any(|old| !old.overlay().is_empty()) || old.len() < texts_there.len();
+    let kept_whole = tally.policies.get(KEEP_ALL).filter(|_| is_laid_over).map(|policy| policy.old).unwrap_or_default();
     Ok(Findings {
         since_nanos,
         covered_nanos,
@@ -108,7 +139,10 @@ pub(super) async fn scan(
         metric_points: metric_points(&lake, since).await?,
         undecided: undecided(&lake, since).await?,
         old: texts_there,
+        kept_whole,
+        logs_sampled_out: overview.ledger.logs.sampled_out,
         waits_differ,
+        is_limited,
         spans_files: files(&folder.path, &lake, "spans", since).await?,
         logs_files: files(&folder.path, &lake, "logs", since).await?,
         tally,
@@ -151,15 +185,16 @@ fn newest(overview: &Overview) -> Option<String> {
     overview.manifests.iter().max_by_key(|manifest| manifest.clock).map(|manifest| manifest.rules.current.clone())
 }
 
-/// The rules of a version, if their text is there and still loads.
-async fn rules_of(folder: &Folder, version: &str) -> anyhow::Result<Option<Arc<Rules>>> {
+/// The rules of a version, or why they cannot run.
+async fn rules_of(folder: &Folder, version: &str) -> anyhow::Result<Result<Arc<Rules>, Text>> {
     if version.is_empty() {
-        return Ok(compile(DEFAULT_CONFIG).ok().map(Arc::new));
+        return Ok(compile(DEFAULT_CONFIG).map(Arc::new).map_err(|_| Text::Differs));
     }
     let text = folder.store.get(&keys::rules(version)).await.context("reading the rules that are in force")?;
-    let rules = text.and_then(|text| compile(std::str::from_utf8(&text.bytes).ok()?).ok());
+    let Some(text) = text else { return Ok(Err(Text::Missing)) };
+    let rules = std::str::from_utf8(&text.bytes).ok().and_then(|text| compile(text).ok());
     // An environment variable may say something else by now: then these are other rules.
-    Ok(rules.filter(|rules| rules.version() == version).map(Arc::new))
+    Ok(rules.filter(|rules| rules.version() == version).map(Arc::new).ok_or(Text::Differs))
 }
 
 type Decided = (BTreeMap<(String, String), Sum>, Sum, Vec<String>, i64);

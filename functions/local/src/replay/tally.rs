@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use spanlake_model::TraceId;
 use spanlake_pipeline::replay::Staged;
 
+use super::estimate::Estimate;
 use super::rebuild::READINGS;
 
 /// Traces that are named as examples of a change.
@@ -26,6 +27,8 @@ pub(super) struct Known {
     pub(super) parts: Vec<Kept>,
     /// Those that were there at the decision.
     pub(super) decided_spans: u64,
+    /// The rules that run here have decided it.
+    pub(super) is_by_these: bool,
 }
 
 /// What rules make of a trace.
@@ -146,18 +149,6 @@ pub(super) struct Move {
     pub(super) examples: Vec<String>,
 }
 
-/// Everything that was sent and might be kept by chance, as weights estimate it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Estimate {
-    /// What the kept traces stand for beside themselves.
-    pub(super) left_out_traces: f64,
-    pub(super) left_out_spans: f64,
-    /// What the new rules would keep of all.
-    pub(super) traces: f64,
-    pub(super) spans: f64,
-    pub(super) span_bytes: f64,
-}
-
 /// Values that masking rules find, in one reading, by rule and service: before, and now.
 type Masked = BTreeMap<(String, String), (u64, u64)>;
 
@@ -169,6 +160,7 @@ pub(super) struct Tally {
     pub(super) log_bytes: u64,
     pub(super) new_log_bytes: u64,
     pub(super) new: Sum,
+    pub(super) new_span_bytes: u64,
     pub(super) fates: BTreeMap<Fate, Sum>,
     pub(super) unknown: BTreeMap<Unknown, Move>,
     /// Those that come out otherwise in another reading.
@@ -221,9 +213,11 @@ impl Tally {
                 return;
             }
         };
-        let share = weight.max(1.0) * certain.chance;
-        self.estimate.add(share, &certain.left);
-        for part in &certain.left {
+        // What these rules have kept is what they keep: chance and room for it were there once, and need not be guessed.
+        let (share, left) =
+            if known.is_by_these { (1.0, &known.parts) } else { (weight.max(1.0) * certain.chance, &certain.left) };
+        self.estimate.add(share, left);
+        for part in left {
             self.services.entry(part.service.clone()).or_default().estimated_spans += share * part.spans as f64;
         }
         self.fates.entry(certain.fate).or_default().add(1, spans);
@@ -252,6 +246,7 @@ impl Tally {
     fn store(&mut self, parts: &[Kept]) {
         for part in parts {
             self.new.spans += part.spans;
+            self.new_span_bytes += part.bytes;
             self.services.entry(part.service.clone()).or_default().new_spans += part.spans;
         }
     }
@@ -272,6 +267,18 @@ impl Tally {
 
     /// Values that the new rules mask and those before do not, by rule and service.
     pub(super) fn masked(&self) -> BTreeMap<(String, String), Counted> {
+        let all = self.masked_more().into_iter();
+        all.filter(|((rule, _), _)| !is_transform(rule)).collect()
+    }
+
+    /// How often redacting statements of `transform` run that those before do not run, by processor and service: which of these
+    /// change a value is not known.
+    pub(super) fn statements(&self) -> BTreeMap<(String, String), Counted> {
+        let all = self.masked_more().into_iter();
+        all.filter(|((rule, _), _)| is_transform(rule)).collect()
+    }
+
+    fn masked_more(&self) -> BTreeMap<(String, String), Counted> {
         let more =
             |masked: &Masked, key: &(String, String)| masked.get(key).map_or(0, |(before, now)| now.saturating_sub(*before));
         let keys: BTreeSet<&(String, String)> = self.masked.iter().flat_map(BTreeMap::keys).collect();
@@ -285,6 +292,10 @@ impl Tally {
         let of = |key: &String| Counted::of(self.filtered.iter().map(|filtered| filtered.get(key).copied().unwrap_or_default()));
         keys.into_iter().map(|key| (key.clone(), of(key))).collect()
     }
+}
+
+fn is_transform(rule: &str) -> bool {
+    rule.split('/').next() == Some("transform")
 }
 
 /// A count, which may depend on how columns are read.
@@ -332,17 +343,6 @@ impl Move {
         self.sum.add(1, spans);
         if self.examples.len() < EXAMPLES {
             self.examples.push(id.to_string());
-        }
-    }
-}
-
-impl Estimate {
-    #[expect(clippy::cast_precision_loss, reason = "estimates")]
-    fn add(&mut self, share: f64, parts: &[Kept]) {
-        self.traces += share;
-        for part in parts {
-            self.spans += share * part.spans as f64;
-            self.span_bytes += share * part.bytes as f64;
         }
     }
 }

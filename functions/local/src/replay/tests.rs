@@ -5,8 +5,10 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use spanlake_policy::DEFAULT_CONFIG;
+use serde_json::Value;
+use spanlake_policy::{DEFAULT_CONFIG, Overlay};
 
+use super::scan::Text;
 use super::tally::{Fate, Sum};
 use crate::demo::RULES;
 use world::{World, config};
@@ -45,11 +47,13 @@ fn the_rules_that_decided_change_nothing() {
         for (name, policy) in &tally.policies {
             assert_eq!(policy.old, policy.new, "{name}");
         }
-        // Each kept trace stands for 1 / chance, and would be kept with that chance. With limits those are gone that competed.
-        assert!(
-            world::rules(&rules).has_limits()
-                || (tally.estimate.traces - f64::from(u32::try_from(tally.lake.traces).unwrap())).abs() < 1e-6
-        );
+        let volume = super::cost::volume(&findings).unwrap();
+        let all = [volume.spans, volume.logs, volume.file_bytes, volume.storage_usd, volume.scan_usd];
+        assert!(all.iter().all(|[now, then]| *now > 0.0 && (now - then).abs() <= now * 1e-9), "{volume:?}");
+        let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
+        let (Sum { traces, spans }, no_change) = (tally.lake, format!("{:>9}\n", "="));
+        assert!(text.contains(&format!("would keep about {traces} traces ({spans} spans); {traces} traces")), "{text}");
+        assert_eq!(text.matches(&no_change).count(), 5, "{text}");
         assert_eq!(findings.not_filed, 0);
         assert_eq!(tally.lake.spans, world.count("SELECT count(*) FROM spans"));
         assert_eq!(world.count("SELECT count(*) FROM spans WHERE is_late"), 1);
@@ -78,6 +82,45 @@ fn what_other_rules_would_have_kept_of_the_lake_is_told_exactly() {
         let (all, told) = (is.len(), tally.estimate.traces);
         assert!((told / f64::from(u32::try_from(all).unwrap()) - 1.0).abs() < 0.35, "{told} of {all}");
     }
+}
+
+/// Less than errors alone would need.
+const NARROW: &str = "
+      - name: shared
+        type: composite
+        composite:
+          max_total_spans_per_second: 8
+          policy_order: [errors, rest]
+          composite_sub_policy:
+            - {name: errors, type: status_code, status_code: {status_codes: [ERROR]}}
+            - {name: rest, type: always_sample}
+          rate_allocation: [{policy: errors, percent: 50}, {policy: rest, percent: 50}]
+";
+
+#[test]
+fn rules_that_limit_rates_are_not_estimated_on_what_others_have_kept() {
+    let world = World::new(RULES);
+    let findings = world.replay(&config(NARROW, ""));
+    let text = super::report::text(&findings, &world::rules(&config(NARROW, "")), "rules.yaml");
+    assert!(text.contains("is not estimated: they limit rates") && !text.contains("would keep about"), "{text}");
+    assert!(text.contains("of what is in the lake alone:") && text.contains("- These rules limit rates."), "{text}");
+    let json = super::report::to_json(&findings, &world::rules(&config(NARROW, "")), "rules.yaml");
+    assert_eq!((&json["estimate"]["new"], &json["services"][0]["estimated_spans"]), (&Value::Null, &Value::Null));
+    let [now, then] = super::cost::volume(&findings).unwrap().spans;
+    assert!(then < now, "{now} {then}");
+}
+
+#[test]
+fn what_a_limit_has_left_is_no_more_under_others_than_was_decided() {
+    let world = World::new(&config(NARROW, ""));
+    let findings = world.replay(DEFAULT_CONFIG);
+    let all = world.count("SELECT count(*) FROM decisions");
+    let told = findings.estimate();
+    assert!(told.traces <= f64::from(u32::try_from(all).unwrap()), "{told:?} of {all}");
+    let in_force = world.replay(&config(NARROW, ""));
+    let [now, then] = super::cost::volume(&in_force).unwrap().spans;
+    assert!(in_force.tally.lake.traces > 0 && (now - then).abs() <= now * 1e-9, "{now} {then}");
+    assert!(in_force.tally.moves.is_empty() && in_force.tally.new == in_force.tally.lake, "{:?}", in_force.tally.moves);
 }
 
 #[test]
@@ -163,8 +206,81 @@ fn traces_whose_rules_are_gone_are_run_all_the_same_and_that_is_said() {
     let world = World::new(RULES);
     std::fs::remove_dir_all(world.folder.path().join("rules")).unwrap();
     let findings = world.replay(RULES);
-    assert_eq!(findings.old.values().collect::<Vec<_>>(), [&false]);
+    assert_eq!(findings.old.values().collect::<Vec<_>>(), [&Text::Missing]);
     let told = findings.tally.fates[&Fate::Kept].traces;
     assert!(told * 10 > findings.tally.lake.traces * 9, "{told} of {}", findings.tally.lake.traces);
     assert!(super::report::text(&findings, &world::rules(RULES), "rules.yaml").contains("Their text is not in the folder"));
+}
+
+#[test]
+fn a_text_that_comes_to_other_rules_here_is_not_called_missing() {
+    let world = World::new(RULES);
+    let path = world.folder.path().join(spanlake_pipeline::keys::rules(world::rules(RULES).version()));
+    std::fs::write(path, "x: ${env:SPANLAKE_A_VARIABLE_THAT_NOBODY_SETS}\n").unwrap();
+    let findings = world.replay(DEFAULT_CONFIG);
+    assert_eq!(findings.old.values().collect::<Vec<_>>(), [&Text::Differs]);
+    let text = super::report::text(&findings, &world::rules(DEFAULT_CONFIG), "rules.yaml");
+    assert!(
+        text.contains("an environment variable that it names is not set") && !text.contains("is not in the folder"),
+        "{text}"
+    );
+}
+
+#[test]
+fn warnings_of_a_file_that_can_be_used_are_told() {
+    let warned = spanlake_policy::load("spanlake: {fail_closed: false}\n", &|_| None);
+    assert!(warned.rules.is_some());
+    let said = super::said(&warned, "new.yaml").unwrap();
+    assert!(said.contains("[fail-open]") && said.contains("1 warnings"), "{said}");
+    assert_eq!(super::said(&spanlake_policy::load(DEFAULT_CONFIG, &|_| None), "new.yaml"), None);
+}
+
+#[test]
+fn what_keep_all_has_kept_is_told_as_such() {
+    let mut overlay = Overlay::default();
+    overlay.add("frontend", 1_790_003_600).unwrap();
+    let world = World::new(&overlay.compose(RULES));
+    let text = super::report::text(&world.replay(RULES), &world::rules(RULES), "rules.yaml");
+    let kept = world.count("SELECT count(*) FROM decisions WHERE policy = 'keep_all'");
+    let line = text.lines().find(|line| line.contains("spanlake keep-all")).unwrap();
+    assert!(kept > 0 && line.starts_with(&format!("- {kept} traces (")), "{line}");
+    let without = World::new(RULES);
+    assert!(!super::report::text(&without.replay(RULES), &world::rules(RULES), "rules.yaml").contains("keep-all"));
+}
+
+#[test]
+fn log_records_that_have_gone_with_their_traces_are_told_and_so_is_that_new_rules_would_do_so() {
+    let follow = format!("{RULES}spanlake: {{logs: follow_trace}}\n");
+    let (gone, taken) = ("log records were sampled out with their traces", "Under these rules logs follow their trace; here all");
+    let text = |world: &World, rules: &str| super::report::text(&world.replay(rules), &world::rules(rules), "rules.yaml");
+    let (world, follows) = (World::new(RULES), World::new(&follow));
+    let told = |text: &str| (text.contains(gone), text.contains(taken));
+    assert_eq!(told(&text(&world, RULES)), (false, false));
+    assert_eq!(told(&text(&world, &follow)), (false, true));
+    assert_eq!(told(&text(&follows, RULES)), (true, false));
+}
+
+#[test]
+fn runs_of_statements_are_not_called_masked_values() {
+    let world = World::new(RULES);
+    let statement = "set(span.attributes[\"user.id\"], \"****\")";
+    let rules = config(SAME_POLICIES, &format!("  transform/users: {{error_mode: ignore, trace_statements: ['{statement}']}}\n"));
+    let rules = rules.replace("processors: [transform/users], ", "");
+    let findings = world.replay(&rules);
+    let (masked, ran) = (findings.tally.masked(), findings.tally.statements());
+    let told: u64 = ran.values().map(|counted| counted.likely).sum();
+    assert_eq!((masked.len(), told), (0, world.count("SELECT count(*) FROM spans")), "{masked:?} {ran:?}");
+    let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
+    assert!(text.contains("Runs of redacting statements of transform") && !text.contains("Masked beside"), "{text}");
+}
+
+#[test]
+fn without_tail_sampling_all_are_kept_and_that_is_said_and_a_short_basis_too() {
+    let world = World::new(RULES);
+    let rules = "receivers: {otlp: {protocols: {http: }}}\nexporters: {debug: }\nservice: {pipelines: {traces: {receivers: [otlp], \
+                 exporters: [debug]}}}\n";
+    let text = super::report::text(&world.replay(rules), &world::rules(rules), "rules.yaml");
+    assert!(text.contains("  kept by errors -> kept: no tail_sampling, so all are: "), "{text}");
+    assert!(text.contains("These rules have no tail_sampling") && text.contains("These rules would keep all of them"), "{text}");
+    assert!(text.contains("are a short basis for a day"), "{text}");
 }
