@@ -71,7 +71,7 @@ impl YamlError {
     fn syntax(line: u32, kind: &ErrorKind, info: &str) -> Self {
         let advice = match kind {
             ErrorKind::RecursionLimitExceeded => return Self::too_deep(line),
-            ErrorKind::UnknownAnchor { .. } => ANCHOR_FIRST,
+            ErrorKind::UnknownAnchor => ANCHOR_FIRST,
             _ => "mend the line; indent with blanks, never with tabs",
         };
         Self::new(line, format!("not valid YAML: {info}"), advice)
