@@ -7,14 +7,14 @@ use anyhow::{Context, anyhow};
 use similar::TextDiff;
 use spanlake_aws::environment::Environment;
 use spanlake_aws::rules::{VARIABLE_PREFIX, compiler};
-use spanlake_aws::{Buckets as Names, S3Store};
+use spanlake_aws::{Buckets, S3Store};
 use spanlake_pipeline::keep_all::kept_by;
 use spanlake_pipeline::rules::{RulesError, active_version, push, wanted};
 use spanlake_policy::{DEFAULT_CONFIG, Overlay, Severity, load, render};
 
 use crate::cli::RulesCommand;
 use crate::keep_all::{lines, now_nanos};
-use crate::site::{Buckets, Place};
+use crate::site;
 use crate::terminal::{note, print, say};
 
 /// Lines around a change that are shown.
@@ -38,7 +38,7 @@ fn say_if(is_same: bool) {
 }
 
 async fn store(bucket: &str) -> S3Store {
-    Environment::load().await.store_of(Names { state: bucket.to_owned(), lake: String::new() })
+    Environment::load().await.store_of(Buckets { state: bucket.to_owned(), lake: String::new() })
 }
 
 async fn show(store: &S3Store, bucket: &str) -> anyhow::Result<()> {
@@ -60,7 +60,7 @@ async fn show(store: &S3Store, bucket: &str) -> anyhow::Result<()> {
     };
     print(&text);
     note(&format!("# {origin}; {state}"));
-    let place = Place::Buckets(Buckets { state: bucket.to_owned(), lake: None });
+    let place = site::Place::Buckets(site::Buckets { state: bucket.to_owned(), lake: None });
     let kept = lines(store, &place, now_nanos()?).await?;
     kept.lines().for_each(|line| note(&format!("# over them lies {line}")));
     Ok(())
