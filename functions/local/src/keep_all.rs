@@ -42,7 +42,7 @@ impl Task for &KeepAllArgs {
             (Some(service), _) if self.stop => runtime.block_on(stop(site, service, now)),
             (Some(service), Some(duration)) => runtime.block_on(begin(site, service, duration, now)),
             _ => {
-                let shown = runtime.block_on(lines(&site.store, now))?;
+                let shown = runtime.block_on(lines(&site.store, &site.place, now))?;
                 print(if shown.is_empty() { "Nothing is kept as a whole: the rules decide.\n" } else { &shown });
                 Ok(())
             }
@@ -65,24 +65,27 @@ async fn begin<S: ObjectStore>(site: &Site<S>, service: &str, duration: Duration
         least / 60,
         most / 3_600
     );
+    // Who sends such a name is seldom; who types one, or pastes it, is not.
+    ensure!(service.trim() == service, "{service:?} cannot be kept: a service's name neither begins nor ends with blanks");
     let (stored, etag) = kept(&site.store).await.with_context(|| mend(&site.place))?;
     let mut overlay = stored.at(now);
     let asked = (now + NANOS_PER_SECOND - 1) / NANOS_PER_SECOND + seconds;
     let until = overlay.add(service, asked).map_err(|reason| anyhow!("{service:?} cannot be kept: {reason}"))?;
     let rules = try_on(site, &overlay).await?;
+    if let Some(masked) = rules.as_ref().and_then(|rules| rules.masked_service(service)) {
+        bail!(
+            "{service:?} cannot be kept: the built-in masking takes it for a secret, and its spans are stored with the service_name \
+             {masked:?}. Ask for that name: --service {}",
+            quoted(&masked)
+        );
+    }
     keep(&site.store, &overlay, etag.as_ref()).await.context("nothing has changed")?;
-    say(&format!("Every trace with a span of {service} is kept until {}, {}.", time(until), left(until, now)));
+    say(&format!("Every trace with a span of {} is kept until {}, {}.", named(service), time(until), left(until, now)));
     if until > asked {
         say("It was asked for until then before, and stays so: to end earlier, use --stop and ask again.");
     }
-    print(&explain(&site.place, service, rules.as_ref()));
+    print(&explain(&site.place, service, until, rules.as_ref()));
     if let Place::Folder(path) = &site.place {
-        if !is_worked_on(path) {
-            note(&format!(
-                "No process works on this folder: it holds once `spanlake up` runs, if that is before {}.",
-                time(until)
-            ));
-        }
         warn_of_name(path, service, now).await;
     }
     Ok(())
@@ -92,16 +95,16 @@ async fn stop<S: ObjectStore>(site: &Site<S>, service: &str, now: i64) -> anyhow
     let (stored, etag) = kept(&site.store).await.with_context(|| mend(&site.place))?;
     let mut overlay = stored.at(now);
     if !overlay.stop(service) {
-        let names: Vec<&str> = overlay.services().map(|(service, _)| service).collect();
+        let names: Vec<String> = overlay.services().map(|(service, _)| named(service)).collect();
         let names = if names.is_empty() { "nothing is".to_owned() } else { format!("these are: {}", names.join(", ")) };
-        bail!("{service} is not kept as a whole; {names}");
+        bail!("{} is not kept as a whole; {names}", named(service));
     }
     keep(&site.store, &overlay, etag.as_ref()).await.context("nothing has changed")?;
-    let [folder, buckets] = LOOKED_AT_SECONDS;
-    let seconds = if matches!(site.place, Place::Folder(_)) { folder } else { buckets };
+    let (soon, _) = Worked::on(&site.place).soon();
     say(&format!(
-        "{service} goes by the rules again: traces that begin from some {seconds} s on, or, if rules have just changed, once the \
-         traces of before are decided. What was kept stays."
+        "{} goes by the rules again: traces that begin {soon}, or, if rules have just changed, once the traces of before are decided. \
+         What was kept stays.",
+        named(service)
     ));
     Ok(())
 }
@@ -147,17 +150,46 @@ fn compile(place: &Place, text: &str) -> Result<Rules, String> {
     }
 }
 
-/// From when, at what price, and how it ends.
-fn explain(place: &Place, service: &str, rules: Option<&Rules>) -> String {
-    let [folder, buckets] = LOOKED_AT_SECONDS;
-    let (soon, who) = match place {
-        Place::Folder(_) => (folder, "the process looks each second"),
-        Place::Buckets(_) => (buckets, "the archiver looks each minute"),
-    };
-    let mut out = String::new();
-    if rules.is_some_and(|rules| !rules.samples()) {
-        out.push_str("These rules have no tail_sampling, so every trace is kept already.\n");
+/// Who takes up what is wanted.
+#[derive(Clone, Copy)]
+enum Worked {
+    /// A process on the folder.
+    Process,
+    /// Nobody, until one is started.
+    Nobody,
+    /// The archiver of a deployment.
+    Archiver,
+}
+
+impl Worked {
+    fn on(place: &Place) -> Self {
+        match place {
+            Place::Folder(path) if is_worked_on(path) => Self::Process,
+            Place::Folder(_) => Self::Nobody,
+            Place::Buckets(_) => Self::Archiver,
+        }
     }
+
+    /// From when on traces go by a change, and why.
+    fn soon(self) -> (String, &'static str) {
+        let [folder, buckets] = LOOKED_AT_SECONDS;
+        match self {
+            Self::Process => (format!("from some {folder} s on"), "the process looks each second"),
+            Self::Nobody => (format!("from some {folder} s after the next `spanlake up` on"), "no process works on this folder"),
+            Self::Archiver => (format!("from some {buckets} s on"), "the archiver looks each minute"),
+        }
+    }
+}
+
+/// From when, at what price, and how it ends.
+fn explain(place: &Place, service: &str, until: i64, rules: Option<&Rules>) -> String {
+    if rules.is_some_and(|rules| !rules.samples()) {
+        return "These rules have no tail_sampling, so every trace is kept already, and this changes nothing.\n".to_owned();
+    }
+    let worked = Worked::on(place);
+    let (soon, who) = worked.soon();
+    let end = if matches!(worked, Worked::Nobody) { format!(", if that is before {}", time(until)) } else { String::new() };
+    let mut out = String::new();
     let latest = rules.map_or_else(
         || "once the traces of before are decided".to_owned(),
         |rules| format!("{} s after that change", (rules.decision_wait_ms() + rules.window_ms()).div_ceil(1_000)),
@@ -166,7 +198,7 @@ fn explain(place: &Place, service: &str, rules: Option<&Rules>) -> String {
     // Infallible: a text takes any text.
     let _infallible = write!(
         out,
-        "  from when   traces that begin from some {soon} s on ({who}); if rules have just changed, {latest}\n\
+        "  from when   traces that begin {soon}{end} ({who}); if rules have just changed, {latest}\n\
          \x20             traces that began before go by the rules of then\n\
          \x20 what        whole traces, also the spans of other services in them, whatever the policies say, drop included\n\
          \x20 what not    what processors drop, and what is beyond the limits of a trace; masking goes on\n\
@@ -176,6 +208,12 @@ fn explain(place: &Place, service: &str, rules: Option<&Rules>) -> String {
         quoted(service)
     );
     out
+}
+
+/// A name in a sentence: in quotes where one could not see what belongs to it.
+fn named(service: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./".contains(letter);
+    if !service.is_empty() && service.chars().all(is_plain) { service.to_owned() } else { format!("{service:?}") }
 }
 
 /// A word as a shell takes it.
@@ -206,7 +244,7 @@ fn misspelled(service: &str, names: &[&str]) -> Option<String> {
     if names.is_empty() || names.contains(&service) {
         return None;
     }
-    let known = names.iter().take(NAMES_MOST).copied().collect::<Vec<_>>().join(", ");
+    let known = names.iter().take(NAMES_MOST).map(|name| named(name)).collect::<Vec<_>>().join(", ");
     let more = if names.len() > NAMES_MOST { ", ..." } else { "" };
     Some(format!(
         "warning: no span of a service {service:?} is in the tables since yesterday: is it spelled so? There are {known}{more}"
@@ -214,8 +252,8 @@ fn misspelled(service: &str, names: &[&str]) -> Option<String> {
 }
 
 /// What is kept now, a line for each service; empty if nothing is.
-pub(crate) async fn lines<S: ObjectStore>(store: &S, now: i64) -> anyhow::Result<String> {
-    let overlay = kept(store).await.context("reading what is kept")?.0.at(now);
+pub(crate) async fn lines<S: ObjectStore>(store: &S, place: &Place, now: i64) -> anyhow::Result<String> {
+    let overlay = kept(store).await.with_context(|| mend(place))?.0.at(now);
     if overlay.is_empty() {
         return Ok(String::new());
     }
@@ -229,12 +267,12 @@ pub(crate) async fn lines<S: ObjectStore>(store: &S, now: i64) -> anyhow::Result
     let mut out = String::new();
     for (service, until) in overlay.services() {
         let holds = shards.iter().filter(|shard| shard.until(service).is_some_and(|held| held >= until)).count();
-        let place = match (holds, shards.len()) {
+        let force = match (holds, shards.len()) {
             (holds, all) if holds == all && all > 0 => String::new(),
             (0, _) => ", not in force yet".to_owned(),
             (holds, all) => format!(", in force on {holds} of {all} shards"),
         };
-        writeln!(out, "{KEEP_ALL}: {service} until {}, {}{place}", time(until), left(until, now))?;
+        writeln!(out, "{KEEP_ALL}: {} until {}, {}{force}", named(service), time(until), left(until, now))?;
     }
     Ok(out)
 }
@@ -273,6 +311,24 @@ mod tests {
         let said = misspelled("card", &["cart", "shop"]).unwrap();
         assert!(said.contains("\"card\"") && said.ends_with("There are cart, shop"), "{said}");
         assert!(misspelled("card", &["a"; 11]).unwrap().ends_with(", a, ..."));
+    }
+
+    #[test]
+    fn a_name_in_a_sentence_shows_where_it_ends() {
+        for plain in ["checkout", "shop/cart-2.v1_b", "k\u{e4}se"] {
+            assert_eq!(named(plain), plain);
+        }
+        for (name, wanted) in [("", "\"\""), ("a b", "\"a b\""), ("****", "\"****\""), ("a\u{202e}b", "\"a\\u{202e}b\"")] {
+            assert_eq!(named(name), wanted);
+        }
+    }
+
+    #[test]
+    fn where_every_trace_is_kept_already_nothing_else_is_said() {
+        let place = Place::Folder("/nowhere/at/all".into());
+        let rules = crate::up::compile("processors: {}").unwrap();
+        let said = explain(&place, "checkout", 0, Some(&rules));
+        assert!(said.contains("every trace is kept already") && said.lines().count() == 1, "{said}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use spanlake_policy::{DEFAULT_CONFIG, Overlay, Severity, load, render};
 
 use crate::cli::RulesCommand;
 use crate::keep_all::{lines, now_nanos};
+use crate::site;
 use crate::terminal::{note, print, say};
 
 /// Lines around a change that are shown.
@@ -23,7 +24,7 @@ pub(crate) fn run(command: &RulesCommand) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(async {
         match command {
-            RulesCommand::Show(of) => show(&store(&of.bucket).await).await,
+            RulesCommand::Show(of) => show(&store(&of.bucket).await, &of.bucket).await,
             RulesCommand::Diff { file, of } => diff(&store(&of.bucket).await, file).await.map(|differs| say_if(!differs)),
             RulesCommand::Push { file, of } => push_file(&store(&of.bucket).await, file).await,
         }
@@ -40,7 +41,7 @@ async fn store(bucket: &str) -> S3Store {
     Environment::load().await.store_of(Buckets { state: bucket.to_owned(), lake: String::new() })
 }
 
-async fn show(store: &S3Store) -> anyhow::Result<()> {
+async fn show(store: &S3Store, bucket: &str) -> anyhow::Result<()> {
     let wanted = wanted(store).await.context("reading the rules")?;
     let (text, origin) = match wanted {
         Some((text, _)) => (text, "pushed"),
@@ -59,7 +60,8 @@ async fn show(store: &S3Store) -> anyhow::Result<()> {
     };
     print(&text);
     note(&format!("# {origin}; {state}"));
-    let kept = lines(store, now_nanos()?).await?;
+    let place = site::Place::Buckets(site::Buckets { state: bucket.to_owned(), lake: None });
+    let kept = lines(store, &place, now_nanos()?).await?;
     kept.lines().for_each(|line| note(&format!("# over them lies {line}")));
     Ok(())
 }

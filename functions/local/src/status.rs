@@ -30,7 +30,7 @@ impl Task for Status {
 
     fn run<S: ObjectStore>(self, runtime: &Runtime, site: &Site<S>) -> anyhow::Result<()> {
         let overview = runtime.block_on(overview(&site.store)).with_context(|| site.place.reading())?;
-        match runtime.block_on(lines(&site.store, now_nanos()?)) {
+        match runtime.block_on(lines(&site.store, &site.place, now_nanos()?)) {
             Ok(kept) => print(&kept),
             // Whoever may read manifests need not be one who may read rules.
             Err(error) => note(&format!("What is kept as a whole cannot be told: {error:#}")),

@@ -87,10 +87,11 @@ async fn serve(setup: Setup) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compiles the stored configuration of a rules version.
+/// Compiles the stored configuration of a rules version, or says why it cannot be used here.
 pub(crate) fn compile(text: &str) -> Result<Rules, String> {
     let loaded = load(text, &|name| std::env::var(name).ok());
-    loaded.rules.ok_or_else(|| "it no longer loads: is an environment variable that it names missing?".to_owned())
+    let refusal = loaded.refusal();
+    loaded.rules.ok_or(refusal)
 }
 
 /// The rules' text and the rules; prints what the linter has to say.

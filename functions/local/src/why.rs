@@ -8,6 +8,7 @@ use spanlake_model::TraceId;
 use spanlake_pipeline::Verdict;
 use spanlake_pipeline::archive::partition_of;
 use spanlake_pipeline::inspect::RecordedDecision;
+use spanlake_policy::TOO_LARGE;
 
 use crate::cli::IdArgs;
 use crate::folder::{Folder, runtime};
@@ -41,10 +42,7 @@ pub(crate) async fn explain(folder: &Folder, id: TraceId) -> anyhow::Result<(boo
     for decision in &decisions {
         decision.write(&mut out, id)?;
     }
-    let late = late_spans(folder, id).await?;
-    if late > 0 {
-        writeln!(out, "{late} of its spans came late, after a decision: they follow it, unless a policy keeps them by itself.")?;
-    }
+    out.push_str(&late_text(late_spans(folder, id).await?, &decisions));
     let waiting = state.spans.iter().filter(|span| !span.is_decided).count();
     if waiting > 0 {
         writeln!(
@@ -114,13 +112,16 @@ impl Decision {
     fn write(&self, out: &mut String, id: TraceId) -> std::fmt::Result {
         let verdict = match self.verdict.as_str() {
             name if name == Verdict::Kept.name() => "was kept",
+            name if name == Verdict::Dropped.name() && self.is_too_large() => {
+                "was dropped: it is larger than maximum_trace_size_bytes"
+            }
             name if name == Verdict::Dropped.name() => "was dropped: a drop policy vetoed it",
             _ => "was sampled out: no policy kept it",
         };
         writeln!(out, "Trace {id} {verdict}.")?;
         writeln!(out, "  decided     {} (UTC), {} ms after its first span", self.decided, self.wait_ms)?;
         writeln!(out, "  on          {} spans, {} of them errors", self.spans, self.errors)?;
-        match self.reason(&self.policy).filter(|_| !self.votes.iter().any(|(policy, _)| *policy == self.policy)) {
+        match self.reason(&self.policy).filter(|_| !self.has_vote(&self.policy)) {
             _ if self.policy.is_empty() => writeln!(out, "  deciding    none")?,
             Some(reason) => writeln!(out, "  deciding    {}: {reason}", self.policy)?,
             None => writeln!(out, "  deciding    {}", self.policy)?,
@@ -154,6 +155,15 @@ impl Decision {
             }
         }
         Ok(())
+    }
+
+    /// Whether its size alone decided: then no policy was asked, and none of the configuration has this name.
+    fn is_too_large(&self) -> bool {
+        self.policy == TOO_LARGE && !self.has_vote(TOO_LARGE)
+    }
+
+    fn has_vote(&self, policy: &str) -> bool {
+        self.votes.iter().any(|(of, _)| of == policy)
     }
 
     fn reason(&self, policy: &str) -> Option<&str> {
@@ -195,6 +205,17 @@ fn by_policy(map: &str) -> Vec<(String, String)> {
     map.into_iter().map(|(policy, text)| (policy, text.as_str().unwrap_or_default().to_owned())).collect()
 }
 
+/// What is said of the late spans that are in the lake, which are the ones that are kept.
+fn late_text(kept: u64, decisions: &[Decision]) -> String {
+    let is_kept = |decision: &Decision| decision.verdict == Verdict::Kept.name();
+    let why = match (decisions.iter().any(is_kept), decisions.iter().all(is_kept)) {
+        (true, true) => " with the trace",
+        (false, false) => ": a policy keeps them by themselves",
+        _ => "",
+    };
+    if kept == 0 { String::new() } else { format!("{kept} of its spans came late, after a decision, and are kept{why}.\n") }
+}
+
 async fn late_spans(folder: &Folder, id: TraceId) -> anyhow::Result<u64> {
     let lake = open(&folder.path)?;
     let rows = texts(&lake, &format!("SELECT count(*) FROM spans WHERE trace_id = '{id}' AND is_late")).await?;
@@ -205,13 +226,14 @@ async fn late_spans(folder: &Folder, id: TraceId) -> anyhow::Result<u64> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn votes_stand_in_columns_with_their_reasons_and_the_deciding_one_is_marked() {
-        let pairs =
-            |pairs: &[(&str, &str)]| pairs.iter().map(|(policy, text)| ((*policy).to_owned(), (*text).to_owned())).collect();
-        let decision = Decision {
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(policy, text)| ((*policy).to_owned(), (*text).to_owned())).collect()
+    }
+
+    fn decision(verdict: Verdict) -> Decision {
+        Decision {
             decided: String::new(),
-            verdict: "kept".to_owned(),
+            verdict: verdict.name().to_owned(),
             policy: "slow".to_owned(),
             weight: 1.0,
             votes: pairs(&[("errors", "not_sampled"), ("slow", "sampled"), ("old", "sampled")]),
@@ -221,14 +243,29 @@ mod tests {
             wait_ms: "30000".to_owned(),
             is_complete: true,
             rules: "r1".to_owned(),
-        };
+        }
+    }
+
+    #[test]
+    fn late_spans_are_told_by_what_keeps_them() {
+        let (kept, out) = (decision(Verdict::Kept), decision(Verdict::SampledOut));
+        assert_eq!(late_text(0, &[]), "");
+        assert!(late_text(2, std::slice::from_ref(&kept)).ends_with("are kept with the trace.\n"));
+        assert!(late_text(1, std::slice::from_ref(&out)).ends_with("are kept: a policy keeps them by themselves.\n"));
+        assert!(late_text(1, &[out, kept]).ends_with("are kept.\n"));
+    }
+
+    #[test]
+    fn votes_stand_in_columns_with_their_reasons_and_the_deciding_one_is_marked() {
+        let decision = decision(Verdict::Kept);
         let mut out = String::new();
         decision.write_votes(&mut out).unwrap();
         let wanted = "  votes       (> decided)\n    errors  not sampled  no span has status ERROR\n  > slow    sampled      1,432 ms, above \
                       1,000 ms\n    old     sampled\n";
         assert_eq!(out, wanted);
         let large = Decision {
-            policy: "maximum_trace_size_bytes".to_owned(),
+            verdict: Verdict::Dropped.name().to_owned(),
+            policy: TOO_LARGE.to_owned(),
             votes: Vec::new(),
             reasons: pairs(&[("maximum_trace_size_bytes", "1,432 bytes, beyond 1,000")]),
             ..decision
@@ -236,6 +273,7 @@ mod tests {
         let mut out = String::new();
         large.write(&mut out, TraceId::default()).unwrap();
         assert!(out.contains("deciding    maximum_trace_size_bytes: 1,432 bytes, beyond 1,000\n"), "{out}");
-        assert!(!out.contains("votes"), "{out}");
+        assert!(!out.contains("votes") && !out.contains("a drop policy"), "{out}");
+        assert!(out.contains("was dropped: it is larger than maximum_trace_size_bytes.\n"), "{out}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spanlake_pipeline::group::CompileRules;
-use spanlake_policy::{DEFAULT_CONFIG, Severity, load};
+use spanlake_policy::{DEFAULT_CONFIG, load};
 
 /// How the names of environment variables begin that a configuration may ask for. Others are those of the function itself,
 /// its credentials among them.
@@ -15,10 +15,8 @@ pub fn compiler() -> Arc<CompileRules> {
     Arc::new(|text: &str| {
         let variable = |name: &str| if name.starts_with(VARIABLE_PREFIX) { std::env::var(name).ok() } else { None };
         let loaded = load(text, &variable);
-        let errors = loaded.findings.iter().filter(|finding| finding.severity == Severity::Error);
-        let errors: Vec<String> =
-            errors.map(|finding| format!("line {}: {}", finding.line.unwrap_or_default(), finding.message)).collect();
-        let rules = loaded.rules.ok_or_else(|| errors.join("; "))?;
+        let refusal = loaded.refusal();
+        let rules = loaded.rules.ok_or(refusal)?;
         let default = load(DEFAULT_CONFIG, &|_| None).rules.ok_or("the built-in configuration does not load")?;
         if (rules.window_ms(), rules.late_horizon_ms()) != (default.window_ms(), default.late_horizon_ms()) {
             return Err("spanlake.window and spanlake.late_horizon cannot be changed on AWS: leave them out".to_owned());

@@ -3,6 +3,7 @@
 mod attributes;
 mod expand;
 mod filter;
+mod hide;
 mod inert;
 mod lint;
 mod matching;
@@ -35,7 +36,7 @@ pub(crate) use single::read_oldest;
 pub(crate) use single::read_processor;
 use yaml::Tree;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::lints::Lint;
 use crate::overlay::Overlay;
 use crate::processors::Process;
@@ -54,14 +55,30 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
 }
 
+impl Loaded {
+    /// Why there are no rules, in a line: every error with what to do, and variables that are not set, which may be the reason.
+    #[must_use]
+    pub fn refusal(&self) -> String {
+        let unset = Lint::UnsetVariable.row().map_or("", |row| row.name);
+        let said = self.findings.iter().filter(|finding| finding.severity == Severity::Error || finding.kind == unset);
+        let said = said.map(|finding| {
+            let line = finding.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            format!("{line}{} ({})", finding.message, finding.remedy)
+        });
+        said.collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// Reads a Collector configuration, and the [`Overlay`] behind it if there is one. `env` looks up environment variables; unset
-/// ones are empty, as in the Collector.
+/// ones are empty, as in the Collector. No finding shows what it answers.
 #[must_use]
 pub fn load(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
     let mut findings = Findings::default();
-    let rules = read(text, env, &mut findings);
+    let told = hide::Told::new(env);
+    let rules = read(text, &|name| told.get(name), &mut findings);
     let failed = findings.has_errors();
     let mut list = findings.list;
+    told.hide(&mut list);
     list.sort_by_key(|finding| finding.line);
     list.dedup();
     Loaded { rules: if failed { None } else { rules }, findings: list }
@@ -73,7 +90,7 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
     let mut tree = match yaml::parse(text) {
         Ok(tree) => tree,
         Err(error) => {
-            findings.refuse(Lint::InvalidYaml, error.line, "", error.message);
+            findings.find(error.kind, error.line, "", error.message, error.remedy);
             return None;
         }
     };
@@ -91,8 +108,8 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
     lint::unset(&tree, env, findings);
     let mut errors = Vec::new();
     expand::expand(&mut tree, env, &mut errors);
-    for error in errors {
-        findings.refuse(Lint::InvalidVariable, error.line, "", error.message);
+    for (line, message) in errors {
+        findings.refuse(Lint::InvalidVariable, line, "", message);
     }
     let mut root = Fields::new(&tree, "", findings);
     let own = root.get("spanlake").map_or_else(own::Own::default, |tree| own::read(tree, has_written_key, findings));

@@ -111,6 +111,7 @@ pub(crate) enum Lint {
     PropagateDrops,
     OrphanedSpans,
     DeprecatedStyle,
+    FilterDropsAll,
     SamplerDropsAll,
     SamplerKeepsAll,
 }

@@ -190,6 +190,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_the_built_in_masking_changes_is_told_as_it_is_stored() {
+        let masked = |text: &str, name: &str| load(text, &|_| None).rules.unwrap().masked_service(name);
+        assert_eq!(masked(DEFAULT_CONFIG, "bob@example.com"), Some("****".to_owned()));
+        for (text, name) in [
+            (DEFAULT_CONFIG, "checkout"),
+            (DEFAULT_CONFIG, "****"),
+            ("spanlake: {builtin_redaction: off}", "bob@example.com"),
+            ("spanlake: {builtin_redaction: {emails: false}}", "bob@example.com"),
+        ] {
+            assert_eq!(masked(text, name), None, "{text} {name}");
+        }
+    }
+
+    #[test]
     fn a_stored_text_with_an_overlay_says_so_to_whoever_checks_it() {
         let loaded = load(&overlay(&[("checkout", 1)]).compose(DEFAULT_CONFIG), &|_| None);
         let said = crate::render(&loaded, "stored.yaml");

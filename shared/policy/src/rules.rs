@@ -94,6 +94,14 @@ impl Rules {
         self.overlay.bit(service, arrival_nanos)
     }
 
+    /// What the built-in masking makes of a service's name in spans; `None` where it is stored as it is. What processors make of it
+    /// is not told.
+    #[must_use]
+    pub fn masked_service(&self, service: &str) -> Option<String> {
+        let plan = self.plan(Signal::Traces);
+        if plan.builtin { plan.masking.mask(service, &mut Vec::new(), |_| {}) } else { None }
+    }
+
     /// The name of a `composite` policy's sub-policy that decided; empty where none did.
     #[must_use]
     pub fn sub_policy_name(&self, decision: &Decision) -> &str {

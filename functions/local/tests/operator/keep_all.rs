@@ -23,15 +23,16 @@ fn what_is_kept_is_told_with_its_end_its_price_and_how_to_stop_it() {
     let folder = folder();
     let ran = on(&folder, &["--service", "it's", "--for", "30m"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    for told in ["Every trace with a span of it's is kept until ", "30 min left", "from when", "cost", "drop included"] {
+    for told in ["Every trace with a span of \"it's\" is kept until ", "30 min left", "from when", "cost", "drop included"] {
         assert!(ran.out.contains(told), "{told}: {}", ran.out);
     }
     let stop = format!("spanlake keep-all --stop --service 'it'\\''s' --data {}", folder.path().display());
     assert!(ran.out.contains(&stop), "{}", ran.out);
-    assert!(ran.err.contains("No process works on this folder") && !ran.err.contains("spelled"), "{}", ran.err);
+    assert!(ran.out.contains("after the next `spanlake up` on, if that is before "), "{}", ran.out);
+    assert!(ran.out.contains("(no process works on this folder)") && ran.err.is_empty(), "{}{}", ran.out, ran.err);
     for words in [&["keep-all", "--list"][..], &["status"]] {
         let shown = run(&[words, &["--data", &folder.path().display().to_string()]].concat(), &[]);
-        assert!(shown.out.contains("keep_all: it's until ") && shown.out.contains("left, not in force yet"), "{}", shown.out);
+        assert!(shown.out.contains("keep_all: \"it's\" until ") && shown.out.contains("left, not in force yet"), "{}", shown.out);
     }
     let left: Vec<_> = std::fs::read_dir(folder.path().join("tmp")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
@@ -66,6 +67,9 @@ fn what_cannot_be_asked_for_is_told_and_writes_nothing() {
         (&["--service", "", "--for", "1h"], "1 to 256 bytes"),
         (&["--service", &long, "--for", "1h"], "1 to 256 bytes"),
         (&["--service", "a\nb", "--for", "1h"], "no control characters"),
+        (&["--service", " ", "--for", "1h"], "neither begins nor ends with blanks"),
+        (&["--service", "a ", "--for", "1h"], "neither begins nor ends with blanks"),
+        (&["--service", "bob@example.com", "--for", "1h"], "--service '****'"),
     ] {
         let ran = on(&folder, words);
         assert!(ran.code == 1 && ran.err.contains(told), "{words:?}: {}{}", ran.out, ran.err);
@@ -74,6 +78,19 @@ fn what_cannot_be_asked_for_is_told_and_writes_nothing() {
         assert_eq!(on(&folder, words).code, 2, "{words:?}");
     }
     assert!(!folder.path().join("rules").exists());
+}
+
+#[test]
+fn a_damaged_note_is_named_by_its_file_wherever_it_is_read() {
+    let folder = folder();
+    let note = folder.path().join("rules/keep-all.yaml");
+    std::fs::create_dir_all(note.parent().unwrap()).unwrap();
+    std::fs::write(&note, "keep_all: 7\n").unwrap();
+    let data = folder.path().display().to_string();
+    for words in [&["keep-all", "--list"][..], &["keep-all", "--service", "a", "--for", "1h"], &["status"]] {
+        let ran = run(&[words, &["--data", &data]].concat(), &[]);
+        assert!(ran.err.contains(&format!("delete {}", note.display())), "{words:?}: {}", ran.err);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The Collector's variables: `${env:X}`, `${X}`, `${X:-default}`, and `$$` for a `$`.
 
-use super::yaml::{Node, Scalar, Tree, YamlError};
+use super::yaml::{Node, Scalar, Tree};
 
 /// The setting whose text is a secret itself.
 pub(crate) const SECRET_KEY: &str = "hmac_key";
@@ -8,14 +8,14 @@ pub(crate) const SECRET_KEY: &str = "hmac_key";
 /// Looks up an environment variable.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Expands the variables in all values of a tree (not in keys), collecting every fault.
-pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, errors: &mut Vec<YamlError>) {
+/// Expands the variables in all values of a tree (not in keys), collecting every fault with its line.
+pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, errors: &mut Vec<(u32, String)>) {
     match &mut tree.node {
         Node::Scalar(scalar) => match expand_text(&scalar.text, env) {
             Ok(None) => {}
             // A value that is only a variable takes the type of the variable's text.
             Ok(Some(Expanded { text, variable, only })) => *scalar = Scalar { plain: scalar.plain || only, text, variable },
-            Err(message) => errors.push(YamlError { line: tree.line, message }),
+            Err(message) => errors.push((tree.line, message)),
         },
         Node::List(items) => items.iter_mut().for_each(|item| expand(item, env, errors)),
         Node::Map(entries) => {
@@ -25,7 +25,7 @@ pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, errors: &mut Vec<Yam
                 // A message shows what could not be read, and nothing of a key is shown.
                 if entry.key == SECRET_KEY {
                     let hidden = "the variable of this key can't be read: write `${env:NAME}`";
-                    errors.iter_mut().skip(known).for_each(|error| hidden.clone_into(&mut error.message));
+                    errors.iter_mut().skip(known).for_each(|(_, message)| hidden.clone_into(message));
                 }
             }
         }

@@ -49,8 +49,9 @@ pub(super) fn lay(overlay: Overlay, rules: &mut Rules, findings: &mut Findings) 
         return;
     }
     if rules.leaves.bits() & KEEP_ALL_BIT != 0 {
-        let message = "the policies use all 64 conditions on spans: keeping a service needs one of them, so take one out";
-        findings.error(0, KEEP_ALL, message);
+        let message = "the policies use all 64 conditions on spans, and keeping a service needs one of them";
+        let advice = "take a condition out of the policies: an `ottl_condition` with `error_mode: propagate` counts twice";
+        findings.find(Lint::TooLarge, 0, KEEP_ALL, message, advice);
     }
     let advice = "take it out: a file with it is for looking at, and neither started with nor pushed";
     let message = "the text ends with what `spanlake keep-all` has laid over it for a while";

@@ -147,7 +147,7 @@ fn masking(fields: &mut Fields<'_>, has_written_key: bool, findings: &mut Findin
             Some("off") => (false, Masking::default()),
             Some(other) => {
                 findings.error(line, &path, format!("expected on or off, found `{other}`"));
-                return None;
+                (true, Masking::default())
             }
         },
     };

@@ -39,10 +39,16 @@ pub(super) fn assemble(
             for entry in pipelines.all() {
                 let path = pipelines.path_of(&entry.key);
                 let Some((signal, list)) = pipeline(entry, &path, &components, findings) else { continue };
-                if lists[signal].is_some() {
-                    findings.unsupported(entry.line, &path, &format!("a second pipeline for {}", signal.name()));
+                match &mut lists[signal] {
+                    None => lists[signal] = Some(list),
+                    // Processors of both are in a pipeline: that one too many is the only fault of theirs.
+                    Some(first) => {
+                        say_second(entry.line, &path, signal, findings);
+                        first.extend(
+                            list.into_iter().filter(|(_, id)| !first.iter().any(|(_, known)| known == id)).collect::<List>(),
+                        );
+                    }
                 }
-                lists[signal] = Some(list);
             }
         }
         fields.finish(findings);
@@ -63,10 +69,20 @@ pub(super) fn assemble(
     }
     say_unused(&components, findings);
     say_uncovered(&plans, findings);
+    if own.logs.follow_trace && builder.tail.is_none() {
+        let message = "logs follow their traces, and every trace is kept: there is no tail_sampling in the traces pipeline";
+        let advice = "list tail_sampling under processors of service.pipelines.traces, or take `logs` out";
+        findings.find(Lint::SettingWithoutEffect, 0, "spanlake.logs", message, advice);
+    }
     rules(builder, &plans, own, rule_names)
 }
 
 type List = Vec<(u32, String)>;
+
+fn say_second(line: u32, path: &str, signal: Signal, findings: &mut Findings) {
+    let message = format!("a second pipeline for {} is not supported yet", signal.name());
+    findings.find(Lint::NotSupported, line, path, message, "merge the two lists of processors into one pipeline");
+}
 
 fn pipeline(entry: &super::yaml::Entry, path: &str, components: &Components, findings: &mut Findings) -> Option<(Signal, List)> {
     let name = entry.key.split('/').next().unwrap_or_default();
@@ -86,7 +102,10 @@ fn pipeline(entry: &super::yaml::Entry, path: &str, components: &Components, fin
     let mut list: List = Vec::new();
     for (line, id) in listed {
         if list.iter().any(|(_, known)| known == id) {
-            findings.refuse(Lint::DuplicateName, line, path, format!("the processor `{id}` stands twice in this pipeline"));
+            let message = format!("the processor `{id}` stands twice in this pipeline");
+            let kind = id.split('/').next().unwrap_or_default();
+            let advice = format!("take one of the two out, or define another one by a name such as `{kind}/second`");
+            findings.find(Lint::DuplicateName, line, path, message, advice);
         } else {
             list.push((line, id.to_owned()));
         }

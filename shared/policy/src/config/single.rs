@@ -26,11 +26,11 @@ pub(crate) fn read_processor(
 }
 
 fn parse(text: &str, env: Environment<'_>, findings: &mut Findings) -> Option<Tree> {
-    let mut tree = yaml::parse(text).map_err(|error| findings.refuse(Lint::InvalidYaml, error.line, "", error.message)).ok()?;
+    let mut tree = yaml::parse(text).map_err(|error| findings.refuse(error.kind, error.line, "", error.message)).ok()?;
     let mut errors = Vec::new();
     expand::expand(&mut tree, env, &mut errors);
-    for error in errors {
-        findings.refuse(Lint::InvalidVariable, error.line, "", error.message);
+    for (line, message) in errors {
+        findings.refuse(Lint::InvalidVariable, line, "", message);
     }
     Some(tree)
 }

@@ -48,7 +48,9 @@ pub(super) fn read(tree: &Tree, path: &str, own: &Own, findings: &mut Findings) 
         let path = format!("{at}[{place}]");
         let Some(policy) = reader.policy(item, &path) else { continue };
         if policies.iter().any(|known| known.name == policy.name) {
-            reader.findings.refuse(Lint::DuplicateName, item.line, &path, format!("duplicate policy name \"{}\"", policy.name));
+            let message = format!("duplicate policy name \"{}\"", policy.name);
+            let advice = "give each policy a name of its own: decisions and spans name the policy that kept them";
+            reader.findings.find(Lint::DuplicateName, item.line, &path, message, advice);
         }
         if options.by_record {
             by_record(&policy, item.line, &path, reader.findings);

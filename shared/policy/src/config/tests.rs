@@ -207,6 +207,34 @@ fn hostile_yaml_is_refused_without_growing() {
 }
 
 #[test]
+fn what_is_no_yaml_here_is_told_with_a_remedy_of_its_own() {
+    let large = "#".repeat((1 << 20) + 1);
+    let deep = format!("a: {}", "[".repeat(500));
+    for (text, kind, remedy) in [
+        (large.as_str(), "too-large", "make it smaller"),
+        (&deep, "too-large", "brackets that are not closed"),
+        ("a: 1\na: 2\n", "invalid-yaml", "take one of the two out"),
+        ("--- 1\n--- 2\n", "invalid-yaml", "leave one document"),
+        ("a: *b\n", "invalid-yaml", "`&name`"),
+        ("<<: {a: 1}\n", "invalid-yaml", "write out"),
+        ("a: [\n", "invalid-yaml", "never with tabs"),
+    ] {
+        let findings = read(text).findings;
+        let said = findings.first().map(|finding| (finding.kind, finding.remedy.contains(remedy)));
+        assert_eq!(said, Some((kind, true)), "{findings:?}");
+    }
+}
+
+#[test]
+fn a_second_pipeline_and_a_name_given_twice_are_told_with_what_to_do() {
+    let remedies = |text: &str| read(text).findings.into_iter().map(|finding| finding.remedy).collect::<Vec<_>>().concat();
+    let two = "processors: {}\nservice: {pipelines: {traces: {}, traces/b: {}}}\n";
+    assert!(remedies(two).contains("merge the two lists"), "{}", remedies(two));
+    let twice = policy("      - {name: a, type: always_sample}\n      - {name: a, type: trace_flags}\n");
+    assert!(remedies(&twice).contains("each policy a name of its own"), "{}", remedies(&twice));
+}
+
+#[test]
 fn what_batch_and_memory_limiter_refuse_upstream_is_refused() {
     for text in [
         "processors:\n  batch: {send_batch_size: 10, send_batch_max_size: 5}\n",

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
+
+use crate::lints::Lint;
 
 /// The largest text that is read.
 const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -10,6 +12,8 @@ const TEXT_BYTES_MAX: usize = 1 << 20;
 const NODES_MAX: usize = 100_000;
 /// The deepest nesting.
 const DEPTH_MAX: usize = 64;
+
+const ANCHOR_FIRST: &str = "write `&name` at the value before `*name`, or write the value itself";
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,8 +51,39 @@ pub(crate) struct Entry {
 /// Why a text is not YAML that is accepted here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct YamlError {
+    pub(crate) kind: Lint,
     pub(crate) line: u32,
     pub(crate) message: String,
+    /// What to do.
+    pub(crate) remedy: &'static str,
+}
+
+impl YamlError {
+    fn new(line: u32, message: impl Into<String>, remedy: &'static str) -> Self {
+        Self { kind: Lint::InvalidYaml, line, message: message.into(), remedy }
+    }
+
+    fn too_large(line: u32, message: impl Into<String>, remedy: &'static str) -> Self {
+        Self { kind: Lint::TooLarge, ..Self::new(line, message, remedy) }
+    }
+
+    /// What the parser could not read.
+    fn syntax(line: u32, kind: &ErrorKind, info: &str) -> Self {
+        let advice = match kind {
+            ErrorKind::RecursionLimitExceeded => return Self::too_deep(line),
+            ErrorKind::UnknownAnchor => ANCHOR_FIRST,
+            _ => "mend the line; indent with blanks, never with tabs",
+        };
+        Self::new(line, format!("not valid YAML: {info}"), advice)
+    }
+
+    fn too_deep(line: u32) -> Self {
+        Self::too_large(
+            line,
+            format!("nested deeper than {DEPTH_MAX} levels"),
+            "no configuration needs that: look for brackets that are not closed",
+        )
+    }
 }
 
 impl Tree {
@@ -76,17 +111,15 @@ impl Tree {
 /// Reads one document.
 pub(crate) fn parse(text: &str) -> Result<Tree, YamlError> {
     if text.len() > TEXT_BYTES_MAX {
-        return Err(YamlError { line: 1, message: format!("the file is larger than {TEXT_BYTES_MAX} bytes") });
+        let message = format!("the file has {} bytes, and may have {TEXT_BYTES_MAX}", text.len());
+        return Err(YamlError::too_large(1, message, "make it smaller; is it a configuration at all?"));
     }
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         match event {
             Ok((event, span)) => builder.take(event, line(span.start.line()))?,
             Err(error) => {
-                return Err(YamlError {
-                    line: line(error.marker().line()),
-                    message: format!("not valid YAML: {}", error.info()),
-                });
+                return Err(YamlError::syntax(line(error.marker().line()), error.kind(), &error.info()));
             }
         }
     }
@@ -120,7 +153,8 @@ impl Builder {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(YamlError { line, message: "a second document in one file".to_owned() });
+                    let advice = "leave one document: take out `---` and what follows, or put it into a file of its own";
+                    return Err(YamlError::new(line, "a second document in one file", advice));
                 }
                 Ok(())
             }
@@ -140,12 +174,14 @@ impl Builder {
             }
             Event::Alias(anchor) => {
                 let Some((tree, nodes)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(YamlError { line, message: "an alias of nothing".to_owned() });
+                    return Err(YamlError::new(line, "an alias of nothing", ANCHOR_FIRST));
                 };
                 self.count(line, nodes)?;
                 self.done(tree, 0, nodes)
             }
-            Event::UnresolvedAlias(name) => Err(YamlError { line, message: format!("an alias of an unknown anchor `{name}`") }),
+            Event::UnresolvedAlias(name) => {
+                Err(YamlError::new(line, format!("an alias of an unknown anchor `{name}`"), ANCHOR_FIRST))
+            }
             _ => Ok(()),
         }
     }
@@ -153,7 +189,8 @@ impl Builder {
     fn count(&mut self, line: u32, nodes: usize) -> Result<(), YamlError> {
         self.nodes += nodes;
         if self.nodes > NODES_MAX {
-            return Err(YamlError { line, message: format!("more than {NODES_MAX} values") });
+            let advice = "make it smaller; an alias counts as often as it stands there";
+            return Err(YamlError::too_large(line, format!("more than {NODES_MAX} values"), advice));
         }
         Ok(())
     }
@@ -162,7 +199,7 @@ impl Builder {
         let before = self.nodes;
         self.count(line, 1)?;
         if self.open.len() >= DEPTH_MAX {
-            return Err(YamlError { line, message: format!("nested deeper than {DEPTH_MAX} levels") });
+            return Err(YamlError::too_deep(line));
         }
         self.open.push(Open { tree: Tree { line, node }, anchor, key: None, before });
         Ok(())
@@ -191,13 +228,19 @@ impl Builder {
 /// A map's key: a text, and only once.
 fn key_of(tree: Tree, entries: &[Entry]) -> Result<(u32, String), YamlError> {
     let Node::Scalar(Scalar { text, plain, .. }) = tree.node else {
-        return Err(YamlError { line: tree.line, message: "a key must be a text".to_owned() });
+        return Err(YamlError::new(
+            tree.line,
+            "a key must be a text",
+            "write `key: value`, with a key that is no list and no map",
+        ));
     };
     if plain && text == "<<" {
-        return Err(YamlError { line: tree.line, message: "merge keys (`<<`) are not supported".to_owned() });
+        return Err(YamlError::new(tree.line, "merge keys (`<<`) are not supported", "write out what it would bring in"));
     }
     if entries.iter().any(|entry| entry.key == text) {
-        return Err(YamlError { line: tree.line, message: format!("the key `{text}` stands here a second time") });
+        let advice =
+            "take one of the two out, or put both into one; components of one type have names such as `transform/second`";
+        return Err(YamlError::new(tree.line, format!("the key `{text}` stands here a second time"), advice));
     }
     Ok((tree.line, text))
 }

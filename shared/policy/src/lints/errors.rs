@@ -24,13 +24,13 @@ pub(super) const ROWS: [Row; 13] = [
         Lint::WrongType,
         "wrong-type",
         "A value of another type than the key has, such as a text where a number is expected.",
-        "write a value of the expected type",
+        "write a value of the type that the message names: quotes make a text, a number and true or false stand without them",
     ),
     error(
         Lint::InvalidValue,
         "invalid-value",
         "A value, or values together, that the Collector refuses too, or that can have no meaning.",
-        "write a value that is allowed",
+        "correct it as the message says; docs/guides/configuration.md has what is allowed",
     ),
     error(
         Lint::InvalidPattern,
@@ -72,7 +72,7 @@ pub(super) const ROWS: [Row; 13] = [
         Lint::DuplicateName,
         "duplicate-name",
         "Two policies of one name, or a processor twice in one pipeline.",
-        "give each its own name, as in `transform/second`",
+        "give each a name of its own: a second processor of a type is `transform/second`",
     ),
     error(
         Lint::NotSupported,
@@ -84,6 +84,6 @@ pub(super) const ROWS: [Row; 13] = [
         Lint::TooLarge,
         "too-large",
         "More than one of the limits on a configuration allows.",
-        "make it smaller: the limits are in the README",
+        "make it smaller: the limits are in the README and in docs/guides/configuration.md",
     ),
 ];

@@ -11,7 +11,7 @@ const fn note(lint: Lint, name: &'static str, explains: &'static str, remedy: &'
     Row { lint, name, severity: Severity::Note, explains, remedy }
 }
 
-pub(super) const ROWS: [Row; 23] = [
+pub(super) const ROWS: [Row; 24] = [
     warning(
         Lint::PatternMatchesEmpty,
         "pattern-matches-empty",
@@ -132,6 +132,12 @@ pub(super) const ROWS: [Row; 23] = [
         "deprecated-style",
         "`include` and `exclude` of `filter` are its oldest form.",
         "write trace_conditions, log_conditions or metric_conditions",
+    ),
+    warning(
+        Lint::FilterDropsAll,
+        "filter-drops-all",
+        "A condition of a `filter` is just `true`: everything that it is asked of is dropped.",
+        "write a condition, or take the filter out",
     ),
     warning(
         Lint::SamplerDropsAll,

@@ -152,6 +152,7 @@ mod tests {
         assert!(load(&flags(64), &|_| None).rules.is_some());
         let refused = load(&overlay.compose(&flags(64)), &|_| None);
         assert!(refused.rules.is_none() && refused.findings.iter().any(|finding| finding.message.contains("64 conditions")));
+        assert!(refused.refusal().contains("(take a condition out of the policies"), "{}", refused.refusal());
         assert!(load(&overlay.compose(&flags(63)), &|_| None).rules.is_some());
         // A condition on the last bit is its own where nothing is laid over it.
         let rules = load(&flags(64), &|_| None).rules.unwrap();

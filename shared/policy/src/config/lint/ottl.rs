@@ -86,6 +86,9 @@ pub(super) fn filter(tree: &Tree, path: &str, findings: &mut Findings) {
     }
     for (line, text) in conditions(tree) {
         condition(line, path, text, findings);
+        if text.trim() == "true" {
+            findings.refuse(Lint::FilterDropsAll, line, path, "the condition is always true: all that it is asked of is dropped");
+        }
     }
     for list in ["trace_conditions", "log_conditions", "metric_conditions"] {
         for group in items(tree, list) {
