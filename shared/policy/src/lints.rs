@@ -128,6 +128,18 @@ pub(crate) struct Row {
     pub(crate) remedy: &'static str,
 }
 
+const fn error(lint: Lint, name: &'static str, explains: &'static str, remedy: &'static str) -> Row {
+    Row { lint, name, severity: Severity::Error, explains, remedy }
+}
+
+const fn warning(lint: Lint, name: &'static str, explains: &'static str, remedy: &'static str) -> Row {
+    Row { lint, name, severity: Severity::Warning, explains, remedy }
+}
+
+const fn note(lint: Lint, name: &'static str, explains: &'static str, remedy: &'static str) -> Row {
+    Row { lint, name, severity: Severity::Note, explains, remedy }
+}
+
 /// The table, by group.
 const GROUPS: [(&str, &[Row]); 4] = [
     ("What cannot be used", &errors::ROWS),

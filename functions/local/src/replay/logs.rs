@@ -1,4 +1,4 @@
-//! Log records of the lake under the new rules: they follow no trace, so only processors and masking count.
+//! Log records of the lake under the new rules: processors and masking. Whether they would follow their trace is not worked out.
 
 use std::sync::Arc;
 

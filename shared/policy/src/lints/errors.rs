@@ -1,11 +1,6 @@
 //! Kinds of errors.
 
-use super::{Lint, Row};
-use crate::finding::Severity;
-
-const fn error(lint: Lint, name: &'static str, explains: &'static str, remedy: &'static str) -> Row {
-    Row { lint, name, severity: Severity::Error, explains, remedy }
-}
+use super::{Lint, Row, error};
 
 pub(super) const ROWS: [Row; 13] = [
     error(

@@ -1,15 +1,6 @@
 //! Kinds of findings about the file as a whole, about single values, and about pipelines.
 
-use super::{Lint, Row};
-use crate::finding::Severity;
-
-const fn warning(lint: Lint, name: &'static str, explains: &'static str, remedy: &'static str) -> Row {
-    Row { lint, name, severity: Severity::Warning, explains, remedy }
-}
-
-const fn note(lint: Lint, name: &'static str, explains: &'static str, remedy: &'static str) -> Row {
-    Row { lint, name, severity: Severity::Note, explains, remedy }
-}
+use super::{Lint, Row, note, warning};
 
 pub(super) const ROWS: [Row; 22] = [
     warning(
