@@ -22,6 +22,8 @@ pub struct Context<'a> {
 pub struct Item<'a> {
     /// The running number of its (resource, scope) pair within the payload, from 0.
     pub context: u32,
+    /// Where its message begins in the payload.
+    pub start: usize,
     /// The `Span`, `LogRecord` or `Metric` message.
     pub bytes: &'a [u8],
 }
@@ -56,7 +58,10 @@ impl<'a> Items<'a> {
                 let Some(bytes) = field.value.bytes() else { continue };
                 match field.number {
                     1 => self.context.scope = bytes,
-                    2 => return Ok(Some(Item { context: self.contexts.saturating_sub(1), bytes })),
+                    2 => {
+                        let start = self.scope.offset() - bytes.len();
+                        return Ok(Some(Item { context: self.contexts.saturating_sub(1), start, bytes }));
+                    }
                     3 => self.context.scope_schema_url = bytes,
                     _ => {}
                 }
@@ -79,7 +84,7 @@ impl<'a> Items<'a> {
             match field.number {
                 1 => self.context.resource = bytes,
                 2 => {
-                    self.scope = Reader::new(bytes);
+                    self.scope = Reader::with_base(bytes, self.resource.offset() - bytes.len());
                     self.context.scope = &[];
                     self.context.scope_schema_url = &[];
                     self.contexts = self.contexts.saturating_add(1);
@@ -95,7 +100,7 @@ impl<'a> Items<'a> {
     fn next_resource(&mut self) -> Result<bool, WireError> {
         while let Some(field) = self.request.next()? {
             if let (1, Some(bytes)) = (field.number, field.value.bytes()) {
-                self.resource = Reader::new(bytes);
+                self.resource = Reader::with_base(bytes, self.request.offset() - bytes.len());
                 self.context = Context::default();
                 return Ok(true);
             }

@@ -115,6 +115,13 @@ impl<'a> Reader<'a> {
         self.length - self.rest.len()
     }
 
+    /// Where the next field begins, from the start of the body that holds the message.
+    #[must_use]
+    #[inline]
+    pub const fn offset(&self) -> usize {
+        self.base + self.position()
+    }
+
     /// The next field, or `None` at the end of the message.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod read;
 mod room;
 mod spans;
 mod trace;
+mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use read::{DecidedReader, LazySegment, StagedReader};
 pub(crate) use room::share;
 use spans::{Chances, restated};
 pub(crate) use trace::verdict_of;
+use versions::{Version, Versions};
 
 /// Why a window could not be closed.
 #[derive(Debug, Error)]
@@ -156,12 +158,13 @@ struct Closer<'a, S> {
     manifest: Manifest,
     end: i64,
     readers: Vec<StagedReader>,
+    versions: Versions<'a>,
     decided: Vec<DecidedReader>,
     sealed: SealedWriter,
     /// Numbers that contexts of staged batches have in the sealed output, by batch and number there.
     sealed_contexts: HashMap<(usize, u32), u32>,
     decisions: DecidedWriter,
-    reasons: Vec<(String, Decision, Arc<Reason>, u32)>,
+    reasons: Vec<(Version, Decision, Arc<Reason>, u32)>,
     edges: RedTable,
     /// What there is room for in the window, by version of rules.
     admitted: BTreeMap<String, Admitted>,
@@ -181,9 +184,11 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
     ) -> Result<Self, CloseError> {
         let after = manifest.closing.as_ref().map(done_key).transpose()?;
         let listed = || manifest.staged.iter().enumerate().filter(|(_, staged)| staged.arrivals[0] < end);
-        let (open, mut readers) = (listed().count(), Vec::new());
+        let (open, mut readers, mut versions) = (listed().count(), Vec::new(), Versions::default());
         for (object, staged) in listed() {
-            readers.push(StagedReader::open(store, (object, open), staged, manifest.mark_of(staged), after).await?);
+            let mut reader = StagedReader::open(store, (object, open), staged, manifest.mark_of(staged), after).await?;
+            reader.versions = reader.all_rules().map(|name| versions.number(name, book)).collect();
+            readers.push(reader);
         }
         let mut decided = Vec::new();
         for decisions in manifest.decisions.iter().filter(|decisions| decisions.end < end) {
@@ -195,6 +200,7 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
             settings,
             end,
             readers,
+            versions,
             decided,
             sealed: SealedWriter::new(end - settings.window_nanos),
             sealed_contexts: HashMap::new(),
@@ -230,6 +236,12 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
     }
 
     async fn group(&mut self, key: Key, members: Vec<Member>) -> Result<(), CloseError> {
+        // Most keys hold nothing but spans that wait for their verdict.
+        let is_plain = |member: &Member| member.row().is_some_and(|row| row.signal == Signal::Traces && !row.overflow);
+        if members.iter().all(is_plain) {
+            let recorded = self.recorded(key).await?;
+            return self.trace(key, members, &recorded).map(drop);
+        }
         let follows = |member: &Member| member.row().is_some_and(|row| row.signal == Signal::Logs && row.waits);
         let (logs, members): (Vec<_>, Vec<_>) = members.into_iter().partition(follows);
         for signal in [Signal::Logs, Signal::Metrics] {

@@ -37,24 +37,34 @@ pub(crate) fn compress(raw: &[u8], level: i32, out: &mut Vec<u8>) -> Result<usiz
     Ok(length)
 }
 
-/// Inflates a zstd frame of exactly `raw_bytes`.
-pub(crate) fn inflate(frame: &[u8], raw_bytes: usize) -> Result<Vec<u8>, Damaged> {
-    DECOMPRESSOR.with_borrow_mut(|slot| inflate_with(slot, Decompressor::new, frame, raw_bytes))
+/// Appends what a zstd frame of exactly `raw_bytes` inflates to; nothing if it is none.
+pub(crate) fn inflate(frame: &[u8], raw_bytes: usize, out: &mut Vec<u8>) -> Result<(), Damaged> {
+    DECOMPRESSOR.with_borrow_mut(|slot| inflate_with(slot, Decompressor::new, (frame, raw_bytes), out))
 }
 
 /// As [`inflate`], with what was made before or is made now.
 pub(crate) fn inflate_with(
     slot: &mut Option<Decompressor<'static>>,
     make: impl FnOnce() -> io::Result<Decompressor<'static>>,
-    frame: &[u8],
-    raw_bytes: usize,
-) -> Result<Vec<u8>, Damaged> {
+    (frame, raw_bytes): (&[u8], usize),
+    out: &mut Vec<u8>,
+) -> Result<(), Damaged> {
     let decompressor = match slot {
         Some(decompressor) => decompressor,
         None => slot.insert(make().map_err(|_| Damaged("no memory to inflate"))?),
     };
-    let raw = decompressor.decompress(frame, raw_bytes).map_err(|_| Damaged("compressed bytes do not inflate"))?;
-    if raw.len() == raw_bytes { Ok(raw) } else { Err(Damaged("compressed bytes have another length")) }
+    let start = out.len();
+    out.reserve_exact(raw_bytes);
+    let mut room = Cursor::new(&mut *out);
+    room.set_position(start as u64);
+    let inflated = decompressor.decompress_to_buffer(frame, &mut room);
+    let verdict = match inflated {
+        Ok(length) if length == raw_bytes => return Ok(()),
+        Ok(_) => Err(Damaged("compressed bytes have another length")),
+        Err(_) => Err(Damaged("compressed bytes do not inflate")),
+    };
+    out.truncate(start);
+    verdict
 }
 
 /// Appends to stored bytes.

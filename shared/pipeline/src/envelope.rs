@@ -116,10 +116,20 @@ impl Items<'_> {
     /// # Errors
     /// [`Damaged`] if it is no zstd frame of the announced length.
     pub fn inflate(&self) -> Result<Vec<u8>, Damaged> {
+        let mut payload = Vec::new();
+        self.inflate_into(&mut payload)?;
+        Ok(payload)
+    }
+
+    /// Appends the inflated payload.
+    ///
+    /// # Errors
+    /// [`Damaged`] if it is no zstd frame of the announced length; then nothing is appended.
+    pub(crate) fn inflate_into(&self, out: &mut Vec<u8>) -> Result<(), Damaged> {
         if self.payload_bytes > PAYLOAD_BYTES_MAX {
             return Err(Damaged("payload beyond the limit"));
         }
-        self.dictionary.inflate(self.payload, self.payload_bytes)
+        self.dictionary.inflate(self.payload, self.payload_bytes, out)
     }
 }
 

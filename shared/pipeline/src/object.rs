@@ -155,7 +155,9 @@ impl ObjectIndex {
         if xxh3_64(written) != block.hash {
             return Err(Damaged("block has another checksum"));
         }
-        inflate(written, block.raw_bytes)
+        let mut raw = Vec::new();
+        inflate(written, block.raw_bytes, &mut raw)?;
+        Ok(raw)
     }
 
     fn get(&self, number: u32) -> Result<&BlockRef, Damaged> {

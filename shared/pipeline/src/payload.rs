@@ -62,16 +62,16 @@ impl Dictionary {
         }
     }
 
-    /// Inflates a zstd frame of exactly `raw_bytes`.
+    /// Appends what a zstd frame of exactly `raw_bytes` inflates to.
     ///
     /// # Errors
-    /// [`Damaged`] if it is none.
-    pub(crate) fn inflate(self, frame: &[u8], raw_bytes: usize) -> Result<Vec<u8>, Damaged> {
+    /// [`Damaged`] if it is none; then nothing is appended.
+    pub(crate) fn inflate(self, frame: &[u8], raw_bytes: usize, out: &mut Vec<u8>) -> Result<(), Damaged> {
         match self {
-            Self::None => crate::codec::inflate(frame, raw_bytes),
+            Self::None => crate::codec::inflate(frame, raw_bytes, out),
             Self::First => {
                 let make = || Decompressor::with_prepared_dictionary(&FIRST_DECODER);
-                DECOMPRESSOR.with_borrow_mut(|slot| inflate_with(slot, make, frame, raw_bytes))
+                DECOMPRESSOR.with_borrow_mut(|slot| inflate_with(slot, make, (frame, raw_bytes), out))
             }
         }
     }

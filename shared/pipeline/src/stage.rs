@@ -27,7 +27,7 @@ use crate::ports::Record;
 use crate::red::{RedName, RedTable};
 use crate::seen::{Known, SeenRecord};
 use crate::settings::GroupSettings;
-use crate::staged::{Batch, Key, Row, SpanPart, StagedContext, StagedRecord};
+use crate::staged::{Batch, Bodies, Key, Row, SpanPart, StagedContext, StagedRecord};
 
 use head::ItemHead;
 use source::{Source, fate};
@@ -123,12 +123,12 @@ pub(crate) struct Workspace {
     /// For the rules before the newest: each set has a scratch of its own, since they remember much of their rules.
     previous: Scratch,
     unused: Vec<u8>,
-    /// [`Batch::arena`], empty.
-    arena: Vec<u8>,
+    /// [`Bodies::payloads`], empty.
+    payloads: Vec<u8>,
 }
 
-/// How large an arena is kept: a batch of the usual size fits, and its pages need not be asked of the kernel again.
-const ARENA_KEPT_BYTES: usize = 8 << 20;
+/// How large the room for payloads is kept: a batch of the usual size fits, and its pages need not be asked of the kernel again.
+const PAYLOADS_KEPT_BYTES: usize = 8 << 20;
 
 /// Plans a batch. `known` must hold what is known of every batch id in `records`.
 pub(crate) fn plan_batch(
@@ -179,6 +179,8 @@ struct Ready {
 #[derive(Clone, Copy)]
 struct Raw<'a> {
     bytes: &'a [u8],
+    /// Where it is in [`Bodies::payloads`], if it is there.
+    place: Option<usize>,
     /// Its place among the batch's contexts.
     context: usize,
     overflow: bool,
@@ -216,7 +218,7 @@ impl<'a> Stager<'a> {
             records: Vec::new(),
             contexts: Vec::new(),
             rows: Vec::new(),
-            arena: std::mem::take(&mut workspace.arena),
+            bodies: Bodies { payloads: std::mem::take(&mut workspace.payloads), changed: Vec::new() },
             red: RedTable::unlimited(),
             seen: Vec::new(),
         };
@@ -285,7 +287,8 @@ impl<'a> Stager<'a> {
         let noted = SeenRecord { batch_id: items.batch_id, until: self.known_until(arrival, items.only.is_some()), parts };
         self.known.note(&noted);
         self.batch.seen.push(noted);
-        let (rows_before, arena_before) = (self.batch.rows.len(), self.batch.arena.len());
+        let rows_before = self.batch.rows.len();
+        let before = [self.batch.bodies.payloads.len(), self.batch.bodies.changed.len()];
         if fates.iter().all(|fate| *fate == Fate::Seen) {
             self.manifest.ledger.account_mut(items.signal).duplicates += items.count;
             self.note_record(record);
@@ -293,14 +296,19 @@ impl<'a> Stager<'a> {
         }
         let force = self.in_force(record)?;
         let ledger_before = self.manifest.ledger.clone();
-        let staged = check_payload(items).and_then(|payload| {
+        let mut payloads = std::mem::take(&mut self.batch.bodies.payloads);
+        let staged = check_payload(items, &mut payloads).and_then(|()| {
             // A panic of a rule must not stop the shard: the record is counted as poison.
-            catch_unwind(AssertUnwindSafe(|| self.payload(items, &payload, &fates, &force)))
+            catch_unwind(AssertUnwindSafe(|| self.payload(items, (&payloads, before[0]), &fates, &force)))
                 .unwrap_or(Err(Damaged("a rule panicked")))
         });
+        if staged.is_err() || force.rules.has_processors(items.signal) {
+            payloads.truncate(before[0]);
+        }
+        self.batch.bodies.payloads = payloads;
         if let Err(Damaged(reason)) = staged {
             self.batch.rows.truncate(rows_before);
-            self.batch.arena.truncate(arena_before);
+            self.batch.bodies.changed.truncate(before[1]);
             self.manifest.ledger = ledger_before;
             *self.workspace = Workspace::default();
             self.poison(items, &fates);
@@ -369,8 +377,15 @@ impl<'a> Stager<'a> {
         })
     }
 
-    /// Stages the items of a payload whose parts were not seen before.
-    fn payload(&mut self, items: &Items<'_>, payload: &[u8], fates: &[Fate], force: &InForce) -> Result<(), Damaged> {
+    /// Stages the items whose parts were not seen before of the payload that begins at `from`.
+    fn payload(
+        &mut self,
+        items: &Items<'_>,
+        (payloads, from): (&[u8], usize),
+        fates: &[Fate],
+        force: &InForce,
+    ) -> Result<(), Damaged> {
+        let payload = payloads.get(from..).unwrap_or_default();
         let account = self.manifest.ledger.account_mut(items.signal);
         let scratches = (&mut self.workspace.scratch, &mut self.workspace.previous);
         let source = Source::new(items, payload, fates, (force, self.manifest.clock), account, scratches)?;
@@ -397,7 +412,9 @@ impl<'a> Stager<'a> {
             let part = items.part_of_item.get(origin).and_then(|part| items.parts.get(usize::from(*part)));
             let listed = part.ok_or(Damaged("item of an unknown part"))?;
             let key = Key { bucket: listed.bucket.number(), trace: TraceId::default() };
-            let raw = Raw { bytes: item.bytes, context: index, overflow: listed.overflow, count, facts: source.facts(origin) };
+            let (overflow, facts) = (listed.overflow, source.facts(origin));
+            let place = source.is_as_it_came().then_some(from + item.start);
+            let raw = Raw { bytes: item.bytes, place, context: index, overflow, count, facts };
             self.item(items.signal, raw, key, force);
         }
         Ok(())
@@ -442,19 +459,24 @@ impl<'a> Stager<'a> {
     }
 
     fn item(&mut self, signal: Signal, raw: Raw<'_>, mut key: Key, force: &InForce) {
-        let Raw { bytes: raw, context, overflow, count, facts: (known, known_before) } = raw;
+        let Raw { bytes: raw, place, context, overflow, count, facts: (known, known_before) } = raw;
         let Some(ready) = self.contexts.all.get(context) else { return };
-        let start = self.batch.arena.len();
-        let outcome = force.rules.item(signal, &ready.masked, raw, &mut self.batch.arena, &mut self.workspace.scratch);
+        let changed = &mut self.batch.bodies.changed;
+        let start = changed.len();
+        let outcome = force.rules.changed_item(signal, &ready.masked, raw, changed, &mut self.workspace.scratch);
         let account = self.manifest.ledger.account_mut(signal);
         account.committed += count;
         if let Some(reason) = outcome.dropped {
-            self.batch.arena.truncate(start);
+            changed.truncate(start);
             account.drop_items(reason, count);
             return;
         }
-        let body = self.batch.arena.get(start..).unwrap_or_default();
-        let head = ItemHead::read(signal, body);
+        let place = place.filter(|_| !outcome.is_changed);
+        if place.is_none() && !outcome.is_changed {
+            changed.extend_from_slice(raw);
+        }
+        let body = if place.is_some() { raw } else { changed.get(start..).unwrap_or_default() };
+        let head = ItemHead::new(signal, &outcome, body);
         key.trace = head.trace;
         let in_trace = signal == Signal::Logs && head.trace != TraceId::default() && !overflow;
         let waits = in_trace && force.rules.logs().waits(head.severity, head.severity_text);
@@ -499,7 +521,8 @@ impl<'a> Stager<'a> {
             count: u32::try_from(count).unwrap_or(u32::MAX),
             overflow,
             waits,
-            body: (u32::try_from(start).unwrap_or(u32::MAX), u32::try_from(body.len()).unwrap_or(u32::MAX)),
+            body: (u32::try_from(place.unwrap_or(start)).unwrap_or(u32::MAX), u32::try_from(body.len()).unwrap_or(u32::MAX)),
+            is_changed: place.is_none(),
             span,
         });
     }
@@ -536,9 +559,9 @@ impl<'a> Stager<'a> {
             puts.push((key.clone(), bytes));
             noted = Some((key, seen));
         }
-        self.workspace.arena = std::mem::take(&mut self.batch.arena);
-        self.workspace.arena.clear();
-        self.workspace.arena.shrink_to(ARENA_KEPT_BYTES);
+        self.workspace.payloads = std::mem::take(&mut self.batch.bodies.payloads);
+        self.workspace.payloads.clear();
+        self.workspace.payloads.shrink_to(PAYLOADS_KEPT_BYTES);
         Ok(BatchPlan { manifest: self.manifest, puts, seen: noted, misplaced: self.misplaced })
     }
 }
@@ -549,15 +572,16 @@ fn randomness(trace: &TraceId, facts: &SpanFacts) -> u64 {
     facts.randomness.unwrap_or_else(|| u64::try_from(low).unwrap_or(0))
 }
 
-/// Inflates a payload and walks it once, so that nothing of a damaged one is staged or counted.
-fn check_payload(items: &Items<'_>) -> Result<Vec<u8>, Damaged> {
-    let payload = items.inflate()?;
-    let mut all = PayloadItems::new(&payload);
+/// Appends the inflated payload and walks it once, so that nothing of a damaged one is staged or counted.
+fn check_payload(items: &Items<'_>, payloads: &mut Vec<u8>) -> Result<(), Damaged> {
+    let from = payloads.len();
+    items.inflate_into(payloads)?;
+    let mut all = PayloadItems::new(payloads.get(from..).unwrap_or_default());
     let mut messages = 0;
     while all.next().map_err(|_| Damaged("payload is not OTLP"))?.is_some() {
         messages += 1;
     }
-    if messages == items.part_of_item.len() { Ok(payload) } else { Err(Damaged("another number of items than listed")) }
+    if messages == items.part_of_item.len() { Ok(()) } else { Err(Damaged("another number of items than listed")) }
 }
 
 /// OTLP `STATUS_CODE_ERROR`.

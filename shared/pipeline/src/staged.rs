@@ -64,8 +64,10 @@ pub(crate) struct Row {
     pub(crate) overflow: bool,
     /// A log record that waits for the verdict on its trace.
     pub(crate) waits: bool,
-    /// Where its bytes are, in the batch's arena or the segment's bodies.
+    /// Where its bytes are, in the batch's bodies or the segment's: start and length.
     pub(crate) body: (u32, u32),
+    /// Of a batch: it is in [`Bodies::changed`].
+    pub(crate) is_changed: bool,
     pub(crate) span: SpanPart,
 }
 
@@ -121,9 +123,26 @@ pub(crate) struct Batch {
     pub(crate) records: Vec<StagedRecord>,
     pub(crate) contexts: Vec<StagedContext>,
     pub(crate) rows: Vec<Row>,
-    pub(crate) arena: Vec<u8>,
+    pub(crate) bodies: Bodies,
     pub(crate) red: RedTable,
     pub(crate) seen: Vec<SeenRecord>,
+}
+
+/// The bytes of a batch's items. Few are changed by rules: the others stay where the payloads were inflated to.
+#[derive(Default)]
+pub(crate) struct Bodies {
+    /// The payloads as they came, one behind the other. What no row points to is never written.
+    pub(crate) payloads: Vec<u8>,
+    /// Items that rules have changed.
+    pub(crate) changed: Vec<u8>,
+}
+
+impl Bodies {
+    fn of(&self, row: &Row) -> Result<&[u8], Damaged> {
+        let all = if row.is_changed { &self.changed } else { &self.payloads };
+        let (at, length) = (row.body.0 as usize, row.body.1 as usize);
+        all.get(at..at + length).ok_or(Damaged("body beyond the batch"))
+    }
 }
 
 impl Batch {
@@ -132,10 +151,11 @@ impl Batch {
         self.rows.sort_by_cached_key(|row| (row.key, row.signal, row.record));
         let mut writer = ObjectWriter::new(Effort::Brief);
         let mut segments = Vec::new();
+        let (mut facts, mut bodies) = (Vec::new(), Vec::new());
         let mut rows = self.rows.as_slice();
         while let Some(first) = rows.first() {
             let (segment, rest) = rows.split_at_checked(segment_len(rows)).ok_or(Damaged("segment beyond the rows"))?;
-            let (facts, bodies) = encode_segment(segment, &self.arena)?;
+            encode_segment(segment, &self.bodies, (&mut facts, &mut bodies))?;
             writer.block(&facts)?;
             writer.block(&bodies)?;
             segments.push((first.key, segment.last().map_or(first.key, |row| row.key)));
@@ -174,9 +194,10 @@ fn segment_len(rows: &[Row]) -> usize {
     rows.len()
 }
 
-fn encode_segment(rows: &[Row], arena: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Damaged> {
-    let mut facts = Vec::with_capacity(rows.len() * 64);
-    let mut bodies = Vec::with_capacity(rows.iter().map(|row| row.body.1 as usize).sum());
+/// Makes `facts` and `bodies` those of a segment's rows.
+fn encode_segment(rows: &[Row], from: &Bodies, (facts, bodies): (&mut Vec<u8>, &mut Vec<u8>)) -> Result<(), Damaged> {
+    facts.clear();
+    bodies.clear();
     facts.varint(rows.len() as u64);
     let mut key = None;
     for row in rows {
@@ -191,15 +212,13 @@ fn encode_segment(rows: &[Row], arena: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Dama
         facts.varint(u64::from(row.context));
         facts.varint(u64::from(row.body.1));
         if row.signal == Signal::Traces {
-            encode_span(&row.span, &mut facts);
+            encode_span(&row.span, facts);
         } else {
             facts.varint(u64::from(row.count));
         }
-        let body =
-            arena.get(row.body.0 as usize..row.body.0 as usize + row.body.1 as usize).ok_or(Damaged("body beyond the arena"))?;
-        bodies.extend_from_slice(body);
+        bodies.extend_from_slice(from.of(row)?);
     }
-    Ok((facts, bodies))
+    Ok(())
 }
 
 fn encode_span(span: &SpanPart, out: &mut Vec<u8>) {
@@ -409,6 +428,7 @@ fn decode_rows(facts: &[u8], records: usize) -> Result<Vec<Row>, Damaged> {
             overflow: flags & 2 != 0,
             waits: flags & 16 != 0,
             body: (offset, length),
+            is_changed: false,
             span,
         });
         offset = offset.checked_add(length).ok_or(Damaged("number out of range"))?;
@@ -433,12 +453,24 @@ mod tests {
             threshold: (trace == 8).then_some(1 << 55),
             ..SpanPart::default()
         };
-        Row { key, signal: Signal::Traces, record, context: 0, count: 1, overflow: false, waits: trace == 7, body, span }
+        Row {
+            key,
+            signal: Signal::Traces,
+            record,
+            context: 0,
+            count: 1,
+            overflow: false,
+            waits: trace == 7,
+            body,
+            is_changed: record == 1,
+            span,
+        }
     }
 
     #[test]
     fn a_batch_is_read_back_sorted_segment_by_segment() {
         let arena: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        let changed: Vec<u8> = arena.iter().map(|byte| byte ^ 0xff).collect();
         let rows = vec![
             row(9, 1, 0, (0, 150_000)),
             row(2, 8, 1, (150_000, 10)),
@@ -451,7 +483,7 @@ mod tests {
             records: vec![record(7, 100), record(9, 50)],
             contexts: vec![StagedContext { service: "shop".into(), ..StagedContext::default() }],
             rows: rows.clone(),
-            arena: arena.clone(),
+            bodies: Bodies { payloads: arena.clone(), changed: changed.clone() },
             red: RedTable::new(10),
             seen: Vec::new(),
         };
@@ -468,8 +500,9 @@ mod tests {
             read.extend(rows.iter().map(|row| (row.key, row.record, row.span, row.waits, body(row))));
         }
         let want = [3, 2, 1, 0].map(|n: usize| {
-            let Row { key, record, span, waits, body: (at, length), .. } = rows[n];
-            (key, record, span, waits, arena[at as usize..at as usize + length as usize].to_vec())
+            let Row { key, record, span, waits, body: (at, length), is_changed, .. } = rows[n];
+            let all = if is_changed { &changed } else { &arena };
+            (key, record, span, waits, all[at as usize..at as usize + length as usize].to_vec())
         });
         assert_eq!(read, want);
         let rest = index.rest_range().unwrap();

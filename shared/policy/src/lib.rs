@@ -19,7 +19,7 @@ pub use lints::{explain, lints, lints_page};
 pub use logs::LogRule;
 pub use overlay::{KEEP_ALL, KEEP_ALL_NAME_BYTES_MAX, KEEP_ALL_SECONDS, KEEP_ALL_SERVICES_MAX, Overlay};
 pub use processors::run::{BY_PROCESSOR, Lost, Processed};
-pub use rewrite::{Context, ContextFacts, Detector, ItemOutcome, MaskedContext, Scratch};
+pub use rewrite::{Context, ContextFacts, Detector, ItemOutcome, MaskedContext, Scratch, SpanHead};
 pub use rules::Rules;
 pub use sampling::{
     Admission, Admitted, Asked, AskedPart, AskedSub, Combined, Decision, Measures, Pairs, Priority, ProbabilisticSampler, Room,

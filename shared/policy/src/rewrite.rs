@@ -18,7 +18,7 @@ mod tests;
 mod values;
 mod walk;
 
-use spanlake_model::Signal;
+use spanlake_model::{Signal, SpanId, TraceId};
 pub use spanlake_otlp::payload::Context;
 use spanlake_otlp::schema::{self, RESOURCE, SCOPE};
 use spanlake_otlp::wire::{Reader, Value};
@@ -65,6 +65,21 @@ pub struct MaskedContext {
     pub dropped: Option<&'static str>,
 }
 
+/// What a span is known by, as it came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpanHead {
+    /// Its trace's id; zeros where there is none.
+    pub trace: TraceId,
+    /// Its own id.
+    pub span: SpanId,
+    /// Its parent's; zeros for a root.
+    pub parent: SpanId,
+    /// Where its name begins and ends in the item.
+    pub name: (usize, usize),
+    /// `Status.code`, whatever its number.
+    pub status: u8,
+}
+
 /// What became of an item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ItemOutcome {
@@ -72,6 +87,10 @@ pub struct ItemOutcome {
     pub facts: SpanFacts,
     /// Why the item was dropped, as a ledger reason; then nothing was appended.
     pub dropped: Option<&'static str>,
+    /// Whether its final bytes are others than those that came.
+    pub is_changed: bool,
+    /// What a span is known by; nothing for other signals.
+    pub head: SpanHead,
 }
 
 impl Rules {
@@ -105,8 +124,25 @@ impl Rules {
         out: &mut Vec<u8>,
         scratch: &mut Scratch,
     ) -> ItemOutcome {
+        let outcome = self.changed_item(signal, context, item, out, scratch);
+        if !outcome.is_changed && outcome.dropped.is_none() {
+            out.extend_from_slice(item);
+        }
+        outcome
+    }
+
+    /// As [`Rules::item`], but appends nothing where the item stays as it came: most do.
+    pub fn changed_item(
+        &self,
+        signal: Signal,
+        context: &MaskedContext,
+        item: &[u8],
+        out: &mut Vec<u8>,
+        scratch: &mut Scratch,
+    ) -> ItemOutcome {
+        let dropped = |reason| ItemOutcome { dropped: Some(reason), ..ItemOutcome::default() };
         if let Some(reason) = context.dropped {
-            return ItemOutcome { facts: SpanFacts::default(), dropped: Some(reason) };
+            return dropped(reason);
         }
         let owner = match signal {
             Signal::Traces => Owner::Span,
@@ -115,16 +151,16 @@ impl Rules {
         };
         let length = out.len();
         let mut walk = Walk::new(self, signal, scratch);
-        if walk.message(schema::item(signal), owner, item, out).is_err() {
+        let Ok(is_changed) = walk.changed(schema::item(signal), owner, item, out) else {
             out.truncate(length);
-            return ItemOutcome { facts: SpanFacts::default(), dropped: Some(MALFORMED) };
-        }
+            return dropped(MALFORMED);
+        };
         if signal != Signal::Traces {
-            return ItemOutcome::default();
+            return ItemOutcome { is_changed, ..ItemOutcome::default() };
         }
         let mut facts = walk.facts(item.len());
         facts.bits |= context.facts.bits;
-        ItemOutcome { facts, dropped: None }
+        ItemOutcome { facts, dropped: None, is_changed, head: walk.head() }
     }
 }
 

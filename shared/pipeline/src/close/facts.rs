@@ -2,6 +2,7 @@
 
 use spanlake_policy::{Pairs, Rules, SpanFacts, TraceFacts, TraceSize};
 
+use super::versions::Version;
 use super::{Closer, Member};
 use crate::ports::ObjectStore;
 use crate::stage::STATUS_ERROR;
@@ -68,7 +69,7 @@ impl<'c> Brought<'c> {
 impl<S: ObjectStore> Closer<'_, S> {
     /// The facts of a trace's spans under the rules that decide it, in the order of the stream: as one, or one for each
     /// record where the rules evaluate those.
-    pub(super) fn facts(&self, members: &[Member], version: &str, rules: &Rules) -> Vec<TraceFacts> {
+    pub(super) fn facts(&self, members: &[Member], version: Version, rules: &Rules) -> Vec<TraceFacts> {
         let (pairs, needs_size) = (rules.pairs(), rules.needs_size());
         let mut records: Vec<TraceFacts> = Vec::new();
         let mut brought = Brought::default();

@@ -71,7 +71,7 @@ impl<S: ObjectStore> Closer<'_, S> {
             policy: String::new(),
             weight: 1.0,
             threshold: None,
-            rules: version.to_owned(),
+            rules: self.versions.name(version).to_owned(),
             votes: Vec::new(),
         };
         let wait_ms = u32::try_from((self.end - first.arrival) / NANOS_PER_MS).unwrap_or(u32::MAX);

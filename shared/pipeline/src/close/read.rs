@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::versions::Version;
 use crate::codec::Damaged;
 use crate::decided::{Decided, DecidedIndex, Reason};
 use crate::fetch::{Ahead, FetchError, get_tail};
@@ -52,6 +53,8 @@ pub(super) struct StagedReader {
     /// The buckets that are read: of a parent's batch, those that the shard took over.
     range: Option<[u16; 2]>,
     index: StagedIndex,
+    /// The numbers of the rules that its records name.
+    pub(super) versions: Vec<Version>,
     /// The blocks behind the segments.
     rest: Bytes,
     pub(super) contexts: Vec<StagedContext>,
@@ -82,7 +85,8 @@ impl StagedReader {
         let first = range.map_or(0, |[first, _]| first);
         let is_skipped = |key: &Key| key.bucket < first || after.is_some_and(|after| *key <= after);
         let next = index.segments.partition_point(|(_, last)| is_skipped(last));
-        let mut reader = Self { object, ahead, mark, range, index, rest, contexts, next, segment: None, at: 0 };
+        let (versions, segment, at) = (Vec::new(), None, 0);
+        let mut reader = Self { object, ahead, mark, range, index, versions, rest, contexts, next, segment, at };
         reader.advance_segment(store).await?;
         while reader.peek().is_some_and(|key| is_skipped(&key)) {
             reader.step(store).await?;
@@ -99,8 +103,9 @@ impl StagedReader {
         self.index.records.get(row.record as usize)
     }
 
-    pub(super) fn rules(&self, number: u32) -> &str {
-        self.index.rules.get(number as usize).map_or("", String::as_str)
+    /// The version at a place in the list of those that its records name.
+    pub(super) fn version(&self, place: u32) -> Option<Version> {
+        self.versions.get(place as usize).copied()
     }
 
     /// The versions of all rules that any of its records were taken under.

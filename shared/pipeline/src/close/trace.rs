@@ -11,6 +11,7 @@ use super::facts::facts_of;
 use super::logs::Outcome;
 use super::room::Room;
 use super::spans::Chances;
+use super::versions::Version;
 use super::{CloseError, Closer, Member, Recorded};
 use crate::codec::Damaged;
 use crate::decided::{Decided, Reason, Verdict};
@@ -50,7 +51,7 @@ pub(super) enum State {
 /// A trace that is due.
 struct Due {
     /// Of the rules that decide it.
-    version: String,
+    version: Version,
     first_arrival: i64,
     /// As [`Closer::facts`] has them.
     records: Vec<TraceFacts>,
@@ -68,6 +69,9 @@ impl<S: ObjectStore> Closer<'_, S> {
 
     /// What waits for a decision, and what is late for one.
     pub(super) fn sort(&self, members: Vec<Member>, recorded: &Recorded) -> Sorted {
+        if recorded.is_empty() {
+            return Sorted { undecided: members, late: Vec::new() };
+        }
         let mut sorted = Sorted { undecided: Vec::with_capacity(members.len()), late: Vec::new() };
         for member in members {
             match self.state_of(&member, recorded) {
@@ -98,7 +102,7 @@ impl<S: ObjectStore> Closer<'_, S> {
         let recorded = self.recorded(key).await?;
         let Sorted { undecided, .. } = self.sort(members, &recorded);
         if let Some(due) = self.due(&undecided)? {
-            room.offer(&due.version, key, &due.records);
+            room.offer(self.versions.name(due.version), key, &due.records);
         }
         Ok(())
     }
@@ -119,7 +123,7 @@ impl<S: ObjectStore> Closer<'_, S> {
             return Ok(None);
         }
         let records = self.facts(members, version, rules);
-        Ok(Some(Due { version: version.to_owned(), first_arrival, records }))
+        Ok(Some(Due { version, first_arrival, records }))
     }
 
     /// The recorded decisions on a trace, with the ends of their windows.
@@ -140,12 +144,11 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// The rules of an item's record, with their version; an error if they are not loaded.
-    pub(super) fn rules_of(&self, member: &Member) -> Result<(&str, &Rules), CloseError> {
+    pub(super) fn rules_of(&self, member: &Member) -> Result<(Version, &Rules), CloseError> {
         let reader = self.readers.get(member.reader).ok_or(Damaged("no such batch"))?;
         let record = member.row().and_then(|row| reader.record(row)).ok_or(Damaged("item of an unknown record"))?;
-        let version = reader.rules(record.rules);
-        let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
-        Ok((version, rules.as_ref()))
+        let version = reader.version(record.rules).ok_or(Damaged("record under unknown rules"))?;
+        Ok((version, self.versions.rules(version)?))
     }
 
     /// A late span follows its trace's verdict and weight, unless a deterministic policy keeps it by itself. What is kept
@@ -188,16 +191,19 @@ impl<S: ObjectStore> Closer<'_, S> {
         let Some(Due { version, first_arrival, records }) = self.due(&members)? else {
             return Ok(if members.is_empty() { Outcome::Nothing } else { Outcome::Waits });
         };
-        let rules = self.book.get(&version).ok_or_else(|| CloseError::UnknownRules(version.clone()))?;
-        let admitted = self.admitted.get(&version).unwrap_or(&self.no_room);
+        let rules = self.versions.rules(version)?;
+        let admitted = match self.admitted.is_empty() {
+            true => &self.no_room,
+            false => self.admitted.get(self.versions.name(version)).unwrap_or(&self.no_room),
+        };
         let decision = catch_unwind(AssertUnwindSafe(|| {
             let decision = rules.decide_in_window(&key.trace, &records, admitted);
             (decision, rules.measures(&key.trace, &records, admitted))
         }));
-        if !self.decisions.knows(&version) {
+        if !self.decisions.knows(self.versions.name(version)) {
             // Words are not worth a shard that stands still.
             let asked = catch_unwind(AssertUnwindSafe(|| rules.asked(admitted)));
-            self.decisions.explain(&version, asked.unwrap_or_default());
+            self.decisions.explain(self.versions.name(version), asked.unwrap_or_default());
         }
         self.edges(&members);
         let spans = members.len() as u64;
@@ -205,9 +211,9 @@ impl<S: ObjectStore> Closer<'_, S> {
         let errors = u32::try_from(errors).unwrap_or(u32::MAX);
         let wait_ms = u32::try_from((self.end - first_arrival) / NANOS_PER_MS).unwrap_or(u32::MAX);
         let (measures, (reason, number)) = match decision {
-            Ok((decision, measures)) => (measures, self.reason(&version, &decision)?),
+            Ok((decision, measures)) => (measures, self.reason(version, &decision)?),
             // Counted, recorded and given up: a trace that makes the rules panic must not stop the shard for ever.
-            Err(_) => (Measures::default(), self.poison(&version)),
+            Err(_) => (Measures::default(), self.poison(version)),
         };
         let mut is_complete = true;
         match reason.verdict {
@@ -248,13 +254,13 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// The policy bits of a span under the rules that decide its trace.
-    pub(super) fn bits_under(&self, member: &Member, row: &Row, version: &str) -> u64 {
+    pub(super) fn bits_under(&self, member: &Member, row: &Row, version: Version) -> u64 {
         let Some(reader) = self.readers.get(member.reader) else { return 0 };
         let Some(record) = reader.record(row) else { return 0 };
-        if reader.rules(record.rules) == version {
+        if reader.version(record.rules) == Some(version) {
             return row.span.bits;
         }
-        let is_previous = record.previous_rules.checked_sub(1).is_some_and(|number| reader.rules(number) == version);
+        let is_previous = record.previous_rules.checked_sub(1).is_some_and(|place| reader.version(place) == Some(version));
         if is_previous { row.span.previous_bits } else { 0 }
     }
 
@@ -271,12 +277,12 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// The reason of a decision and its number in the decisions object.
-    fn reason(&mut self, version: &str, decision: &Decision) -> Result<(Arc<Reason>, u32), CloseError> {
-        let known = self.reasons.iter().find(|(of, known, ..)| of == version && known == decision);
+    fn reason(&mut self, version: Version, decision: &Decision) -> Result<(Arc<Reason>, u32), CloseError> {
+        let known = self.reasons.iter().find(|(of, known, ..)| *of == version && known == decision);
         if let Some((_, _, reason, number)) = known {
             return Ok((Arc::clone(reason), *number));
         }
-        let rules = self.book.get(version).ok_or_else(|| CloseError::UnknownRules(version.to_owned()))?;
+        let rules = self.versions.rules(version)?;
         let (verdict, policy) = verdict_of(rules, decision);
         let votes = rules.votes_text(decision).into_iter().map(|(policy, vote)| (policy.to_owned(), vote.to_owned())).collect();
         let reason = Arc::new(Reason {
@@ -284,16 +290,16 @@ impl<S: ObjectStore> Closer<'_, S> {
             policy,
             weight: decision.weight,
             threshold: decision.threshold,
-            rules: version.to_owned(),
+            rules: self.versions.name(version).to_owned(),
             votes,
         });
         let number = self.decisions.reason(&reason);
-        self.reasons.push((version.to_owned(), *decision, Arc::clone(&reason), number));
+        self.reasons.push((version, *decision, Arc::clone(&reason), number));
         Ok((reason, number))
     }
 
-    fn poison(&mut self, version: &str) -> (Arc<Reason>, u32) {
-        let (policy, rules) = (POISON.to_owned(), version.to_owned());
+    fn poison(&mut self, version: Version) -> (Arc<Reason>, u32) {
+        let (policy, rules) = (POISON.to_owned(), self.versions.name(version).to_owned());
         let reason = Reason { verdict: Verdict::Dropped, policy, weight: 1.0, threshold: None, rules, votes: Vec::new() };
         let number = self.decisions.reason(&reason);
         (Arc::new(reason), number)

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::red::RedTable;
     use crate::sealed::{GroupHead, SealedItem, SealedWriter};
-    use crate::staged::{Batch, StagedContext, seen_object};
+    use crate::staged::{Batch, Bodies, StagedContext, seen_object};
 
     #[test]
     fn an_objects_contents_are_counted_and_damage_or_another_kind_is_refused() {
@@ -123,7 +123,7 @@ mod tests {
             records: Vec::new(),
             contexts: Vec::new(),
             rows: Vec::new(),
-            arena: Vec::new(),
+            bodies: Bodies::default(),
             red: RedTable::new(1),
             seen: Vec::new(),
         };

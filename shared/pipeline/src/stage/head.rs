@@ -2,6 +2,7 @@
 
 use spanlake_model::{Signal, SpanId, TraceId};
 use spanlake_otlp::wire::{Reader, Value};
+use spanlake_policy::{ItemOutcome, SpanHead};
 
 use super::STATUS_ERROR;
 
@@ -18,7 +19,18 @@ pub(super) struct ItemHead<'a> {
 }
 
 impl<'a> ItemHead<'a> {
-    pub(super) fn read(signal: Signal, item: &'a [u8]) -> Self {
+    /// Of an item whose bytes are `body`, by what the rules made of it.
+    pub(super) fn new(signal: Signal, outcome: &ItemOutcome, body: &'a [u8]) -> Self {
+        if signal != Signal::Traces || outcome.is_changed {
+            return Self::read(signal, body);
+        }
+        let SpanHead { trace, span, parent, name: (start, end), status } = outcome.head;
+        let name = body.get(start..end).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+        let status = if status <= STATUS_ERROR { status } else { 0 };
+        Self { trace, span, parent, name, status, severity: 0, severity_text: "" }
+    }
+
+    fn read(signal: Signal, item: &'a [u8]) -> Self {
         let mut head = Self {
             trace: TraceId::default(),
             span: SpanId::default(),

@@ -97,7 +97,7 @@ impl Replay {
             minute: payload.arrival_nanos.div_euclid(NANOS_PER_MINUTE) * NANOS_PER_MINUTE,
             record: 0,
         };
-        let outcome = catch_unwind(AssertUnwindSafe(|| stager.payload(&items, payload.bytes, &[Fate::Taken], &force)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| stager.payload(&items, (payload.bytes, 0), &[Fate::Taken], &force)));
         let Ok(outcome) = outcome else {
             self.workspace = Workspace::default();
             return Ok(Staged { dropped: BTreeMap::from([("poison".to_owned(), count)]), ..Staged::default() });

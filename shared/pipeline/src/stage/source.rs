@@ -65,6 +65,11 @@ impl<'p> Source<'p> {
         Ok(Self { payload: Cow::Owned(processed.payload), origins: Some(processed.origins), facts, previous })
     }
 
+    /// Whether its items are where they were inflated to.
+    pub(super) const fn is_as_it_came(&self) -> bool {
+        matches!(self.payload, Cow::Borrowed(_))
+    }
+
     /// Whether duplicates are counted already.
     pub(super) const fn has_counted(&self) -> bool {
         self.origins.is_some()

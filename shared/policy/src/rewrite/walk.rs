@@ -9,6 +9,7 @@ use spanlake_otlp::schema::{
 };
 use spanlake_otlp::wire::{Reader, Value, WireError, put_varint_field};
 
+use super::SpanHead;
 use super::scratch::Scratch;
 use super::values::Place;
 use crate::rules::{Owner, Plan, Rules, Scalar};
@@ -19,6 +20,9 @@ pub(super) const DEPTH_MAX: u32 = 100;
 
 /// The number of `Span.trace_state`.
 const TRACE_STATE: u32 = 3;
+
+/// The number of `Span.name`.
+const NAME: u32 = 5;
 
 /// The message can't be walked: not well-formed, or nested too deep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,7 @@ pub(super) struct Walk<'a> {
     /// The value at hand, if it is no text and a condition is on its key.
     pub(super) scalar: Option<Scalar<'static>>,
     facts: SpanFacts,
+    head: SpanHead,
     status: u64,
     /// Whether the fields that the Collector always writes were there: the parent's id, the status.
     has_parent: bool,
@@ -63,6 +68,7 @@ impl<'a> Walk<'a> {
             bounded: 0,
             scalar: None,
             facts,
+            head: SpanHead::default(),
             status: 0,
             has_parent: false,
             has_status: false,
@@ -71,6 +77,11 @@ impl<'a> Walk<'a> {
 
     pub(super) fn bits(&self) -> u64 {
         self.bits
+    }
+
+    /// What the span that was walked is known by.
+    pub(super) fn head(&self) -> SpanHead {
+        SpanHead { status: u8::try_from(self.status).unwrap_or(u8::MAX), ..self.head }
     }
 
     /// The facts of the span that was walked, whose message was so long.
@@ -91,14 +102,27 @@ impl<'a> Walk<'a> {
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
-        self.scratch.edits.clear();
-        self.walk(schema, owner, message, 0, 0)?;
-        if self.scratch.edits.is_empty() {
+        if !self.changed(schema, owner, message, out)? {
             out.extend_from_slice(message);
-        } else {
-            self.scratch.edits.write(schema, message, out)?;
         }
         Ok(())
+    }
+
+    /// As [`Walk::message`], but appends nothing if nothing is masked; answers whether something is.
+    pub(super) fn changed(
+        &mut self,
+        schema: &'static Message,
+        owner: Owner,
+        message: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Malformed> {
+        self.scratch.edits.clear();
+        self.walk(schema, owner, message, 0, 0)?;
+        let is_changed = !self.scratch.edits.is_empty();
+        if is_changed {
+            self.scratch.edits.write(schema, message, out)?;
+        }
+        Ok(is_changed)
     }
 
     /// Appends a text that belongs to no message of its own (a schema URL) to `out`, masked.
@@ -148,8 +172,10 @@ impl<'a> Walk<'a> {
                     }
                 }
                 (Kind::String, Value::Len(text)) => {
-                    if (owner, known.number) == (Owner::Span, TRACE_STATE) && !text.is_empty() {
-                        self.trace_state(text);
+                    match (owner, known.number) {
+                        (Owner::Span, TRACE_STATE) if !text.is_empty() => self.trace_state(text),
+                        (Owner::Span, NAME) => self.head.name = (end - text.len(), end),
+                        _ => {}
                     }
                     if let Some(masked) = self.text(text, &Place::plain()) {
                         self.scratch.edits.payload(end - text.len(), end, |out| out.extend_from_slice(masked.as_bytes()));
@@ -175,8 +201,11 @@ impl<'a> Walk<'a> {
     #[inline]
     fn scalar(&mut self, owner: Owner, number: u32, value: Value<'_>) {
         match (owner, number, value) {
+            (Owner::Span, 1, Value::Len(trace)) => self.head.trace = TraceId::from_slice(trace).unwrap_or_default(),
+            (Owner::Span, 2, Value::Len(span)) => self.head.span = SpanId::from_slice(span).unwrap_or_default(),
             (Owner::Span, 4, Value::Len(parent)) => {
                 self.has_parent = true;
+                self.head.parent = SpanId::from_slice(parent).unwrap_or_default();
                 self.facts.is_root = parent.iter().all(|byte| *byte == 0);
             }
             (Owner::Span, 6, Value::Varint(kind)) => self.facts.kind = u8::try_from(kind).unwrap_or(0),
