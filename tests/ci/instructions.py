@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the hot paths to the instructions that they are known to take for a span, within 3 %.
+"""Holds the hot paths to the instructions that they are known to take for a span, within 5 %.
 
     tests/ci/instructions.py STAGES LOADGEN           compares with tests/bench/instructions.json
     tests/ci/instructions.py STAGES LOADGEN --write   takes what is counted as what is known
@@ -21,7 +21,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 KNOWN = ROOT / "tests" / "bench" / "instructions.json"
 SPANS = 20_000
-TOLERANCE = 0.03
+# Of the same source, built at another place: 2 %, by what the compiler inlines where.
+TOLERANCE = 0.05
 # What is kept most is written most: every path runs for every span.
 RULES = ROOT / "tests" / "bench" / "everything.yaml"
 # Functions by what they do; everything that they call is in.

@@ -47,7 +47,8 @@ class Mutant:
 
 
 def sh(command, cwd, target):
-    env = dict(os.environ, CARGO_TARGET_DIR=str(target), RUST_BACKTRACE="0")
+    # Each mutant is built anew, in seconds.
+    env = dict(os.environ, CARGO_TARGET_DIR=str(target), RUST_BACKTRACE="0", CARGO_INCREMENTAL="1")
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
 

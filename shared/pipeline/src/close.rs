@@ -221,15 +221,18 @@ impl<'a, S: ObjectStore> Closer<'a, S> {
     /// All rows of a key that arrived before the window's end, in order of their records.
     async fn gather(&mut self, key: Key) -> Result<Vec<Member>, CloseError> {
         let mut members = Vec::new();
+        let end = self.end;
         for (number, reader) in self.readers.iter_mut().enumerate() {
             while reader.peek() == Some(key) {
-                let Some((segment, at)) = reader.step(self.store).await? else { break };
-                let record = segment.rows.get(at).and_then(|row| reader.record(row));
-                let arrival = record.map_or(i64::MAX, |record| record.arrival);
-                if arrival < self.end {
-                    let is_fresh = arrival >= reader.mark;
-                    members.push(Member { segment, at, reader: number, arrival, is_fresh });
-                }
+                let take = |reader: &StagedReader, segment: &Arc<LazySegment>, at: usize| {
+                    let record = segment.rows.get(at).and_then(|row| reader.record(row));
+                    let arrival = record.map_or(i64::MAX, |record| record.arrival);
+                    if arrival < end {
+                        let (segment, is_fresh) = (Arc::clone(segment), arrival >= reader.mark);
+                        members.push(Member { segment, at, reader: number, arrival, is_fresh });
+                    }
+                };
+                reader.step(self.store, key, take).await?;
             }
         }
         Ok(members)

@@ -117,6 +117,17 @@ impl<'a> Take<'a> {
 
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, Damaged> {
+        match self.rest {
+            // Nearly all of them.
+            [first @ ..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(*first))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Damaged> {
         let mut value = 0_u64;
         for index in 0..10 {
             let byte = self.byte()?;
@@ -131,6 +142,7 @@ impl<'a> Take<'a> {
         Err(Damaged("over-long number"))
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self) -> Result<u32, Damaged> {
         u32::try_from(self.varint()?).map_err(|_| Damaged("number out of range"))
     }
@@ -160,6 +172,7 @@ impl<'a> Take<'a> {
         Ok(head)
     }
 
+    #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Damaged> {
         self.slice(N)?.try_into().map_err(|_| Damaged("ends too early"))
     }

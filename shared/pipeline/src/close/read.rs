@@ -88,8 +88,8 @@ impl StagedReader {
         let (versions, segment, at) = (Vec::new(), None, 0);
         let mut reader = Self { object, ahead, mark, range, index, versions, rest, contexts, next, segment, at };
         reader.advance_segment(store).await?;
-        while reader.peek().is_some_and(|key| is_skipped(&key)) {
-            reader.step(store).await?;
+        while let Some(key) = reader.peek().filter(is_skipped) {
+            reader.step(store, key, |_, _, _| {}).await?;
         }
         Ok(reader)
     }
@@ -136,15 +136,25 @@ impl StagedReader {
         key.filter(|key| self.range.is_none_or(|[_, last]| key.bucket <= last))
     }
 
-    /// The next row's segment and place, and steps over it.
-    pub(super) async fn step<S: ObjectStore>(&mut self, store: &S) -> Result<Option<(Arc<LazySegment>, usize)>, FetchError> {
-        let Some(segment) = self.segment.clone() else { return Ok(None) };
-        let at = self.at;
-        self.at += 1;
+    /// Calls `each` with the segment and the place of every next row of a key that lies in one segment, and steps over them. What
+    /// else there is of the key is the next segment's.
+    pub(super) async fn step<S: ObjectStore>(
+        &mut self,
+        store: &S,
+        key: Key,
+        mut each: impl FnMut(&Self, &Arc<LazySegment>, usize),
+    ) -> Result<(), FetchError> {
+        let Some(segment) = self.segment.clone() else { return Ok(()) };
+        let rest = segment.rows.get(self.at..).unwrap_or_default();
+        let end = self.at + rest.iter().take_while(|row| row.key == key).count();
+        for at in self.at..end {
+            each(self, &segment, at);
+        }
+        self.at = end;
         if self.at >= segment.rows.len() {
             self.advance_segment(store).await?;
         }
-        Ok(Some((segment, at)))
+        Ok(())
     }
 
     async fn advance_segment<S: ObjectStore>(&mut self, store: &S) -> Result<(), FetchError> {
