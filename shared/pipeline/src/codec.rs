@@ -54,7 +54,7 @@ pub(crate) fn inflate_with(
         None => slot.insert(make().map_err(|_| Damaged("no memory to inflate"))?),
     };
     let start = out.len();
-    out.reserve_exact(raw_bytes);
+    out.reserve(raw_bytes);
     let mut room = Cursor::new(&mut *out);
     room.set_position(start as u64);
     let inflated = decompressor.decompress_to_buffer(frame, &mut room);

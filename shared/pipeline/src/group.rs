@@ -24,7 +24,7 @@ use crate::manifest::Manifest;
 use crate::ports::{Conditional, ETag, EventStream, ObjectStore, Record, Shard, StoreError};
 use crate::seen::{Known, Prefixes, SeenRecord};
 use crate::settings::GroupSettings;
-use crate::stage::{BatchPlan, PlanError, RulesBook, Workspace, fresh_records, plan_batch};
+use crate::stage::{BATCH_RAW_BYTES_MAX, BatchPlan, PlanError, RulesBook, Workspace, fresh_records, plan_batch};
 use crate::staged::read_seen_object;
 use crate::world::planned;
 pub use error::GroupError;
@@ -32,9 +32,6 @@ pub use parents::find_shard;
 
 /// How often a swap that another writer won is tried again within a call.
 const SWAP_TRIES: u32 = 8;
-
-/// Raw bytes of payloads that one call takes at most, unless the first record alone has more.
-const BATCH_RAW_BYTES_MAX: usize = 16 << 20;
 
 /// What a call did.
 #[derive(Debug)]

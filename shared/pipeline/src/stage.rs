@@ -3,25 +3,27 @@
 //! A pure function of manifest, records and rules. Every record above the watermark moves the clock, whatever its
 //! content; a record that cannot be read is noted by its coordinates and hash, never by its bytes (promise 4).
 
+mod book;
 mod head;
+mod payloads;
 pub mod replay;
 mod source;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spanlake_model::{Sequence, Signal, TraceId, ms_to_nanos};
+use spanlake_model::{Sequence, Signal, TraceId};
 use spanlake_otlp::payload::{Context, Items as PayloadItems, item_count};
-use spanlake_policy::{MaskedContext, Rules, Scratch, SpanFacts};
+use spanlake_policy::{MaskedContext, Rules, SpanFacts};
 use thiserror::Error;
 
 use crate::codec::Damaged;
 use crate::envelope::{Envelope, Items, Part};
 use crate::forward::Misplaced;
 use crate::keys;
-use crate::manifest::{Manifest, Previous, RulesInForce, Staged};
+use crate::manifest::{Manifest, Previous, Staged};
 use crate::object::{Finished, content_hash};
 use crate::ports::Record;
 use crate::red::{RedName, RedTable};
@@ -29,33 +31,15 @@ use crate::seen::{Known, SeenRecord};
 use crate::settings::GroupSettings;
 use crate::staged::{Batch, Bodies, Key, Row, SpanPart, StagedContext, StagedRecord};
 
+pub use book::RulesBook;
+use book::previous_at;
+pub(crate) use book::wait_nanos;
 use head::ItemHead;
+pub(crate) use payloads::{BATCH_RAW_BYTES_MAX, Workspace};
+use payloads::{PAYLOADS_KEPT_BYTES, check_payload, payload_bytes};
 use source::{Source, fate};
 
 const NANOS_PER_MINUTE: i64 = 60 * spanlake_model::NANOS_PER_SECOND;
-
-/// Compiled rules by version. The empty version stands for the built-in default.
-#[derive(Clone, Default)]
-pub struct RulesBook(BTreeMap<String, Arc<Rules>>);
-
-impl RulesBook {
-    /// Adds rules under their version; an empty version makes them the ones before any heartbeat.
-    pub fn insert(&mut self, version: &str, rules: Arc<Rules>) {
-        self.0.insert(version.to_owned(), rules);
-    }
-
-    /// The rules under which a window's traces compete for room, by version.
-    pub(crate) fn limited(&self) -> impl Iterator<Item = (&str, &Rules)> {
-        let all = self.0.iter().map(|(version, rules)| (version.as_str(), rules.as_ref()));
-        all.filter(|(_, rules)| rules.has_limits())
-    }
-
-    /// The rules of a version.
-    #[must_use]
-    pub fn get(&self, version: &str) -> Option<&Arc<Rules>> {
-        self.0.get(version)
-    }
-}
 
 /// Why a batch could not be planned.
 #[derive(Debug, Error)]
@@ -97,39 +81,6 @@ pub(crate) fn fresh_records<'a>(manifest: &Manifest, records: &'a [Record]) -> V
     fresh
 }
 
-/// The rules that still take facts beside the newest at this arrival: until every trace that began under them must be
-/// decided. An error if they are not loaded: how long they wait must not depend on what this instance remembers.
-fn previous_at<'a>(
-    rules: &'a RulesInForce,
-    book: &RulesBook,
-    settings: &GroupSettings,
-    arrival: i64,
-) -> Result<Option<&'a Previous>, PlanError> {
-    let Some(previous) = &rules.previous else { return Ok(None) };
-    let loaded = book.get(&previous.version).ok_or_else(|| PlanError::UnknownRules(previous.version.clone()))?;
-    let due = previous.until.saturating_add(wait_nanos(loaded));
-    Ok((settings.window_start(arrival) <= due).then_some(previous))
-}
-
-/// How long rules wait for a trace's spans, nanoseconds.
-pub(crate) fn wait_nanos(rules: &Rules) -> i64 {
-    ms_to_nanos(i64::try_from(rules.decision_wait_ms()).unwrap_or(i64::MAX))
-}
-
-/// Memory that is reused from batch to batch. No plan depends on what is in it.
-#[derive(Default)]
-pub(crate) struct Workspace {
-    scratch: Scratch,
-    /// For the rules before the newest: each set has a scratch of its own, since they remember much of their rules.
-    previous: Scratch,
-    unused: Vec<u8>,
-    /// [`Bodies::payloads`], empty.
-    payloads: Vec<u8>,
-}
-
-/// How large the room for payloads is kept: a batch of the usual size fits, and its pages need not be asked of the kernel again.
-const PAYLOADS_KEPT_BYTES: usize = 8 << 20;
-
 /// Plans a batch. `known` must hold what is known of every batch id in `records`.
 pub(crate) fn plan_batch(
     manifest: &Manifest,
@@ -141,6 +92,9 @@ pub(crate) fn plan_batch(
     // What an attempt that failed has counted is no part of this one.
     drop(workspace.scratch.take_masked());
     let mut stager = Stager::new(manifest.clone(), known.clone(), (book, settings), workspace);
+    // Room that grows by doubling would take twice of it.
+    let payload_bytes: usize = records.iter().map(|record| payload_bytes(record)).sum();
+    stager.batch.bodies.payloads.reserve_exact(payload_bytes.min(BATCH_RAW_BYTES_MAX));
     for record in records {
         stager.record(record)?;
     }
@@ -559,9 +513,11 @@ impl<'a> Stager<'a> {
             puts.push((key.clone(), bytes));
             noted = Some((key, seen));
         }
-        self.workspace.payloads = std::mem::take(&mut self.batch.bodies.payloads);
-        self.workspace.payloads.clear();
-        self.workspace.payloads.shrink_to(PAYLOADS_KEPT_BYTES);
+        let mut payloads = std::mem::take(&mut self.batch.bodies.payloads);
+        payloads.clear();
+        if payloads.capacity() <= PAYLOADS_KEPT_BYTES {
+            self.workspace.payloads = payloads;
+        }
         Ok(BatchPlan { manifest: self.manifest, puts, seen: noted, misplaced: self.misplaced })
     }
 }
@@ -570,18 +526,6 @@ impl<'a> Stager<'a> {
 fn randomness(trace: &TraceId, facts: &SpanFacts) -> u64 {
     let low = u128::from_be_bytes(trace.0) & ((1 << 56) - 1);
     facts.randomness.unwrap_or_else(|| u64::try_from(low).unwrap_or(0))
-}
-
-/// Appends the inflated payload and walks it once, so that nothing of a damaged one is staged or counted.
-fn check_payload(items: &Items<'_>, payloads: &mut Vec<u8>) -> Result<(), Damaged> {
-    let from = payloads.len();
-    items.inflate_into(payloads)?;
-    let mut all = PayloadItems::new(payloads.get(from..).unwrap_or_default());
-    let mut messages = 0;
-    while all.next().map_err(|_| Damaged("payload is not OTLP"))?.is_some() {
-        messages += 1;
-    }
-    if messages == items.part_of_item.len() { Ok(()) } else { Err(Damaged("another number of items than listed")) }
 }
 
 /// OTLP `STATUS_CODE_ERROR`.

@@ -98,21 +98,22 @@ const fn is_sign(byte: u8) -> bool {
 }
 
 fn is_secret(name: &[u8]) -> bool {
-    ends_like_a_secret(name) && is_listed(name)
+    ends_like_a_secret(name) && listed(name).is_some()
 }
 
-fn is_listed(name: &[u8]) -> bool {
+/// The one of [`SECRETS`] that a name ends with.
+fn listed(name: &[u8]) -> Option<&'static [u8]> {
     let last = name.last().map_or(0, |byte| letter(*byte));
     let mut alike = BY_END.get(last).copied().unwrap_or(u32::MAX);
     while let place = alike.trailing_zeros() as usize
         && let Some(secret) = SECRETS.get(place)
     {
         if ends_with(name, secret) && (place < WHOLE_FROM || is_whole(name, secret)) {
-            return *secret != b"token" || !is_harmless_token(name);
+            return (*secret != b"token" || !is_harmless_token(name)).then_some(*secret);
         }
         alike &= alike - 1;
     }
-    false
+    None
 }
 
 /// Which [`SECRETS`] end with a letter: a bit each.
@@ -134,8 +135,7 @@ const fn by_end() -> [u32; 32] {
 /// Whether a name ends so, whatever its case and the signs in it. `end` is in lower case.
 #[inline]
 fn ends_with(name: &[u8], end: &[u8]) -> bool {
-    let tail = name.len().checked_sub(end.len()).and_then(|start| name.get(start..));
-    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end)) || ends_in(letters_back(name), end)
+    name.ends_with(end) || ends_in(letters_back(name), end)
 }
 
 /// Whether a name that ends with `token` is one of the harmless ones.
@@ -162,20 +162,35 @@ fn last_word(name: &[u8]) -> &[u8] {
     name.get(start..).unwrap_or_default()
 }
 
-/// Whether a header's whole line is the secret.
-fn is_header(name: &[u8]) -> bool {
-    name.len() >= 6 && {
-        let end = |word: &[u8]| {
-            name.len() >= word.len() && name.get(name.len() - word.len()..).is_some_and(|n| n.eq_ignore_ascii_case(word))
-        };
-        end(b"cookie") || end(b"authorization")
-    }
+/// A secret's name in a text.
+struct Name<'t> {
+    text: &'t [u8],
+    /// The one of [`SECRETS`] that it ends with.
+    secret: &'static [u8],
+    /// Whether it is in quotes.
+    quoted: bool,
 }
 
-/// A name that is so often followed by prose that an unquoted `name: value` counts only if the value has a digit.
-fn is_weak(name: &[u8]) -> bool {
-    let word = last_word(name);
-    [b"token".as_slice(), b"secret", b"credential", b"credentials"].iter().any(|weak| word.eq_ignore_ascii_case(weak))
+impl Name<'_> {
+    /// Whether it is a header's, whose whole line is the secret.
+    fn is_header(&self) -> bool {
+        let tail = || self.text.len().checked_sub(self.secret.len()).and_then(|start| self.text.get(start..));
+        matches!(self.secret, b"cookie" | b"authorization") && tail().is_some_and(|tail| tail.eq_ignore_ascii_case(self.secret))
+    }
+
+    /// Whether it is so often followed by prose that an unquoted `name: value` counts only if the value has a digit.
+    fn is_weak(&self) -> bool {
+        let is_listed = matches!(self.secret, b"token" | b"secret" | b"credential" | b"credentials");
+        is_listed
+            && match self.text.strip_suffix(self.secret) {
+                Some(before) => before.last().is_none_or(|byte| matches!(byte, b'.' | b'_' | b'-')),
+                None => last_word(self.text).eq_ignore_ascii_case(self.secret),
+            }
+    }
+
+    fn is_signature(&self) -> bool {
+        self.secret == SIGNATURE
+    }
 }
 
 /// Whether some `=` or `:` follows a secret's name.
@@ -193,8 +208,9 @@ pub(super) fn has_secret_pair(text: &[u8]) -> bool {
 /// How many blanks, and how many backslashes of escaping, may stand between a name, its mark and its value.
 const GAP_BYTES_MAX: usize = 32;
 
-/// The secret's name that ends right before a `=` or `:`, and whether it is in quotes.
-fn secret_before(text: &[u8], mark: usize) -> Option<(&[u8], bool)> {
+/// The secret's name that ends right before a `=` or `:`.
+#[inline]
+fn secret_before(text: &[u8], mark: usize) -> Option<Name<'_>> {
     let mut end = mark;
     let mut quoted = false;
     while end > 0 && mark - end < GAP_BYTES_MAX {
@@ -210,9 +226,9 @@ fn secret_before(text: &[u8], mark: usize) -> Option<(&[u8], bool)> {
     }
     steps::add(mark - end + 1);
     text.get(..end).filter(|before| ends_like_a_secret(before))?;
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let length = scan::run_back(text, end, NAME_BYTES_MAX, is_name);
-    text.get(end - length..end).filter(|name| is_listed(name)).map(|name| (name, quoted))
+    let length = scan::run_back(text, end, NAME_BYTES_MAX, is_in_name);
+    let name = text.get(end - length..end)?;
+    listed(name).map(|secret| Name { text: name, secret, quoted })
 }
 
 /// Notes the values of `name=value` and `name: value` where the name is a secret's.
@@ -220,17 +236,51 @@ pub(super) fn find_pairs(text: &[u8], hits: &mut Vec<Hit>) {
     let (mut at, mut stretch) = (0, Stretch::default());
     while let Some(mark) = scan::next_of_two(text, at, b'=', b':') {
         at = mark + 1;
-        let Some((name, quoted)) = secret_before(text, mark) else { continue };
-        let Some((start, end)) = value_after(text, mark, name, quoted, &mut stretch) else { continue };
+        let Some(name) = secret_before(text, mark) else { continue };
+        let Some((start, end)) = value_after(text, mark, &name, &mut stretch) else { continue };
         hits.push(Hit { start, end, rule: Rule::SecretValue });
         at = end;
     }
 }
 
 /// Whether an unquoted value ends here.
-const fn ends_value(byte: u8) -> bool {
-    ends_line(byte)
-        || matches!(byte, b' ' | b'\t' | b'&' | b';' | b',' | b'\'' | b'<' | b'>' | b')' | b']' | b'}' | b'\\' | b'#' | b'|')
+#[inline]
+fn ends_value(byte: u8) -> bool {
+    class_of(byte) & VALUE_END != 0
+}
+
+/// Whether a name may have this byte.
+#[inline]
+fn is_in_name(byte: u8) -> bool {
+    class_of(byte) & IN_NAME != 0
+}
+
+const IN_NAME: u8 = 1;
+const VALUE_END: u8 = 2;
+
+/// Looked up for nearly every byte of a text that is full of names.
+static CLASSES: [u8; 256] = classes();
+
+#[inline]
+fn class_of(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
+#[expect(clippy::cast_possible_truncation, reason = "below 256")]
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        table[at] = match at as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => IN_NAME,
+            b' ' | b'\t' | b'&' | b';' | b',' | b'\'' | b'<' | b'>' | b')' | b']' | b'}' | b'\\' | b'#' | b'|' => VALUE_END,
+            byte if ends_line(byte) => VALUE_END,
+            _ => 0,
+        };
+        at += 1;
+    }
+    table
 }
 
 /// Whether a header's value ends here.
@@ -239,45 +289,46 @@ const fn ends_line(byte: u8) -> bool {
 }
 
 /// The range of the value after a `=` or `:`; `None` where there is nothing to hide.
-fn value_after(text: &[u8], mark: usize, name: &[u8], name_quoted: bool, stretch: &mut Stretch) -> Option<(usize, usize)> {
+fn value_after(text: &[u8], mark: usize, name: &Name<'_>, stretch: &mut Stretch) -> Option<(usize, usize)> {
     let colon = text.get(mark) == Some(&b':');
     let mut start = mark + 1;
     if matches!(text.get(start), Some(b'>' | b'=')) {
         start += 1;
     }
-    let is_gap = |byte: &u8| matches!(byte, b' ' | b'\t') || (name_quoted && matches!(byte, b'\r' | b'\n'));
+    let is_gap = |byte: &u8| matches!(byte, b' ' | b'\t') || (name.quoted && matches!(byte, b'\r' | b'\n'));
     while text.get(start).is_some_and(is_gap) && start - mark <= GAP_BYTES_MAX {
         start += 1;
     }
     steps::add(start - mark);
     let rest = text.get(start..)?;
-    if colon && (rest.starts_with(b"//") || is_signature(name)) {
+    if colon && (rest.starts_with(b"//") || name.is_signature()) {
         return None;
     }
     let escapes = rest.iter().take(GAP_BYTES_MAX).take_while(|byte| **byte == b'\\').count();
+    let is_header = name.is_header();
     if let Some(quote) = rest.get(..=escapes).filter(|quote| matches!(quote.last(), Some(b'"' | b'\''))) {
         let inner = start + quote.len();
         let end = quote_end(text, inner, quote);
         return text.get(inner..end).filter(|value| !value.is_empty() && !is_mask(value)).map(|_| (inner, end));
     }
     match rest.first() {
-        Some(b'{' | b'[') => return name_quoted.then(|| (start, start + nested_length(rest))),
-        Some(first) if !ends_value(*first) || (is_header(name) && !ends_line(*first)) => {}
+        Some(b'{' | b'[') => return name.quoted.then(|| (start, start + nested_length(rest))),
+        Some(first) if !ends_value(*first) || (is_header && !ends_line(*first)) => {}
         _ => return None,
     }
-    let end = if is_header(name) {
+    let end = if is_header {
         start + scan::run(text, start, |byte| !ends_line(byte))
     } else {
         stretch.reach(text, start, |byte| !ends_value(byte)).end
     };
     let value = text.get(start..end)?;
-    let has_digit = || if is_header(name) { value.iter().any(u8::is_ascii_digit) } else { stretch.has_digit(start) };
-    if colon && !name_quoted && is_weak(name) && !(value.len() >= 8 && has_digit()) {
+    let has_digit = || if is_header { value.iter().any(u8::is_ascii_digit) } else { stretch.has_digit(start) };
+    if colon && !name.quoted && name.is_weak() && !(value.len() >= 8 && has_digit()) {
         return None;
     }
     let harmless = matches!(value, b"null" | b"true" | b"false" | b"None" | b"nil" | b"YES" | b"NO" | b"?")
         || mask_length(value) == value.len();
-    let short = is_signature(name) && value.len() < SIGNATURE_BYTES_MIN;
+    let short = name.is_signature() && value.len() < SIGNATURE_BYTES_MIN;
     (!harmless && !short).then_some((start, end))
 }
 
