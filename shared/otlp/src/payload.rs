@@ -153,6 +153,27 @@ fn data_points(metric: &[u8]) -> u64 {
     points
 }
 
+/// Key and text of a `KeyValue` in the form that nearly all have: one key, then one value that is one string.
+#[must_use]
+#[inline]
+pub fn plain_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (key, rest) = delimited(pair, 0x0a)?;
+    let (value, []) = delimited(rest, 0x12)? else { return None };
+    let (text, []) = delimited(value, 0x0a)? else { return None };
+    Some((key, text))
+}
+
+/// The payload of the field that `bytes` begins with, if it has this one-byte tag and at most two bytes of length.
+#[inline]
+fn delimited(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match bytes {
+        [first, low @ 0..0x80, rest @ ..] if *first == tag => (usize::from(*low), rest),
+        [first, low, high @ 0..0x80, rest @ ..] if *first == tag => (usize::from(*low & 0x7f) | usize::from(*high) << 7, rest),
+        _ => return None,
+    };
+    rest.split_at_checked(length)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::value::{Map, Value};
 use super::{Node, Slot};
+use crate::payload::plain_pair;
 use crate::schema::{ANY_VALUE, Field, KEY_VALUE, Kind, Message};
 use crate::wire::{Reader, Value as Wire, WireError, split_varint};
 
@@ -15,6 +16,12 @@ const STRINDEX: u32 = 8;
 
 /// What a text is that is no UTF-8: nothing of it is shown.
 const NO_TEXT: &str = "\u{fffd}";
+
+/// For how many attributes there is room at first: most messages have no more.
+const PAIRS: usize = 8;
+
+/// For how many fields there is room at first.
+const FIELDS: usize = 12;
 
 impl<'a> Node<'a> {
     /// Reads a message. Unknown fields, and values of another wire type than their field's, are left out.
@@ -32,6 +39,7 @@ impl<'a> Node<'a> {
         if want == u32::MAX {
             return self.merge(bytes, 0);
         }
+        self.slots.reserve(FIELDS);
         // Neighbours that nobody wants are one piece.
         let (mut fields, mut from) = (Reader::new(bytes), 0);
         while let Some(field) = fields.next()? {
@@ -58,6 +66,7 @@ impl<'a> Node<'a> {
         if depth > DEPTH_MAX {
             return Err(WireError { offset: 0, what: "nested too deep" });
         }
+        self.slots.reserve(FIELDS.min(self.schema().fields.len()));
         let mut fields = Reader::new(bytes);
         while let Some(field) = fields.next()? {
             if let Some(known) = self.schema().field(field.number) {
@@ -74,7 +83,11 @@ impl<'a> Node<'a> {
                 let pair = key_value(bytes, depth + 1)?;
                 match self.get_mut(number) {
                     Some(Slot::Map(map)) => map.0.push(pair),
-                    _ => self.slots.push((number, Slot::Map(Map(vec![pair])))),
+                    _ => {
+                        let mut pairs = Vec::with_capacity(PAIRS);
+                        pairs.push(pair);
+                        self.slots.push((number, Slot::Map(Map(pairs))));
+                    }
                 }
             }
             (Kind::Message(inner), Wire::Len(bytes)) if std::ptr::eq(inner, &raw const ANY_VALUE) => {
@@ -156,6 +169,9 @@ fn numbers(kind: Kind, wire: Wire<'_>) -> Result<Vec<u64>, WireError> {
 }
 
 fn key_value(bytes: &[u8], depth: u32) -> Result<(Cow<'_, str>, Value<'_>), WireError> {
+    if let Some((key, value)) = plain_pair(bytes) {
+        return Ok((text(key), Value::String(text(value))));
+    }
     let (mut key, mut value) = (Cow::Borrowed(""), Value::Empty);
     let mut fields = Reader::new(bytes);
     while let Some(field) = fields.next()? {

@@ -3,7 +3,7 @@
 use super::value::{Map, Value};
 use super::{Node, Slot};
 use crate::schema::Kind;
-use crate::wire::{put_fixed32, put_fixed64, put_len, put_varint, put_varint_field};
+use crate::wire::{put_fixed32, put_fixed64, put_len, put_varint, put_varint_field, varint_len};
 
 impl Node<'_> {
     /// Appends the message's bytes.
@@ -73,21 +73,48 @@ fn put_packed(kind: Kind, number: u32, numbers: &[u64], out: &mut Vec<u8>) {
     });
 }
 
-/// A length-delimited field whose length is known once its content is written. Most contents are short: their length
-/// is one byte, for which the room is left.
+/// Appends a nested message.
 pub(super) fn nested(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    nested_about(1, number, out, write);
+}
+
+/// As [`nested`], of a message whose length mostly takes `width` bytes: where that is right, nothing is moved.
+pub(super) fn nested_about(width: usize, number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     put_varint(out, u64::from(number) << 3 | 2);
     let at = out.len();
-    out.push(0);
+    out.resize(at + width, 0);
     write(out);
-    let length = out.len() - at - 1;
-    if let Ok(short @ 0..0x80) = u8::try_from(length) {
-        if let Some(byte) = out.get_mut(at) {
-            *byte = short;
+    let end = out.len();
+    let mut length = end - at - width;
+    let needed = varint_len(length as u64);
+    if needed > width {
+        out.resize(end + needed - width, 0);
+    }
+    if needed != width {
+        out.copy_within(at + width..end, at + needed);
+        out.truncate(end + needed - width);
+    }
+    for byte in out.iter_mut().skip(at).take(needed) {
+        *byte = u8::try_from(length & 0x7f).unwrap_or(0) | if length >= 0x80 { 0x80 } else { 0 };
+        length >>= 7;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_right_however_wide_it_was_thought_to_be() {
+        for length in [0, 1, 127, 128, 129, 16_383, 16_384, 2_097_151, 2_097_152] {
+            let content: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+            let mut expected = b"before".to_vec();
+            put_len(&mut expected, 2, &content);
+            for width in 1..=4 {
+                let mut out = b"before".to_vec();
+                nested_about(width, 2, &mut out, |out| out.extend_from_slice(&content));
+                assert!(out == expected, "{length} bytes, {width} wide");
+            }
         }
-    } else {
-        let mut head = Vec::with_capacity(10);
-        put_varint(&mut head, length as u64);
-        out.splice(at..=at, head);
     }
 }

@@ -1,5 +1,6 @@
 //! What happens at a value: facts are taken, then the built-in masking runs, then the bounds.
 
+use spanlake_otlp::payload::plain_pair;
 use spanlake_otlp::schema::{ANY_VALUE, Field, KEY_VALUE};
 use spanlake_otlp::wire::{Reader, Value, put_len};
 
@@ -48,7 +49,7 @@ impl Walk<'_> {
         }
         let (mark, bounded, counted) = (self.scratch.edits.len(), self.bounded, self.scratch.counted);
         let mut is_plain = false;
-        if is_within && let Some((key, text)) = plain_text(pair) {
+        if is_within && let Some((key, text)) = plain_pair(pair) {
             is_plain = self.scratch.keys.get(self.rules, self.signal, key).plain;
             if is_plain && let Some(masked) = self.bounded_text(text, &Place::plain()) {
                 self.scratch.edits.payload(end - text.len(), end, |out| out.extend_from_slice(masked.as_bytes()));
@@ -243,26 +244,6 @@ impl Walk<'_> {
 /// do so again. Short texts may grow so far.
 pub(super) fn grown_max(text: &str) -> usize {
     text.len().saturating_mul(4).saturating_add(4096)
-}
-
-/// Key and text of a `KeyValue` in the form that nearly all have: one key, then one value that is one string.
-#[inline]
-fn plain_text(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (key, rest) = delimited(pair, 0x0a)?;
-    let (value, []) = delimited(rest, 0x12)? else { return None };
-    let (text, []) = delimited(value, 0x0a)? else { return None };
-    Some((key, text))
-}
-
-/// The payload of the field that `bytes` begins with, if it has this one-byte tag and at most two bytes of length.
-#[inline]
-fn delimited(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = match bytes {
-        [first, low @ 0..0x80, rest @ ..] if *first == tag => (usize::from(*low), rest),
-        [first, low, high @ 0..0x80, rest @ ..] if *first == tag => (usize::from(*low & 0x7f) | usize::from(*high) << 7, rest),
-        _ => return None,
-    };
-    rest.split_at_checked(length)
 }
 
 /// The key of a `KeyValue`: of several the last counts.
