@@ -96,7 +96,8 @@ pub(crate) fn decode_conditions(block: &[u8]) -> Result<Vec<Conditions>, Damaged
         let count = take.count(3)?;
         Ok(Conditions { rules, asked: (0..count).map(|_| take_asked(take)).collect::<Result<_, Damaged>>()? })
     };
-    (0..count).map(|_| one(&mut take)).collect()
+    let all = (0..count).map(|_| one(&mut take)).collect::<Result<_, Damaged>>()?;
+    if take.is_empty() { Ok(all) } else { Err(Damaged("more than the conditions")) }
 }
 
 fn put_asked(out: &mut Vec<u8>, asked: &Asked) {
@@ -292,5 +293,6 @@ mod tests {
         for end in 0..stored.len() {
             assert!(decode_conditions(&stored[..end]).is_err(), "{end}");
         }
+        assert!(decode_conditions(&[stored, vec![0]].concat()).is_err());
     }
 }
