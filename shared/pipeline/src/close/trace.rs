@@ -192,10 +192,7 @@ impl<S: ObjectStore> Closer<'_, S> {
             return Ok(if members.is_empty() { Outcome::Nothing } else { Outcome::Waits });
         };
         let rules = self.versions.rules(version)?;
-        let admitted = match self.admitted.is_empty() {
-            true => &self.no_room,
-            false => self.admitted.get(self.versions.name(version)).unwrap_or(&self.no_room),
-        };
+        let admitted = self.admitted.get(self.versions.name(version)).unwrap_or(&self.no_room);
         let decision = catch_unwind(AssertUnwindSafe(|| {
             let decision = rules.decide_in_window(&key.trace, &records, admitted);
             (decision, rules.measures(&key.trace, &records, admitted))
