@@ -29,7 +29,7 @@ RULES = ROOT / "tests" / "bench" / "everything.yaml"
 PATHS = {
     "walker: check every field": "spanlake_otlp::cut::scan::scan",
     "split: a request into records": "spanlake_otlp::cut::cut",
-    "redaction and facts": "<impl spanlake_policy::rules::Rules>::item",
+    "redaction and facts": "<impl spanlake_policy::rules::Rules>::changed_item",
     "grouping: a batch into a staged object": "spanlake_pipeline::stage::plan_batch",
     # The close itself is inlined into its caller: these are its parts.
     "closing a window: deciding and sealing": [
