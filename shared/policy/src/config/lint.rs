@@ -61,10 +61,20 @@ fn define(entry: &Entry) -> Defined<'_> {
 
 fn own_section(root: &Tree, findings: &mut Findings) {
     const HORIZON_MS_MIN: u64 = 60_000;
+    const HORIZON_MS_MAX: u64 = 3_600_000;
+    const WINDOW_MS_MAX: u64 = 60_000;
     let Some(own) = child(root, "spanlake") else { return };
     if duration_ms(own, "late_horizon").is_some_and(|horizon| horizon < HORIZON_MS_MIN) {
         let message = "late_horizon is below a minute: spans that come later begin a new trace, which is decided for itself";
         findings.refuse(Lint::ShortHorizon, line_of(own, "late_horizon"), "spanlake.late_horizon", message);
+    }
+    if duration_ms(own, "late_horizon").is_some_and(|horizon| horizon > HORIZON_MS_MAX) {
+        let message = "late_horizon is above an hour: every close looks into the decisions of that time";
+        findings.refuse(Lint::LongHorizon, line_of(own, "late_horizon"), "spanlake.late_horizon", message);
+    }
+    if duration_ms(own, "window").is_some_and(|window| window > WINDOW_MS_MAX) {
+        let message = "window is above a minute: nothing of a trace can be queried before its window ends";
+        findings.refuse(Lint::LongWindow, line_of(own, "window"), "spanlake.window", message);
     }
 }
 

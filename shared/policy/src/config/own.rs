@@ -129,6 +129,9 @@ fn logs(fields: &mut Fields<'_>, findings: &mut Findings) -> LogRule {
         } else if !rule.follow_trace {
             let message = "every log record is kept: none follows its trace";
             findings.find(Lint::SettingWithoutEffect, line, &path, message, "write `follow_trace: true`");
+        } else if rule.always_keep == Some(1) {
+            let message = "every log record that states a severity is at least TRACE: none of them follows its trace";
+            findings.find(Lint::SettingWithoutEffect, line, &path, message, "write ERROR, or take the line out");
         }
     }
     logs.finish(findings);

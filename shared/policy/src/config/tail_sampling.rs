@@ -7,6 +7,7 @@ use super::expand;
 use super::own::Own;
 use super::reader::{Fields, Findings};
 use super::yaml::Tree;
+use crate::KEEP_ALL;
 use crate::lints::Lint;
 use crate::rules::Leaves;
 use crate::sampling::{Body, CELLS_MAX, Condition, Options, POLICIES_MAX, Policy, SALTS_MAX, Sampler, UNITS_MAX};
@@ -51,6 +52,10 @@ pub(super) fn read(tree: &Tree, path: &str, own: &Own, findings: &mut Findings) 
             let message = format!("duplicate policy name \"{}\"", policy.name);
             let advice = "give each policy a name of its own: decisions and spans name the policy that kept them";
             reader.findings.find(Lint::DuplicateName, item.line, &path, message, advice);
+        }
+        if policy.name == KEEP_ALL {
+            let message = format!("the policy is named `{KEEP_ALL}`, as what `spanlake keep-all` keeps");
+            reader.findings.refuse(Lint::ReservedName, item.line, &path, message);
         }
         if options.by_record {
             by_record(&policy, item.line, &path, reader.findings);

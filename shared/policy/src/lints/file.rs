@@ -2,7 +2,7 @@
 
 use super::{Lint, Row, note, warning};
 
-pub(super) const ROWS: [Row; 22] = [
+pub(super) const ROWS: [Row; 24] = [
     warning(
         Lint::EmptyFile,
         "empty-file",
@@ -57,6 +57,18 @@ pub(super) const ROWS: [Row; 22] = [
         "late-horizon-short",
         "`spanlake.late_horizon` is below a minute: spans that come later than that after their trace's decision begin a new trace, which is decided for itself.",
         "leave it at 10m, unless late spans are rare",
+    ),
+    warning(
+        Lint::LongHorizon,
+        "late-horizon-long",
+        "`spanlake.late_horizon` is above an hour: every close looks into the decisions of that time, and late spans are rare after minutes.",
+        "write 10m to 1h",
+    ),
+    warning(
+        Lint::LongWindow,
+        "window-long",
+        "`spanlake.window` is above a minute: traces are decided, and can be queried, once in a window, and a close takes all of it at once.",
+        "leave it at 10s, or write up to 1m",
     ),
     warning(
         Lint::BuiltinMaskingOff,

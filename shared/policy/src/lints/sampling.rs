@@ -2,7 +2,7 @@
 
 use super::{Lint, Row, note, warning};
 
-pub(super) const ROWS: [Row; 36] = [
+pub(super) const ROWS: [Row; 37] = [
     warning(
         Lint::NoPolicies,
         "no-policies",
@@ -50,6 +50,12 @@ pub(super) const ROWS: [Row; 36] = [
         "duplicate-policy",
         "Two policies that ask the same under different names.",
         "take one of them out",
+    ),
+    warning(
+        Lint::ReservedName,
+        "reserved-name",
+        "A policy is named `keep_all`, which is what `spanlake keep-all` is named in decisions and spans: nobody can tell them apart.",
+        "give it another name",
     ),
     warning(
         Lint::VetoedPolicy,
@@ -168,7 +174,7 @@ pub(super) const ROWS: [Row; 36] = [
     warning(
         Lint::KeyIsNoAttribute,
         "key-is-no-attribute",
-        "The key is a path, such as `resource.attributes[...]` or `span.name`. Policies ask for attributes by their keys alone.",
+        "The key is a path, such as `resource.attributes[...]` or `span.name`, or a span's field, such as `kind`. Policies ask for attributes by their keys alone.",
         "write the attribute's key; for other fields write an `ottl_condition`",
     ),
     warning(

@@ -147,7 +147,7 @@ fn burst(block: &Tree, path: &str, rate: &str, findings: &mut Findings) {
     }
 }
 
-/// A key that is a path, and no attribute's.
+/// A key that is a path or a field's name, and no attribute's.
 fn key(block: &Tree, path: &str, findings: &mut Findings) {
     const PATHS: [&str; 9] = [
         "attributes.",
@@ -160,8 +160,14 @@ fn key(block: &Tree, path: &str, findings: &mut Findings) {
         "status.code",
         "scope.",
     ];
-    let Some(key) = text(block, "key").filter(|key| PATHS.iter().any(|path| key.starts_with(path))) else { return };
-    findings.refuse(Lint::KeyIsNoAttribute, line_of(block, "key"), path, format!("`{key}` is a path and no attribute's key"));
+    const FIELDS: [&str; 5] = ["name", "kind", "trace_id", "span_id", "parent_span_id"];
+    let Some(key) = text(block, "key") else { return };
+    let what = match key {
+        key if FIELDS.contains(&key) => "a span's field",
+        key if PATHS.iter().any(|path| key.starts_with(path)) => "a path",
+        _ => return,
+    };
+    findings.refuse(Lint::KeyIsNoAttribute, line_of(block, "key"), path, format!("`{key}` is {what} and no attribute's key"));
 }
 
 fn values(block: &Tree, path: &str, findings: &mut Findings) {
