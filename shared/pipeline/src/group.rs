@@ -24,7 +24,7 @@ use crate::manifest::Manifest;
 use crate::ports::{Conditional, ETag, EventStream, ObjectStore, Record, Shard, StoreError};
 use crate::seen::{Known, Prefixes, SeenRecord};
 use crate::settings::GroupSettings;
-use crate::stage::{BATCH_RAW_BYTES_MAX, BatchPlan, PlanError, RulesBook, Workspace, fresh_records, plan_batch};
+use crate::stage::{BATCH_BYTES_MAX, BatchPlan, ITEM_BYTES, PlanError, RulesBook, Workspace, fresh_records, plan_batch};
 use crate::staged::read_seen_object;
 use crate::world::planned;
 pub use error::GroupError;
@@ -369,13 +369,13 @@ impl<S: ObjectStore, E: EventStream> Grouper<S, E> {
 /// How many of the records one staged batch may take: what it inflates is bounded, and its items lie in one window, so
 /// that no batch stays listed longer than its own traces wait.
 fn prefix_len(clock: i64, records: &[&Record], settings: &GroupSettings) -> usize {
-    let (mut clock, mut raw_bytes, mut window) = (clock, 0, None);
+    let (mut clock, mut bytes, mut window) = (clock, 0, None);
     let fits = |record: &&&Record| {
         clock = clock.max(record.arrival_nanos);
         let Ok(Envelope::Items(items)) = Envelope::decode(&record.bytes) else { return true };
-        raw_bytes += items.payload_bytes;
+        bytes += items.payload_bytes + items.part_of_item.len() * ITEM_BYTES;
         let own = settings.window_start(clock);
-        raw_bytes <= BATCH_RAW_BYTES_MAX && *window.get_or_insert(own) == own
+        bytes <= BATCH_BYTES_MAX && *window.get_or_insert(own) == own
     };
     records.iter().take_while(fits).count().max(1)
 }
@@ -429,4 +429,42 @@ pub async fn all_manifests<S: ObjectStore>(store: &S) -> Result<Vec<Manifest>, G
         }
     }
     Ok(manifests)
+}
+
+#[cfg(test)]
+mod tests {
+    use spanlake_model::Signal;
+
+    use super::*;
+    use crate::envelope::Items;
+    use crate::payload::Dictionary;
+
+    fn record(items: u16, payload_bytes: usize) -> Record {
+        let mut bytes = Vec::new();
+        Items {
+            only: None,
+            signal: Signal::Traces,
+            tenant: "default",
+            cutting_rule: 1,
+            batch_id: BatchId([1; 16]),
+            received_nanos: 0,
+            count: u64::from(items),
+            parts: vec![crate::envelope::Part { bucket: spanlake_model::Bucket::new(1).unwrap(), part: 0, overflow: false }],
+            part_of_item: vec![0; usize::from(items)],
+            payload_bytes,
+            dictionary: Dictionary::None,
+            payload: &[],
+        }
+        .encode(&mut bytes);
+        Record { sequence: Sequence::from(1), arrival_nanos: 1, bytes: bytes.into() }
+    }
+
+    #[test]
+    fn a_batch_is_bounded_by_what_its_items_take_however_short_they_are() {
+        let taken = |record: &Record| prefix_len(0, &vec![record; 1000], &GroupSettings::default());
+        assert_eq!(taken(&record(1, 4 << 20)), 3);
+        let tiny = taken(&record(10_000, 10_000));
+        assert!((2..=16).contains(&tiny), "{tiny}: rows of ten thousand spans take over a MiB");
+        assert_eq!(taken(&record(1, 64 << 20)), 1, "a large record is taken by itself");
+    }
 }

@@ -35,7 +35,7 @@ pub use book::RulesBook;
 use book::previous_at;
 pub(crate) use book::wait_nanos;
 use head::ItemHead;
-pub(crate) use payloads::{BATCH_RAW_BYTES_MAX, Workspace};
+pub(crate) use payloads::{BATCH_BYTES_MAX, ITEM_BYTES, Workspace};
 use payloads::{PAYLOADS_KEPT_BYTES, check_payload, payload_bytes};
 use source::{Source, fate};
 
@@ -94,7 +94,7 @@ pub(crate) fn plan_batch(
     let mut stager = Stager::new(manifest.clone(), known.clone(), (book, settings), workspace);
     // Room that grows by doubling would take twice of it.
     let payload_bytes: usize = records.iter().map(|record| payload_bytes(record)).sum();
-    stager.batch.bodies.payloads.reserve_exact(payload_bytes.min(BATCH_RAW_BYTES_MAX));
+    stager.batch.bodies.payloads.reserve_exact(payload_bytes.min(BATCH_BYTES_MAX));
     for record in records {
         stager.record(record)?;
     }

@@ -6,6 +6,7 @@ use spanlake_policy::Scratch;
 use crate::codec::Damaged;
 use crate::envelope::{Envelope, Items};
 use crate::ports::Record;
+use crate::staged::Row;
 
 /// Memory that is reused from batch to batch. No plan depends on what is in it.
 #[derive(Default)]
@@ -18,8 +19,11 @@ pub(crate) struct Workspace {
     pub(super) payloads: Vec<u8>,
 }
 
-/// Raw bytes of payloads that one batch takes at most, unless its first record alone has more.
-pub(crate) const BATCH_RAW_BYTES_MAX: usize = 16 << 20;
+/// Bytes of payloads and rows that one batch takes at most, unless its first record alone has more.
+pub(crate) const BATCH_BYTES_MAX: usize = 16 << 20;
+
+/// What an item takes beside its bytes: its row, and its place while rows are sorted. Items may be no longer than an id.
+pub(crate) const ITEM_BYTES: usize = size_of::<Row>() + 32;
 
 /// How large the room for payloads is kept: a batch of the usual size fits, and its pages need not be asked of the kernel again.
 pub(super) const PAYLOADS_KEPT_BYTES: usize = 8 << 20;
