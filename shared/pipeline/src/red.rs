@@ -2,7 +2,6 @@
 //! summed by whoever reads them, so that it never matters how records were cut into batches.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use spanlake_table::{RED_BOUNDS_NANO, RED_BUCKETS};
 use xxhash_rust::xxh3::xxh3_128;
@@ -112,25 +111,11 @@ impl RedName<'_> {
     }
 }
 
-/// Takes a key that is a hash for its own hash: hashing it once more costs more than all else of a look-up.
-#[derive(Clone, Copy, Debug, Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
-    }
-}
-
 /// Figures by key, in order of the keys' first appearance, with at most `keys_max` named keys a window.
 #[derive(Clone, Debug)]
 pub(crate) struct RedTable {
     rows: Vec<(RedKey, RedCell)>,
-    index: HashMap<u128, usize, BuildHasherDefault<AsIs>>,
+    index: HashMap<u128, usize>,
     named: HashMap<i64, usize>,
     keys_max: usize,
     room: Vec<u8>,
@@ -138,7 +123,7 @@ pub(crate) struct RedTable {
 
 impl RedTable {
     pub(crate) fn new(keys_max: usize) -> Self {
-        Self { rows: Vec::new(), index: HashMap::default(), named: HashMap::new(), keys_max, room: Vec::new() }
+        Self { rows: Vec::new(), index: HashMap::new(), named: HashMap::new(), keys_max, room: Vec::new() }
     }
 
     /// Without a limit, for a batch: whether a key is among the window's first is not known before all are merged.

@@ -17,11 +17,11 @@ const STRINDEX: u32 = 8;
 /// What a text is that is no UTF-8: nothing of it is shown.
 const NO_TEXT: &str = "\u{fffd}";
 
-/// For how many attributes there is room at first: most messages have no more.
-const PAIRS: usize = 8;
-
-/// For how many fields there is room at first.
+/// For how many fields there is room at first, at most.
 const FIELDS: usize = 12;
+
+/// How long a field is at least, mostly: short messages may be many, and get no room that they don't need.
+const FIELD_BYTES: usize = 8;
 
 impl<'a> Node<'a> {
     /// Reads a message. Unknown fields, and values of another wire type than their field's, are left out.
@@ -39,7 +39,7 @@ impl<'a> Node<'a> {
         if want == u32::MAX {
             return self.merge(bytes, 0);
         }
-        self.slots.reserve(FIELDS);
+        self.slots.reserve(FIELDS.min(bytes.len() / FIELD_BYTES));
         // Neighbours that nobody wants are one piece.
         let (mut fields, mut from) = (Reader::new(bytes), 0);
         while let Some(field) = fields.next()? {
@@ -66,7 +66,7 @@ impl<'a> Node<'a> {
         if depth > DEPTH_MAX {
             return Err(WireError { offset: 0, what: "nested too deep" });
         }
-        self.slots.reserve(FIELDS.min(self.schema().fields.len()));
+        self.slots.reserve(FIELDS.min(self.schema().fields.len()).min(bytes.len() / FIELD_BYTES));
         let mut fields = Reader::new(bytes);
         while let Some(field) = fields.next()? {
             if let Some(known) = self.schema().field(field.number) {
@@ -81,12 +81,9 @@ impl<'a> Node<'a> {
         match (field.kind, wire) {
             (Kind::Message(inner), Wire::Len(bytes)) if std::ptr::eq(inner, &raw const KEY_VALUE) => {
                 let pair = key_value(bytes, depth + 1)?;
-                if let Some(Slot::Map(map)) = self.get_mut(number) {
-                    map.0.push(pair);
-                } else {
-                    let mut pairs = Vec::with_capacity(PAIRS);
-                    pairs.push(pair);
-                    self.slots.push((number, Slot::Map(Map(pairs))));
+                match self.get_mut(number) {
+                    Some(Slot::Map(map)) => map.0.push(pair),
+                    _ => self.slots.push((number, Slot::Map(Map(vec![pair])))),
                 }
             }
             (Kind::Message(inner), Wire::Len(bytes)) if std::ptr::eq(inner, &raw const ANY_VALUE) => {
