@@ -69,3 +69,30 @@ fn no_random_input_shows_a_fault_in_any_decoder() {
         for_random_inputs(cases, 400, name);
     }
 }
+
+/// The grammar behind the target `rules` makes calls that are read: of every function, of every component that has some.
+#[test]
+fn the_fuzzed_rules_call_every_function() {
+    use spanlake_ottl::functions::{CONDITIONS, FILTER, TRANSFORM};
+    let missing: std::collections::BTreeSet<&str> = [CONDITIONS, FILTER, TRANSFORM]
+        .into_iter()
+        .flatten()
+        .flat_map(|list| list.iter())
+        .map(|function| function.name)
+        .collect();
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[8; 32]);
+    let mut runner = TestRunner::new_with_rng(Config { cases: 20_000, failure_persistence: None, ..Config::default() }, rng);
+    let (missing, well) = (std::cell::RefCell::new(missing), std::cell::Cell::new(0));
+    runner
+        .run(&proptest::collection::vec(any::<u8>(), 8..200), |input| {
+            let (section, name, functions) = checks::ottl::processor(&mut checks::draw::Draw::new(&input));
+            let text = format!("{section}{}", checks::rules::pipelines(name));
+            if spanlake_policy::load(&text, &|_| None).rules.is_some() {
+                well.set(well.get() + 1);
+                missing.borrow_mut().retain(|known| !functions.contains(known));
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(missing.borrow().is_empty() && well.get() > 2_000, "{} were read, and none of them calls {missing:?}", well.get());
+}

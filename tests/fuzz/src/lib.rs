@@ -6,6 +6,7 @@ pub mod generate;
 pub mod inflate;
 pub mod json;
 pub mod log;
+pub mod ottl;
 pub mod rewrite;
 pub mod rules;
 pub mod stored;
