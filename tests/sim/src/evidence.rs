@@ -16,6 +16,19 @@ pub(crate) struct Policies {
     pub(crate) slow_nanos: u64,
     pub(crate) percent: f64,
     pub(crate) services: &'static [&'static str],
+    /// What stands in the place of chance.
+    pub(crate) limit: Option<Limit>,
+}
+
+/// What a limit lets through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    /// Spans in a second, of all shards together.
+    pub(crate) rate: u64,
+    /// Spans of the largest trace that is let in, and in any window at the least; 0 if nothing is said of them.
+    pub(crate) burst: u64,
+    /// Whether all traces compete for the same room.
+    pub(crate) has_one_room: bool,
 }
 
 impl Policies {
@@ -36,11 +49,16 @@ pub(crate) struct Account {
     pub(crate) pending: u64,
     /// Given up with a lost object.
     pub(crate) lost: u64,
+    /// Dropped by processors.
+    pub(crate) filtered: u64,
     pub(crate) balances: bool,
 }
 
 /// What the oracle judges.
 pub(crate) struct Evidence<'a> {
+    /// What was sent.
+    pub(crate) came: &'a [Sent],
+    /// The same without what the rules' processors drop, and as they change it.
     pub(crate) sent: &'a [Sent],
     /// The versions of the rules, in the order in which they came into force.
     pub(crate) policies: &'a [Policies],
@@ -48,6 +66,9 @@ pub(crate) struct Evidence<'a> {
     pub(crate) switched_nanos: Option<i64>,
     /// Whether logs wait for the verdict on their trace.
     pub(crate) follows_logs: bool,
+    /// How long a window is.
+    pub(crate) window_nanos: i64,
+    pub(crate) shards: u16,
     /// Spans of a trace that are kept, errors aside.
     pub(crate) trace_spans_max: usize,
     pub(crate) lake: &'a Visible,
@@ -64,6 +85,11 @@ pub(crate) struct Evidence<'a> {
 
 /// Figures by what they count.
 pub(crate) type Counts<K> = BTreeMap<K, u64>;
+
+fn count(sent: &[Sent], signal: Signal, which: impl Fn(&Sent) -> bool) -> u64 {
+    let of_signal = sent.iter().filter(|sent| sent.signal == signal && which(sent));
+    of_signal.map(|sent| (sent.spans.len() + sent.texts.len()) as u64).sum()
+}
 
 /// A value of a row.
 pub(crate) fn row(values: &[String], at: usize) -> &str {
@@ -103,8 +129,12 @@ impl Evidence<'_> {
     }
 
     pub(crate) fn items(&self, signal: Signal, which: impl Fn(&Sent) -> bool) -> u64 {
-        let of_signal = self.sent.iter().filter(|sent| sent.signal == signal && which(sent));
-        of_signal.map(|sent| (sent.spans.len() + sent.texts.len()) as u64).sum()
+        count(self.came, signal, which)
+    }
+
+    /// Items that processors must drop.
+    pub(crate) fn filtered(&self, signal: Signal, which: impl Fn(&Sent) -> bool) -> u64 {
+        self.items(signal, &which) - count(self.sent, signal, &which)
     }
 
     /// Items that are counted and cannot be read.

@@ -20,7 +20,7 @@ const COLUMNS: [(&str, &[&str]); 7] = [
     ("traces", &["trace_id", "span_count"]),
     ("red_1m", &["service_name", "operation", "kind", "status_code", "requests"]),
     ("service_edges_1m", &["caller_service", "callee_service", "kind", "requests"]),
-    ("decisions", &["trace_id", "decided_time", "verdict", "weight", "span_count", "rules_version", "is_complete"]),
+    ("decisions", &["trace_id", "decided_time", "verdict", "weight", "span_count", "rules_version", "is_complete", "policy"]),
 ];
 
 /// What is visible, by table.

@@ -2,11 +2,13 @@
 //! every way that the real ones may, on one thread, under one seed. An oracle that knows nothing of the implementation
 //! judges what a reader sees, at random moments and at rest.
 
+mod again;
 mod evidence;
 mod journal;
 mod lake;
 mod mix;
 mod oracle;
+mod processed;
 mod run;
 mod scan;
 mod scheduler;

@@ -1,24 +1,69 @@
 //! What a seed is made of: which faults it has and how often, which settings, how much of everything. Swarm style: most
 //! seeds lack most faults, so that each is seen alone and in company.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::Rules;
 use spanlake_testkit::Rng;
 
-use crate::evidence::Policies;
+use crate::evidence::{Limit, Policies};
 use crate::journal::{Fault, Rates};
+use crate::processed::{PIPELINES, PROCESSORS};
 use crate::stream::seconds;
 
-/// The rules that a run begins with, and those that some runs switch to: logs are filed at once, or follow their trace.
-const RULES: [[&str; 2]; 2] = [
-    [include_str!("rules_first.yaml"), include_str!("rules_second.yaml")],
-    [
-        concat!(include_str!("rules_first.yaml"), "spanlake: {logs: follow_trace}\n"),
-        concat!(include_str!("rules_second.yaml"), "spanlake: {logs: follow_trace}\n"),
-    ],
+/// The rules that a run begins with, and those that some runs switch to.
+const RULES: [&str; 2] = [include_str!("rules_first.yaml"), include_str!("rules_second.yaml")];
+
+/// What stands there instead of chance where rules limit something.
+const LIMITS: [&str; 2] = [
+    "      - {name: limit, type: rate_limiting, rate_limiting: {spans_per_second: 1, burst_capacity: 8}}\n",
+    "      - name: limit
+        type: composite
+        composite:
+          max_total_spans_per_second: 2
+          policy_order: [web, rest]
+          composite_sub_policy:
+            - {name: web, type: string_attribute, string_attribute: {key: service.name, values: [web]}}
+            - {name: rest, type: always_sample}
+          rate_allocation: [{policy: web, percent: 50}, {policy: rest, percent: 50}]
+",
 ];
+
+/// What those let through, in the oracle's words.
+const LIMITED: [Limit; 2] = [Limit { rate: 1, burst: 8, has_one_room: true }, Limit { rate: 2, burst: 0, has_one_room: false }];
+
+/// Rules as texts, and compiled for all runs.
+#[derive(Default)]
+struct Known {
+    text: String,
+    rules: OnceLock<Result<Arc<Rules>, String>>,
+}
+
+/// Both files, in each of their forms; see [`Mix::texts`].
+static KNOWN: LazyLock<Vec<[Known; 2]>> = LazyLock::new(|| {
+    let known = |text: String| Known { text, rules: OnceLock::new() };
+    (0..8).map(|form| [0, 1].map(|number| known(written(number, form & 1 > 0, form & 2 > 0, form & 4 > 0)))).collect()
+});
+
+/// Rules of some form: whether logs follow their trace, whether processors drop and change items, whether a limit stands in the
+/// place of chance.
+fn written(number: usize, follows_logs: bool, processes: bool, limits: bool) -> String {
+    let mut text = RULES.get(number).copied().unwrap_or_default().to_owned();
+    if limits {
+        // Behind the others, so that it is named only for what none of them keeps.
+        let (before, behind) = text.split_once("      - name: chance\n").unwrap_or_default();
+        let (_, others) = behind.split_once("      - name: payments").unwrap_or_default();
+        let (payments, rest) = others.split_once("exporters:").unwrap_or_default();
+        let limit = LIMITS.get(number).copied().unwrap_or_default();
+        text = format!("{before}      - name: payments{payments}{limit}exporters:{rest}");
+    }
+    if processes {
+        text = text.replacen("processors:\n", PROCESSORS, 1);
+        text = text.replacen("processors: [tail_sampling]", "processors: [filter, transform, tail_sampling]", 1) + PIPELINES;
+    }
+    if follows_logs { text + "spanlake: {logs: follow_trace}\n" } else { text }
+}
 
 /// What the caller of a run may ask for.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +119,10 @@ pub(crate) struct Mix {
     pub(crate) switches_rules: bool,
     /// Whether logs wait for the verdict on their trace.
     pub(crate) follows_logs: bool,
+    /// Whether processors drop and change items.
+    pub(crate) processes: bool,
+    /// Whether a limit stands in the place of chance.
+    pub(crate) limits: bool,
     /// Whether the first rules are named by heartbeats, or hold by default.
     pub(crate) names_rules: bool,
     pub(crate) sweeps: bool,
@@ -90,8 +139,20 @@ pub(crate) struct Mix {
 impl Mix {
     /// The texts of the first rules and of the second.
     pub(crate) fn texts(&self) -> [&'static str; 2] {
-        let [at_once, following] = RULES;
-        if self.follows_logs { following } else { at_once }
+        let form = usize::from(self.follows_logs) + 2 * usize::from(self.processes) + 4 * usize::from(self.limits);
+        KNOWN.get(form).map_or([""; 2], |known| known.each_ref().map(|known| known.text.as_str()))
+    }
+
+    /// Some seeds have more in their rules. Drawn apart, so that the others are as they were.
+    ///
+    /// What limits came to is judged by deciding once more from the same records: these stay, on the same shards.
+    pub(crate) fn draw_rules(&mut self, rng: &mut Rng) {
+        (self.processes, self.limits) = (rng.chance(25), rng.chance(20));
+        if self.limits {
+            (self.reshard_percent, self.stale_percent, self.expire_percent, self.lost_objects) = (0, 0, 0, 0);
+            // Both stores and all records count as what a run holds: no traces of half a megabyte.
+            self.overflow_percent = 0;
+        }
     }
 }
 
@@ -141,6 +202,8 @@ impl Mix {
             switches_rules: rng.chance(30),
             names_rules: rng.chance(50),
             follows_logs: rng.chance(50),
+            processes: false,
+            limits: false,
             sweeps: rng.chance(60) && !is_calm(Event::Sweeper),
             burst: if is_stormy || rng.chance(20) { 10 } else { 4 },
             expire_percent: if is_calm(Event::Loss) { 0 } else { expire_percent },
@@ -184,9 +247,8 @@ fn compile(text: &str) -> Result<Arc<Rules>, String> {
 
 /// The rules of a text; those of a run are compiled once for all runs.
 pub(crate) fn compiled(text: &str) -> Result<Arc<Rules>, String> {
-    static KNOWN: [OnceLock<Result<Arc<Rules>, String>>; 4] = [const { OnceLock::new() }; 4];
-    let place = RULES.iter().flatten().position(|known| *known == text);
-    place.and_then(|place| KNOWN.get(place)).map_or_else(|| compile(text), |known| known.get_or_init(|| compile(text)).clone())
+    let known = KNOWN.iter().flatten().find(|known| known.text == text);
+    known.map_or_else(|| compile(text), |known| known.rules.get_or_init(|| compile(text)).clone())
 }
 
 /// The version of a text.
@@ -195,13 +257,15 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
 }
 
 /// The policies of both files, in the oracle's words.
-pub(crate) fn policies([first, second]: [&str; 2]) -> Result<Vec<Policies>, String> {
+pub(crate) fn policies(mix: &Mix) -> Result<Vec<Policies>, String> {
+    let ([first, second], [first_limit, second_limit]) = (mix.texts(), LIMITED.map(|limit| mix.limits.then_some(limit)));
     let first = Policies {
         versions: vec![String::new(), version(first)?],
         wait_nanos: seconds(10),
         slow_nanos: 1_000_000_000,
         percent: 20.0,
         services: &["payment-service"],
+        limit: first_limit,
     };
     let second = Policies {
         versions: vec![version(second)?],
@@ -209,6 +273,7 @@ pub(crate) fn policies([first, second]: [&str; 2]) -> Result<Vec<Policies>, Stri
         slow_nanos: 400_000_000,
         percent: 50.0,
         services: &["payment-service", "cart"],
+        limit: second_limit,
     };
     Ok(vec![first, second])
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spanlake_model::{Signal, SpanId, TraceId};
+use spanlake_model::{NANOS_PER_SECOND, Signal, SpanId, TraceId};
 
 use crate::evidence::{Counts, Evidence, Policies, ensure, number, row};
 use crate::traffic::{Sent, Span};
@@ -48,6 +48,8 @@ impl Evidence<'_> {
             ensure(account.committed <= sent, || format!("I2: {account:?} of {sent} {name}"))?;
             let visible = self.visible(signal);
             ensure(visible <= account.kept, || format!("I2: {visible} {name} are visible, {account:?}"))?;
+            let filtered = self.filtered(signal, |_| true);
+            ensure(account.filtered <= filtered, || format!("filter: {filtered} {name} may be dropped, {account:?}"))?;
         }
         ensure(self.quarantined.1 <= self.quarantined.0, || format!("I7: quarantined {:?}", self.quarantined))
     }
@@ -62,6 +64,9 @@ impl Evidence<'_> {
             let poisoned = self.poisoned(signal);
             let (least, most) = (self.items(signal, answered) + poisoned, self.items(signal, stored) + poisoned);
             ensure((least..=most).contains(&account.committed), || format!("I2: {least} to {most} {name}, {account:?}"))?;
+            let (least, most) = (self.filtered(signal, answered), self.filtered(signal, stored));
+            let is_right = (least..=most).contains(&account.filtered);
+            ensure(is_right, || format!("filter: {least} to {most} {name} must be dropped, {account:?}"))?;
             ensure(account.pending == 0, || format!("liveness: {name} at rest, {account:?}"))?;
             let visible = self.visible(signal);
             ensure(visible == account.kept, || format!("I2: {visible} {name} are visible, {account:?}"))?;
@@ -71,6 +76,7 @@ impl Evidence<'_> {
             return self.check_lost();
         }
         self.check_traces()?;
+        self.check_limits()?;
         self.within("red_1m", &self.requests(answered), &self.requests(stored))?;
         let texts: BTreeSet<&str> = self.rows("logs").chain(self.rows("metrics_number")).map(|values| row(values, 0)).collect();
         let follows = |sent: &Sent| self.follows_logs && sent.trace.is_some();
@@ -88,6 +94,32 @@ impl Evidence<'_> {
             let (visible, account) = (self.visible(signal), self.account(signal));
             let all = visible + account.lost + account.sampled_out;
             ensure(sent as u64 <= all, || format!("I2: of {sent} {} {visible} are visible, {account:?}", signal.items()))?;
+        }
+        Ok(())
+    }
+
+    /// A limit lets through no more in a window than it may, and all that has room.
+    fn check_limits(&self) -> Result<(), String> {
+        let mut windows: BTreeMap<(&str, &str), Vec<&[String]>> = BTreeMap::new();
+        for values in self.rows("decisions") {
+            windows.entry((row(values, 1), row(values, 5))).or_default().push(values);
+        }
+        for ((window, _), rows) in windows {
+            let Some(limit) = rows.first().map(|values| self.decision(values)).transpose()?.and_then(|one| one.policies.limit)
+            else {
+                continue;
+            };
+            let is_limited = |values: &&&[String]| row(values, 7).starts_with("limit") && row(values, 2) == "kept";
+            let spans = |values: &&[String]| number(values, 4);
+            let taken: u64 = rows.iter().filter(is_limited).map(spans).sum();
+            let room = (limit.rate * (self.window_nanos / NANOS_PER_SECOND).cast_unsigned()).max(limit.burst);
+            // A shard's share of it may be rounded up.
+            ensure(taken <= room + u64::from(self.shards), || format!("limits: {taken} of {room} spans at {window}"))?;
+            let all: u64 = rows.iter().map(spans).sum();
+            let fits = limit.has_one_room && rows.iter().all(|values| spans(values) <= limit.burst);
+            let has_room = self.shards == 1 && all <= room && fits;
+            let left_out = rows.iter().find(|values| row(values, 2) != "kept");
+            ensure(!has_room || left_out.is_none(), || format!("limits: room for {all} of {room} spans, and {left_out:?}"))?;
         }
         Ok(())
     }
@@ -196,7 +228,13 @@ impl Evidence<'_> {
         ensure(decision.is_complete == (count <= self.trace_spans_max || !decision.is_kept), || {
             format!("I4: {id} says of itself that it is whole: {}", decision.is_complete)
         })?;
-        let weight = if must { 1.0 } else { 100.0 / decision.policies.percent };
+        let by_limit = decision.policies.limit.is_some() && decision.is_kept && !must;
+        ensure(!by_limit || decision.weight >= 1.0, || format!("weight of {id}: {}, below 1", decision.weight))?;
+        let weight = match must {
+            true => 1.0,
+            false if by_limit => decision.weight,
+            false => 100.0 / decision.policies.percent,
+        };
         let is_right = |weight_told: f64| !decision.is_kept || (weight_told - weight).abs() < 1e-9;
         ensure(is_right(decision.weight), || format!("weight of {id}: {}, not {weight}", decision.weight))?;
         for values in visible.values() {

@@ -8,12 +8,15 @@ use spanlake_pipeline::inspect::{Overview, overview};
 use spanlake_pipeline::keys;
 use spanlake_pipeline::repair::LOST_OBJECT;
 use spanlake_pipeline::sweep::{expire, sweep};
+use spanlake_policy::BY_PROCESSOR;
 use spanlake_testkit::block_on;
 
 use crate::HEAP;
+use crate::again::check_decisions;
 use crate::evidence::{Account, Evidence, ensure};
 use crate::journal::Matrix;
 use crate::mix::Options;
+use crate::processed;
 use crate::scan::first_leak;
 use crate::store::Quiet;
 use crate::stream::seconds;
@@ -88,6 +91,9 @@ fn live(world: &mut World) -> Result<(), String> {
     }
     world.calm();
     come_to_rest(world)?;
+    if world.mix.limits {
+        check_decisions(world)?;
+    }
     clean_up(world)?;
     if world.mix.lost_objects == 0 {
         world.repeat_some();
@@ -198,10 +204,16 @@ fn check(world: &World, is_at_rest: bool) -> Result<(), String> {
         let balances = account.balances() && shards_balance;
         let (committed, kept, sampled_out, pending) = (account.committed, account.kept, account.sampled_out, account.pending);
         let lost = account.dropped.get(LOST_OBJECT).copied().unwrap_or_default();
-        ledger.insert(signal.name(), Account { committed, kept, sampled_out, pending, lost, balances });
+        let by_processor = account.dropped.iter().filter(|(reason, _)| reason.starts_with(BY_PROCESSOR));
+        let filtered = by_processor.map(|(_, count)| count).sum();
+        ledger.insert(signal.name(), Account { committed, kept, sampled_out, pending, lost, filtered, balances });
     }
+    let processed = world.mix.processes.then(|| processed::all(&world.sent));
     let evidence = Evidence {
-        sent: &world.sent,
+        came: &world.sent,
+        sent: processed.as_deref().unwrap_or(&world.sent),
+        window_nanos: world.mix.settings.window_nanos,
+        shards: world.mix.shards,
         policies: &world.policies,
         switched_nanos: world.switched_nanos,
         follows_logs: world.mix.follows_logs,

@@ -32,6 +32,9 @@ use crate::traffic::{GIVE_UP_NANOS, HALF_READABLE_LOGS, Sent, Traffic, half_read
 /// The hour near which runs begin.
 const HOUR_NANOS: i64 = seconds(1_790_002_800);
 
+/// Makes a seed of its own for what the rules are.
+const RULES_SALT: u64 = 0x7275_6c65;
+
 /// A call that takes longer is ended.
 pub(crate) const CALL_NANOS: i64 = seconds(8);
 
@@ -87,7 +90,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, options: &Options) -> Result<Self, String> {
         let mut rng = Rng::new(seed);
-        let mix = Mix::draw(&mut rng, options);
+        let mut mix = Mix::draw(&mut rng, options);
+        mix.draw_rules(&mut Rng::new(seed ^ RULES_SALT));
         let journal = Arc::new(Journal::new(rng.next_u64(), mix.rates, options.is_logged));
         journal.set_now(HOUR_NANOS - seconds(mix.hour_in_seconds.cast_signed()));
         journal.note(|| format!("{mix:?}"));
@@ -115,7 +119,7 @@ impl World {
         Ok(Self {
             scheduler: Scheduler::new(Arc::clone(&journal)),
             sent: Vec::new(),
-            policies: mix::policies(mix.texts())?,
+            policies: mix::policies(&mix)?,
             switched_nanos: None,
             unreadable: 0,
             poisoned_logs: 0,
@@ -258,7 +262,7 @@ impl World {
 
     /// The retention of what is read ends; a closed shard may vanish from the list.
     fn trim(&mut self) {
-        if !self.rng.chance(20) {
+        if !self.rng.chance(20) || self.mix.limits {
             return;
         }
         for shard in self.stream.inner.all_shards() {
