@@ -40,7 +40,6 @@ pub(crate) use facts::{Brought, as_asked, facts_of};
 pub(crate) use pending::{PendingKey, pending_of, walk_pending};
 pub(crate) use read::staged_index;
 use read::{DecidedReader, LazySegment, StagedReader};
-pub(crate) use room::share;
 use spans::{Chances, restated};
 pub(crate) use trace::verdict_of;
 use versions::{Version, Versions};

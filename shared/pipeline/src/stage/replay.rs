@@ -11,7 +11,7 @@ use spanlake_otlp::payload::{Items as PayloadItems, item_count};
 use spanlake_policy::{Admission, Admitted, Rules, SpanFacts, TraceFacts};
 
 use super::{Fate, InForce, NANOS_PER_MINUTE, RulesBook, Stager, Workspace};
-use crate::close::{Brought, as_asked, facts_of, share, verdict_of};
+use crate::close::{Brought, as_asked, facts_of, verdict_of};
 use crate::codec::Damaged;
 use crate::decided::Verdict;
 use crate::envelope::{Items, Part};
@@ -141,7 +141,7 @@ impl Replay {
     #[must_use]
     pub fn close(&self, end_nanos: i64, window_nanos: i64, shards: &[BucketRange]) -> Closing<'_> {
         let (end_ms, window_ms) = (end_nanos / NANOS_PER_MS, u64::try_from(window_nanos / NANOS_PER_MS).unwrap_or(0));
-        let admission = |shard: &BucketRange| (*shard, self.rules.admission(end_ms, window_ms, share(*shard)));
+        let admission = |shard: &BucketRange| (*shard, self.rules.admission(end_ms, window_ms, *shard));
         let limited = self.rules.has_limits();
         Closing { rules: &self.rules, room: shards.iter().filter(|_| limited).map(admission).collect() }
     }
