@@ -13,6 +13,7 @@ mod room;
 mod spans;
 mod trace;
 mod versions;
+mod whole;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) use room::share;
 use spans::{Chances, restated};
 pub(crate) use trace::verdict_of;
 use versions::{Version, Versions};
+pub use whole::{StagedDecision, StagedPart, StagedTrace, Unread, deciding_versions, staged_traces};
 
 /// Why a window could not be closed.
 #[derive(Debug, Error)]

@@ -1,12 +1,14 @@
 //! `spanlake replay`: a dry run of a configuration on what is stored.
 //!
-//! [`scan`] reads rows of the lake window by window, [`rebuild`] makes OTLP of them, [`judge`] runs the rules with the pipeline's
-//! own staging and decisions, [`tally`] counts, [`estimate`] says what that stands for, [`report`] tells.
+//! [`scan`] reads what is staged, and rows of the lake window by window; [`rebuild`] makes OTLP of rows, [`judge`] runs the rules
+//! with the pipeline's own staging and decisions, [`outcome`] says what they come to, [`tally`] counts, [`estimate`] says what that
+//! stands for, [`report`] tells.
 
 mod cost;
 mod estimate;
 mod judge;
 mod logs;
+mod outcome;
 mod rebuild;
 mod report;
 mod scan;

@@ -72,7 +72,7 @@ impl<'r> Row<'r> {
         *self.cell(name) == Cell::Bool(true)
     }
 
-    fn uint(&self, name: &str) -> u64 {
+    pub(super) fn uint(&self, name: &str) -> u64 {
         u64::try_from(self.int(name)).unwrap_or_default()
     }
 

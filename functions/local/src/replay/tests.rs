@@ -1,6 +1,7 @@
 //! A shop's telemetry through the real use cases into a lake, and rules run on that.
 
 mod rows;
+mod staged;
 mod world;
 
 use std::collections::BTreeMap;
@@ -37,8 +38,8 @@ fn the_rules_that_decided_change_nothing() {
         let world = World::new(&rules);
         let findings = world.replay(&rules);
         let tally = &findings.tally;
-        assert!(tally.lake.traces > 100, "{:?}", tally.lake);
-        assert_eq!((tally.new, &tally.fates), (tally.lake, &BTreeMap::from([(Fate::Kept, tally.lake)])));
+        assert!(tally.now.traces > 100, "{:?}", tally.now);
+        assert_eq!((tally.new, &tally.fates), (tally.now, &BTreeMap::from([(Fate::Kept, tally.now)])));
         assert!(tally.moves.is_empty() && tally.unknown.is_empty(), "{:?} {:?}", tally.moves, tally.unknown);
         assert!(tally.masked().is_empty() && tally.filtered().is_empty(), "{:?} {:?}", tally.masked(), tally.filtered());
         for (name, service) in &tally.services {
@@ -48,16 +49,17 @@ fn the_rules_that_decided_change_nothing() {
             assert_eq!(policy.old, policy.new, "{name}");
         }
         let volume = super::cost::volume(&findings).unwrap();
-        let all = [volume.spans, volume.logs, volume.file_bytes, volume.storage_usd, volume.scan_usd];
+        let files = volume.files.unwrap();
+        let all = [volume.spans, volume.logs, files.bytes, files.storage_usd, files.scan_usd];
         assert!(all.iter().all(|[now, then]| *now > 0.0 && (now - then).abs() <= now * 1e-9), "{volume:?}");
         let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
-        let (Sum { traces, spans }, no_change) = (tally.lake, format!("{:>9}\n", "="));
+        let (Sum { traces, spans }, no_change) = (tally.now, format!("{:>9}\n", "="));
         assert!(text.contains(&format!("would keep about {traces} traces ({spans} spans); {traces} traces")), "{text}");
         assert_eq!(text.matches(&no_change).count(), 5, "{text}");
         assert_eq!(findings.not_filed, 0);
-        assert_eq!(tally.lake.spans, world.count("SELECT count(*) FROM spans"));
+        assert_eq!(tally.now.spans, world.count("SELECT count(*) FROM spans"));
         assert_eq!(world.count("SELECT count(*) FROM spans WHERE is_late"), 1);
-        assert_eq!(tally.lake.traces, world.count("SELECT count(*) FROM decisions WHERE verdict = 'kept'"));
+        assert_eq!(tally.now.traces, world.count("SELECT count(*) FROM decisions WHERE verdict = 'kept'"));
     }
 }
 
@@ -103,7 +105,7 @@ fn rules_that_limit_rates_are_not_estimated_on_what_others_have_kept() {
     let findings = world.replay(&config(NARROW, ""));
     let text = super::report::text(&findings, &world::rules(&config(NARROW, "")), "rules.yaml");
     assert!(text.contains("is not estimated: they limit rates") && !text.contains("would keep about"), "{text}");
-    assert!(text.contains("of what is in the lake alone:") && text.contains("- These rules limit rates."), "{text}");
+    assert!(text.contains("of what was judged alone:") && text.contains("- These rules limit rates."), "{text}");
     let json = super::report::to_json(&findings, &world::rules(&config(NARROW, "")), "rules.yaml");
     assert_eq!((&json["estimate"]["new"], &json["services"][0]["estimated_spans"]), (&Value::Null, &Value::Null));
     let [now, then] = super::cost::volume(&findings).unwrap().spans;
@@ -119,8 +121,8 @@ fn what_a_limit_has_left_is_no_more_under_others_than_was_decided() {
     assert!(told.traces <= f64::from(u32::try_from(all).unwrap()), "{told:?} of {all}");
     let in_force = world.replay(&config(NARROW, ""));
     let [now, then] = super::cost::volume(&in_force).unwrap().spans;
-    assert!(in_force.tally.lake.traces > 0 && (now - then).abs() <= now * 1e-9, "{now} {then}");
-    assert!(in_force.tally.moves.is_empty() && in_force.tally.new == in_force.tally.lake, "{:?}", in_force.tally.moves);
+    assert!(in_force.tally.now.traces > 0 && (now - then).abs() <= now * 1e-9, "{now} {then}");
+    assert!(in_force.tally.moves.is_empty() && in_force.tally.new == in_force.tally.now, "{:?}", in_force.tally.moves);
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn what_a_filter_would_take_away_is_counted() {
     // Services that had called it `db.system` would not be met, and the column does not tell.
     assert_eq!((filtered.len(), counted.likely, counted.least, counted.most), (1, spans + logs, logs, spans + logs));
     assert!(tally.uncertain.sum.traces > 0 && tally.unknown.is_empty());
-    assert_eq!(tally.lake.spans - tally.new.spans, spans);
+    assert_eq!(tally.now.spans - tally.new.spans, spans);
     let now: u64 = tally.services.values().map(|service| service.logs - service.new_logs).sum();
     assert_eq!(now, logs);
 }
@@ -191,7 +193,7 @@ fn what_is_gone_is_said_in_numbers() {
     assert!(text.contains("No verdict changes, and no policy."), "{text}");
     assert!(text.contains(&format!("Not kept, and their bodies are gone: {gone} traces")), "{text}");
     let json = super::report::to_json(&findings, &rules, "rules.yaml");
-    assert_eq!((&json["changes"], &json["lake"]), (&serde_json::json!([]), &json["new"]));
+    assert_eq!((&json["changes"], &json["now"]), (&serde_json::json!([]), &json["new"]));
 }
 
 #[test]
@@ -208,7 +210,7 @@ fn traces_whose_rules_are_gone_are_run_all_the_same_and_that_is_said() {
     let findings = world.replay(RULES);
     assert_eq!(findings.old.values().collect::<Vec<_>>(), [&Text::Missing]);
     let told = findings.tally.fates[&Fate::Kept].traces;
-    assert!(told * 10 > findings.tally.lake.traces * 9, "{told} of {}", findings.tally.lake.traces);
+    assert!(told * 10 > findings.tally.now.traces * 9, "{told} of {}", findings.tally.now.traces);
     assert!(super::report::text(&findings, &world::rules(RULES), "rules.yaml").contains("Their text is not in the folder"));
 }
 
