@@ -413,7 +413,7 @@ pub(crate) enum ReportFormat {
     Examples:\n  spanlake replay --config new.yaml --since 1h\n  spanlake replay --config new.yaml --since 2d --format json"
 )]
 pub(crate) struct ReplayArgs {
-    /// The new rules: a Collector configuration (YAML). `spanlake check FILE` tells what of it is used
+    /// The new rules: a Collector configuration (YAML); `-` reads standard input. `spanlake check FILE` tells what of it is used
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// How far back decisions are taken: 30s, 15m, 1h, 2d

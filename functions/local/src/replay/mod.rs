@@ -25,6 +25,7 @@ use anyhow::Context;
 use spanlake_policy::{Loaded, Severity, load, render};
 
 use crate::cli::{ReplayArgs, ReplayFormat};
+use crate::configuration::read;
 use crate::folder::{Folder, runtime};
 use crate::terminal::{is_interactive, note, print, status};
 
@@ -33,8 +34,7 @@ use crate::terminal::{is_interactive, note, print, status};
 /// # Errors
 /// There is nothing to run it on, or it cannot be read.
 pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let name = args.config.display().to_string();
-    let text = std::fs::read_to_string(&args.config).with_context(|| format!("reading {name}"))?;
+    let (name, text) = read(&args.config)?;
     let loaded = load(&text, &|name| std::env::var(name).ok());
     if let Some(said) = said(&loaded, &name) {
         note(&said);
