@@ -1,6 +1,8 @@
 //! What a change of volume means for the bill of a deployment on AWS: storage of the lake's files, and queries. Everything else
 //! follows from what is sent, which rules do not change.
 
+use spanlake_model::{PerSignal, Signal};
+
 use super::scan::{Files, Findings};
 
 /// USD for a GB-month of S3 Standard, and of `GLACIER_IR`: those of `infra/cost.md`, where their sources are.
@@ -20,8 +22,7 @@ day: its GB x USD 0.005. Prices and days are those of infra/cost.md";
 /// A day's volume, before and after.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Volume {
-    pub(super) spans: [f64; 2],
-    pub(super) logs: [f64; 2],
+    pub(super) items: PerSignal<[f64; 2]>,
     /// `None` if there are no files yet to tell sizes by.
     pub(super) files: Option<FileVolume>,
 }
@@ -51,18 +52,26 @@ pub(super) fn volume(findings: &Findings) -> Option<Volume> {
     } else {
         (estimate.spans, estimate.span_bytes)
     };
-    let spans = [tally.now.spans as f64, new_spans];
-    let logs_before: u64 = tally.services.values().map(|service| service.logs).sum();
-    let logs_after: u64 = tally.services.values().map(|service| service.new_logs).sum();
-    let logs = [logs_before as f64, logs_after as f64];
-    let span_files = file_bytes(spans, [tally.span_bytes as f64, new_span_bytes], findings.spans_files);
-    let log_files = file_bytes(logs, [tally.log_bytes, tally.new_log_bytes].map(|bytes| bytes as f64), findings.logs_files);
-    let files = span_files.zip(log_files).map(|([spans_now, spans_then], [logs_now, logs_then])| {
-        let bytes = [(spans_now + logs_now) / days, (spans_then + logs_then) / days];
+    let of = |signal: Signal| {
+        let sum = |place: usize| tally.services.values().filter_map(|service| service.records[signal].get(place)).sum::<u64>();
+        [sum(0) as f64, sum(1) as f64]
+    };
+    let items = PerSignal([[tally.now.spans as f64, new_spans], of(Signal::Logs), of(Signal::Metrics)]);
+    let bytes = |signal: Signal| match signal {
+        Signal::Traces => [tally.span_bytes as f64, new_span_bytes],
+        Signal::Logs | Signal::Metrics => tally.record_bytes[signal].map(|bytes| bytes as f64),
+    };
+    let mut files = Some([0.0; 2]);
+    for signal in Signal::ALL {
+        let more = file_bytes(items[signal], bytes(signal), findings.files[signal]);
+        files = files.zip(more).map(|([now, then], [more_now, more_then])| [now + more_now, then + more_then]);
+    }
+    let files = files.map(|bytes| {
+        let bytes = bytes.map(|bytes| bytes / days);
         let storage = |bytes: f64| bytes / 1e9 * (HOT_DAYS * HOT_MONTH_USD + COLD_DAYS * COLD_MONTH_USD * MONTH_DAYS / 30.0);
         FileVolume { bytes, storage_usd: bytes.map(storage), scan_usd: bytes.map(|bytes| bytes / 1e12 * SCANNED_TB_USD) }
     });
-    Some(Volume { spans: spans.map(|spans| spans / days), logs: logs.map(|logs| logs / days), files })
+    Some(Volume { items: PerSignal(items.0.map(|items| items.map(|items| items / days))), files })
 }
 
 /// What these rows take in files, now and then. A row's bytes in a file go with those of its message.

@@ -15,7 +15,8 @@ use spanlake_pipeline::replay::{Closed, Replay, StoredPayload};
 use spanlake_policy::{Rules, SpanFacts, TraceFacts};
 
 use super::outcome::{outcome, ruling};
-use super::rebuild::{READINGS, Row, SpansOf};
+use super::rebuild::{READINGS, Row};
+use super::request::{Request, Table};
 use super::tally::{Basis, Counts, Fate, Kept, Known, Ruling, Tally};
 
 /// Traces of one window that are held until all of them are known; of the staged ones all together.
@@ -54,7 +55,7 @@ struct Head {
 struct Rows {
     head: Head,
     kept: Kept,
-    payloads: [SpansOf; READINGS.len()],
+    payloads: [Request; READINGS.len()],
 }
 
 /// A trace of the lake while its rows come.
@@ -233,9 +234,8 @@ impl Judge {
         }
         let Some(part) = trace.parts.last_mut() else { return Ok(()) };
         part.kept.spans += 1;
-        for (number, (payload, reading)) in part.payloads.iter_mut().zip(READINGS).enumerate() {
-            let bytes = payload.push(row, reading);
-            part.kept.bytes += if number == 0 { bytes } else { 0 };
+        for (payload, reading) in part.payloads.iter_mut().zip(READINGS) {
+            payload.push(Table::Spans, row, reading);
         }
         Ok(())
     }
@@ -259,10 +259,10 @@ impl Judge {
             "a window of the lake has more than {WINDOW_TRACES_MAX} traces, which is more than a dry run holds at once: \
              name a shorter time with --since"
         );
-        let parts = parts.into_iter().map(|Rows { head, kept, payloads }| Part {
-            head,
-            kept,
-            payloads: payloads.into_iter().map(SpansOf::finish).collect(),
+        let parts = parts.into_iter().map(|Rows { head, mut kept, payloads }| {
+            let (payloads, bytes): (Vec<_>, Vec<_>) = payloads.into_iter().map(Request::finish).unzip();
+            kept.bytes = bytes.into_iter().next().unwrap_or_default();
+            Part { head, kept, payloads }
         });
         let whole = Whole { id, recorded, basis: Basis::Rows, undecided: None, parts: parts.collect() };
         let due = self.run(whole)?;
@@ -367,7 +367,7 @@ fn side(replay: &mut Replay, known: &Known, heads: &[Head], payloads: &[Vec<u8>]
     let (mut all, mut counts) = (Vec::with_capacity(heads.len()), Counts::default());
     for ((head, bytes), part) in heads.iter().zip(payloads).zip(&known.parts) {
         let staged = replay.stage(Signal::Traces, StoredPayload { bytes, arrival_nanos: head.arrival_nanos })?;
-        counts.add(&part.service, &staged);
+        counts.add(Signal::Traces, &part.service, &staged);
         all.push(staged);
     }
     let decided = heads.iter().zip(&all).filter(|(head, _)| !head.is_late);

@@ -1,16 +1,18 @@
 //! `spanlake replay`: a dry run of a configuration on what is stored.
 //!
-//! [`scan`] reads what is staged, and rows of the lake window by window; [`rebuild`] makes OTLP of rows, [`judge`] runs the rules
-//! with the pipeline's own staging and decisions, [`outcome`] says what they come to, [`tally`] counts, [`estimate`] says what that
+//! [`scan`] reads what is staged, and rows of the lake window by window; [`request`] makes OTLP of rows, [`judge`] and
+//! [`items`] run the rules with the pipeline's own staging and decisions, [`outcome`] says what they come to, [`tally`] counts, [`estimate`] says what that
 //! stands for, [`report`] tells.
 
 mod cost;
 mod estimate;
+mod items;
 mod judge;
-mod logs;
 mod outcome;
+mod points;
 mod rebuild;
 mod report;
+mod request;
 mod scan;
 mod tally;
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
+use spanlake_model::Signal;
 use spanlake_policy::{BY_PROCESSOR, Rules};
 
 use super::cost::{FORMULA, volume};
 use super::scan::{Findings, Text};
-use super::tally::{Basis, Counted, Fate, Move, Ruling, Service, Sum, Unknown};
+use super::tally::{Basis, Counted, Fate, Move, Ruling, Service, Sum, Taken, Unknown};
 use crate::why::timestamp_text;
 
 /// Rows of a table; the JSON has all of them.
@@ -39,8 +40,9 @@ fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fm
         writeln!(out, "Under these rules logs follow their trace; here all that processors leave count as kept.\n")?;
     }
     write_policies(out, findings, rules)?;
-    write_rules(out, "Taken away by processors, spans and log records", &tally.filtered(), |reason| {
-        reason.strip_prefix(BY_PROCESSOR).unwrap_or(reason).to_owned()
+    write_rules(out, "Taken away by processors", &tally.filtered(), |Taken { reason, signal, service }| {
+        let reason = reason.strip_prefix(BY_PROCESSOR).unwrap_or(reason);
+        format!("{} of {} by {reason}", signal.items(), named(service))
     })?;
     let (masked, ran) = (tally.masked(), tally.statements());
     let in_service = |(rule, service): &(String, String)| format!("{rule}  in {}", named(service));
@@ -124,24 +126,26 @@ fn write_verdicts(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::
 
 fn write_services(out: &mut String, findings: &Findings) -> fmt::Result {
     let mut services: Vec<_> = findings.tally.services.iter().collect();
-    services.sort_by_key(|(name, service)| (std::cmp::Reverse(service.spans + service.logs), (*name).clone()));
+    let items = |service: &Service| service.spans + service.records.0.iter().map(|[now, _]| now).sum::<u64>();
+    services.sort_by_key(|(name, service)| (std::cmp::Reverse(items(service)), (*name).clone()));
     let width = services.iter().take(ROWS_MAX).map(|(name, _)| named(name).chars().count()).max().unwrap_or(7).max(7);
-    writeln!(out, "{:<width$} {:>10} {:>10} {:>8} {:>10} {:>10}", "service", "spans now", "then", "change", "logs now", "then")?;
+    writeln!(
+        out,
+        "{:<width$} {:>10} {:>10} {:>8} {:>10} {:>10} {:>10} {:>10}",
+        "service", "spans now", "then", "change", "logs now", "then", "points now", "then"
+    )?;
     for (name, service) in services.iter().take(ROWS_MAX) {
+        let ([logs, new_logs], [points, new_points]) = (service.records[Signal::Logs], service.records[Signal::Metrics]);
         writeln!(
             out,
-            "{:<width$} {:>10} {:>10} {:>8} {:>10} {:>10}",
+            "{:<width$} {:>10} {:>10} {:>8} {logs:>10} {new_logs:>10} {points:>10} {new_points:>10}",
             named(name),
             service.spans,
             service.new_spans,
             change(service.spans, service.new_spans),
-            service.logs,
-            service.new_logs
         )?;
     }
-    if services.len() > ROWS_MAX {
-        writeln!(out, "... and {} more; --format json has all of them", services.len() - ROWS_MAX)?;
-    }
+    write_more(out, services.len())?;
     writeln!(out)
 }
 
@@ -177,7 +181,7 @@ fn write_rules<K>(out: &mut String, title: &str, counts: &BTreeMap<K, Counted>, 
         return Ok(());
     }
     writeln!(out, "{title}:")?;
-    for (key, Counted { likely, least, most }) in counts {
+    for (key, Counted { likely, least, most }) in counts.iter().take(ROWS_MAX) {
         write!(out, "  {likely:>10}  {}", name(key))?;
         if least == most {
             writeln!(out)?;
@@ -185,7 +189,16 @@ fn write_rules<K>(out: &mut String, title: &str, counts: &BTreeMap<K, Counted>, 
             writeln!(out, "  (from {least} to {most}, if attributes had older names or other types)")?;
         }
     }
+    write_more(out, counts.len())?;
     writeln!(out)
+}
+
+/// Says how many rows a table has that are not shown.
+fn write_more(out: &mut String, rows: usize) -> fmt::Result {
+    if rows > ROWS_MAX {
+        writeln!(out, "... and {} more; --format json has all of them", rows - ROWS_MAX)?;
+    }
+    Ok(())
 }
 
 fn write_volume(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
@@ -240,10 +253,11 @@ fn write_day(out: &mut String, findings: &Findings) -> fmt::Result {
     let mut line = |name: &str, unit: f64, [now, then]: [f64; 2], digits: usize| {
         writeln!(out, "  {name:<44} {:>10.digits$} {:>10.digits$} {:>9}", now / unit, then / unit, percent(now, then))
     };
-    line("spans, thousands", 1e3, volume.spans, 1)?;
-    line("log records, thousands", 1e3, volume.logs, 1)?;
+    for signal in Signal::ALL {
+        line(&format!("{}, thousands", signal.items()), 1e3, volume.items[signal], 1)?;
+    }
     if let Some(files) = volume.files {
-        line("files of spans and logs, MB", 1e6, files.bytes, 1)?;
+        line("their files, MB", 1e6, files.bytes, 1)?;
         line("on AWS: storage, USD a month", 1.0, files.storage_usd, 4)?;
         line("on AWS: a query that reads a whole day, USD", 1.0, files.scan_usd, 6)?;
         writeln!(out, "  {FORMULA}.")?;
@@ -316,13 +330,6 @@ fn write_not_run(out: &mut String, findings: &Findings) -> fmt::Result {
             findings.logs_sampled_out
         )?;
     }
-    if findings.metric_points > 0 {
-        writeln!(
-            out,
-            "- {} data points of metrics are in the lake. They are not run: rows do not hold a metric as it came.",
-            findings.metric_points
-        )?;
-    }
     for (policy, spans) in &findings.undecided {
         writeln!(out, "- {spans} spans were kept beside the decision on their trace ({policy}). They are not run.")?;
     }
@@ -358,7 +365,8 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         json!({
             "service": name, "spans": service.spans, "new_spans": service.new_spans,
             "estimated_spans": is_estimated.then(|| estimated(service)),
-            "log_records": service.logs, "new_log_records": service.new_logs,
+            "log_records": service.records[Signal::Logs][0], "new_log_records": service.records[Signal::Logs][1],
+            "data_points": service.records[Signal::Metrics][0], "new_data_points": service.records[Signal::Metrics][1],
         })
     });
     let policies = tally.policies.iter().map(|(name, policy)| {
@@ -381,11 +389,14 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
     let masked = masked.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "values": range(counts) }));
     let ran = tally.statements().into_iter();
     let ran = ran.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "runs": range(counts) }));
-    let filtered = tally.filtered().into_iter().map(|(reason, counts)| json!({ "reason": reason, "items": range(counts) }));
+    let filtered = tally.filtered().into_iter().map(|(taken, counts)| {
+        json!({ "reason": taken.reason, "signal": taken.signal.name(), "service": taken.service, "items": range(counts) })
+    });
     let volume = volume(findings).map(|volume| {
         json!({
             "by": if is_estimated { "estimate" } else { "judged" },
-            "spans": volume.spans, "log_records": volume.logs, "file_bytes": volume.files.map(|files| files.bytes),
+            "spans": volume.items[Signal::Traces], "log_records": volume.items[Signal::Logs],
+            "data_points": volume.items[Signal::Metrics], "file_bytes": volume.files.map(|files| files.bytes),
             "storage_usd_a_month": volume.files.map(|files| files.storage_usd),
             "query_of_a_day_usd": volume.files.map(|files| files.scan_usd), "formula": FORMULA,
         })
@@ -406,7 +417,7 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
             "new": is_estimated.then(|| json!({ "traces": estimate.traces, "spans": estimate.spans })),
         },
         "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": old_rules,
-        "metric_points_not_run": findings.metric_points, "spans_not_run": findings.undecided,
+        "spans_not_run": findings.undecided,
         "kept_by_keep_all": sum(&findings.kept_whole), "log_records_sampled_out": findings.logs_sampled_out,
         "logs_follow_trace": rules.logs().follows_trace(),
         "traces_not_filed": findings.not_filed, "waiting_spans_not_run": tally.waiting_not_run,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use spanlake_model::{NANOS_PER_SECOND, ms_to_nanos};
+use spanlake_model::{NANOS_PER_SECOND, PerSignal, Signal, ms_to_nanos};
 use spanlake_pipeline::RulesBook;
 use spanlake_pipeline::archive::partition_of;
 use spanlake_pipeline::inspect::{Overview, StagedDecision, StagedTrace, deciding_versions, staged_traces};
@@ -18,9 +18,10 @@ use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::{DEFAULT_CONFIG, KEEP_ALL, Rules};
 use spanlake_sql::{Lake, SqlError};
 
+use super::items::Items;
 use super::judge::Judge;
-use super::logs::Logs;
-use super::rebuild::{Columns, log_columns, span_columns};
+use super::rebuild::Columns;
+use super::request::Table;
 use super::tally::{Basis, Sum, Tally};
 use crate::folder::Folder;
 use crate::lake::{open, texts};
@@ -34,8 +35,6 @@ const EARLIER: Duration = Duration::from_hours(2);
 /// Rows between two words on the progress.
 const PROGRESS_ROWS: u64 = 4_096;
 
-const METRICS: [&str; 4] = ["metrics_number", "metrics_histogram", "metrics_exp_histogram", "metrics_summary"];
-
 /// Everything that a report is made of.
 pub(super) struct Findings {
     pub(super) since_nanos: i64,
@@ -46,7 +45,6 @@ pub(super) struct Findings {
     pub(super) gone: BTreeMap<(String, String), Sum>,
     /// Kept by a recorded decision, and neither staged nor in the lake.
     pub(super) not_filed: u64,
-    pub(super) metric_points: u64,
     /// Spans that were kept without a decision on their trace, by their policy.
     pub(super) undecided: BTreeMap<String, u64>,
     /// Versions of rules that decided.
@@ -59,8 +57,8 @@ pub(super) struct Findings {
     pub(super) waits_differ: bool,
     /// The new rules limit rates, and other rules have decided: what would compete for the room is gone.
     pub(super) is_limited: bool,
-    pub(super) spans_files: Files,
-    pub(super) logs_files: Files,
+    /// Of the tables of each signal.
+    pub(super) files: PerSignal<Files>,
 }
 
 /// What is left of the rules of a version.
@@ -90,6 +88,18 @@ pub(super) struct Files {
     pub(super) bytes: u64,
 }
 
+impl Files {
+    fn add(&mut self, more: Self) {
+        self.rows += more.rows;
+        self.bytes += more.bytes;
+    }
+}
+
+/// The tables of items that wait for no decision.
+fn records_tables() -> impl Iterator<Item = Table> {
+    [Table::Logs].into_iter().chain(Table::POINTS)
+}
+
 /// Reads everything since `since_nanos`, and runs the new rules on it.
 pub(super) async fn scan(
     folder: &Folder,
@@ -113,10 +123,14 @@ pub(super) async fn scan(
     bodies(folder, since, (&old, in_force.as_deref()), &mut judge, progress).await?;
     let staged = judge.staged_windows();
     let Decisions { gone, kept, first_micros, last_micros } = decisions(&lake, since, &judge).await?;
-    let logs: u64 = count(&lake, &format!("SELECT count(*) FROM logs WHERE {}", since.rows("", "ingest_time"))).await?;
-    if gone.is_empty() && kept.traces == 0 && logs == 0 && staged.is_none() {
+    let mut records = 0;
+    for table in records_tables() {
+        let sql = format!("SELECT count(*) FROM {} WHERE {}", table.name(), since.rows("", "ingest_time"));
+        records += count(&lake, &sql).await?;
+    }
+    if gone.is_empty() && kept.traces == 0 && records == 0 && staged.is_none() {
         bail!(
-            "nothing was decided and no log record came since {} (UTC), so there is nothing to run the rules on: name a longer time \
+            "nothing was decided and no log record or data point came since {} (UTC), so there is nothing to run the rules on: name a longer time \
              with --since, or look whether services send here: spanlake status --data {}",
             timestamp_text(since_nanos),
             folder.path.display()
@@ -131,8 +145,15 @@ pub(super) async fn scan(
     let is_other = |version: &String| old.get(version).map_or(version.as_str(), |old| old.version()) != new.version();
     let is_limited = new.has_limits() && texts_there.keys().any(is_other);
     let mut tally = spans(&lake, since, judge, progress).await?;
-    records(&lake, since, (new, in_force), &mut tally, progress).await?;
+    for table in records_tables() {
+        items(&lake, since, table, (new, in_force.as_ref()), &mut tally, progress).await?;
+    }
     let in_lake = tally.judged.get(&Basis::Rows).map_or(0, |rows| rows.traces);
+    let mut files = PerSignal::default();
+    for table in [Table::Spans].into_iter().chain(records_tables()) {
+        let signal: &mut Files = &mut files[table.signal()];
+        signal.add(files_of(&folder.path, &lake, table, since).await?);
+    }
     // A policy may have the same name: rules that can be read tell.
     let is_laid_over = old.values().any(|old| !old.overlay().is_empty()) || old.len() < texts_there.len();
     let kept_whole = tally.policies.get(KEEP_ALL).filter(|_| is_laid_over).map(|policy| policy.old).unwrap_or_default();
@@ -140,15 +161,13 @@ pub(super) async fn scan(
         since_nanos,
         covered_nanos: covered_micros.saturating_mul(1_000),
         not_filed: kept.traces.saturating_sub(in_lake),
-        metric_points: metric_points(&lake, since).await?,
         undecided: undecided(&lake, since).await?,
         old: texts_there,
         kept_whole,
         logs_sampled_out: overview.ledger.logs.sampled_out,
         waits_differ,
         is_limited,
-        spans_files: files(&folder.path, &lake, "spans", since).await?,
-        logs_files: files(&folder.path, &lake, "logs", since).await?,
+        files,
         tally,
         gone,
     })
@@ -291,7 +310,7 @@ fn sql_time(nanos: i64) -> String {
 
 /// Every kept trace since, a window after the other.
 async fn spans(lake: &Lake, since: Since, mut judge: Judge, progress: &dyn Fn(&str)) -> anyhow::Result<Tally> {
-    let own = span_columns();
+    let own = Table::Spans.columns();
     let further = [
         ("CAST(d.decided_time AS BIGINT)", "decided"),
         ("CAST(d.window_start AS BIGINT)", "window_began"),
@@ -329,32 +348,36 @@ async fn spans(lake: &Lake, since: Since, mut judge: Judge, progress: &dyn Fn(&s
     judge.finish()
 }
 
-/// Every log record since.
-async fn records(
+/// Every log record or data point since, of one table.
+async fn items(
     lake: &Lake,
     since: Since,
-    (new, old): (&Arc<Rules>, Option<Arc<Rules>>),
+    table: Table,
+    (new, old): (&Arc<Rules>, Option<&Arc<Rules>>),
     tally: &mut Tally,
     progress: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
-    let own = log_columns();
+    let own = table.columns();
+    // Points of one metric that came together are neighbours.
+    let order = if table.signal() == Signal::Metrics { "ORDER BY arrival, service_name, name" } else { "" };
     let sql = format!(
-        "SELECT {}, CAST(ingest_time AS BIGINT) AS arrival FROM logs WHERE {}",
+        "SELECT {}, CAST(ingest_time AS BIGINT) AS arrival FROM {} WHERE {} {order}",
         own.join(", "),
+        table.name(),
         since.rows("", "ingest_time")
     );
     let names: Vec<String> = own.into_iter().chain(["arrival"]).map(str::to_owned).collect();
     let (columns, mut rows) = (Columns::new(&names), 0);
-    let mut logs = Logs::new(Arc::clone(new), old, tally);
+    let mut items = Items::new(table, Arc::clone(new), old.cloned(), tally);
     let read = lake.for_each::<Failed>(&sql, |cells| {
         rows += 1;
         if rows % PROGRESS_ROWS == 0 {
-            progress(&format!("{rows} log records read"));
+            progress(&format!("{rows} {} read", table.signal().items()));
         }
-        logs.row(columns.row(cells)).map_err(Failed::Ours)
+        items.row(columns.row(cells)).map_err(Failed::Ours)
     });
     read.await.map_err(Failed::into_anyhow)?;
-    logs.finish()
+    items.finish()
 }
 
 /// Why reading ended early.
@@ -383,14 +406,6 @@ async fn count(lake: &Lake, sql: &str) -> anyhow::Result<u64> {
     Ok(rows.into_iter().flatten().next().and_then(|count| count.parse().ok()).unwrap_or_default())
 }
 
-async fn metric_points(lake: &Lake, since: Since) -> anyhow::Result<u64> {
-    let mut points = 0;
-    for table in METRICS {
-        points += count(lake, &format!("SELECT count(*) FROM {table} WHERE {}", since.rows("", "ingest_time"))).await?;
-    }
-    Ok(points)
-}
-
 /// Spans that are kept beside the decision on their trace.
 async fn undecided(lake: &Lake, since: Since) -> anyhow::Result<BTreeMap<String, u64>> {
     let sql = format!(
@@ -403,11 +418,11 @@ async fn undecided(lake: &Lake, since: Since) -> anyhow::Result<BTreeMap<String,
 }
 
 /// What the files of a table hold since the first hour that is read.
-async fn files(data: &Path, lake: &Lake, table: &str, since: Since) -> anyhow::Result<Files> {
-    let rows = count(lake, &format!("SELECT count(*) FROM {table} WHERE {}", since.hours(""))).await?;
+async fn files_of(data: &Path, lake: &Lake, table: Table, since: Since) -> anyhow::Result<Files> {
+    let rows = count(lake, &format!("SELECT count(*) FROM {} WHERE {}", table.name(), since.hours(""))).await?;
     let first = since.first_hour();
     let mut bytes = 0;
-    let root = data.join(keys::LAKE).join(table);
+    let root = data.join(keys::LAKE).join(table.name());
     for (date, folder) in folders(&root, "dt=") {
         for (hour, folder) in folders(&folder, "hour=") {
             if (&date, &hour) >= (&first.0, &first.1) {

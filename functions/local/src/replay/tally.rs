@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spanlake_model::TraceId;
+use spanlake_model::{PerSignal, Signal, TraceId};
 use spanlake_pipeline::replay::Staged;
 
 use super::estimate::Estimate;
@@ -164,8 +164,8 @@ pub(super) struct Service {
     /// Of those that rows of the lake stand for, and of staged ones.
     pub(super) estimated_spans: f64,
     pub(super) staged_spans: u64,
-    pub(super) logs: u64,
-    pub(super) new_logs: u64,
+    /// Log records and data points, now and then.
+    pub(super) records: PerSignal<[u64; 2]>,
 }
 
 /// A policy before and after.
@@ -187,14 +187,23 @@ pub(super) struct Move {
 /// Values that masking rules find, in one reading, by rule and service: before, and now.
 type Masked = BTreeMap<(String, String), (u64, u64)>;
 
+/// Which items were taken away.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Taken {
+    /// The ledger's.
+    pub(super) reason: String,
+    pub(super) signal: Signal,
+    pub(super) service: String,
+}
+
 /// The counts.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// What is kept of all that was judged.
     pub(super) now: Sum,
     pub(super) span_bytes: u64,
-    pub(super) log_bytes: u64,
-    pub(super) new_log_bytes: u64,
+    /// Of log records' and metrics' messages, now and then.
+    pub(super) record_bytes: PerSignal<[u64; 2]>,
     pub(super) judged: BTreeMap<Basis, Sum>,
     /// Spans that wait for a decision and could not be judged.
     pub(super) waiting_not_run: u64,
@@ -214,8 +223,8 @@ pub(super) struct Tally {
     pub(super) staged: Estimate,
     /// By reading.
     masked: [Masked; READINGS.len()],
-    /// By reading and reason: spans and log records that processors take away.
-    filtered: [BTreeMap<String, u64>; READINGS.len()],
+    /// By reading: items that processors take away.
+    filtered: [BTreeMap<Taken, u64>; READINGS.len()],
 }
 
 impl Tally {
@@ -322,6 +331,13 @@ impl Tally {
         }
     }
 
+    /// Takes note of log records or data points of a service, and of the bytes of their messages: now and then.
+    pub(super) fn records(&mut self, signal: Signal, service: &str, items: [u64; 2], bytes: [u64; 2]) {
+        let known = &mut self.services.entry(service.to_owned()).or_default().records[signal];
+        let sums = known.iter_mut().chain(&mut self.record_bytes[signal]);
+        sums.zip(items.into_iter().chain(bytes)).for_each(|(sum, more)| *sum += more);
+    }
+
     /// Takes note of what some items come to in a reading: under the rules before, and under the new ones.
     pub(super) fn counts(&mut self, reading: usize, before: Option<&Counts>, now: &Counts) {
         let (Some(masked), Some(filtered)) = (self.masked.get_mut(reading), self.filtered.get_mut(reading)) else { return };
@@ -331,8 +347,8 @@ impl Tally {
         for (key, count) in &now.masked {
             masked.entry(key.clone()).or_default().1 += count;
         }
-        for (reason, count) in &now.dropped {
-            *filtered.entry(reason.clone()).or_default() += count;
+        for (taken, count) in &now.dropped {
+            *filtered.entry(taken.clone()).or_default() += count;
         }
     }
 
@@ -357,10 +373,10 @@ impl Tally {
         keys.into_iter().map(|key| (key.clone(), counted(key))).filter(|(_, counted)| counted.most > 0).collect()
     }
 
-    /// Spans and log records that processors take away, by processor.
-    pub(super) fn filtered(&self) -> BTreeMap<String, Counted> {
-        let keys: BTreeSet<&String> = self.filtered.iter().flat_map(BTreeMap::keys).collect();
-        let of = |key: &String| Counted::of(self.filtered.iter().map(|filtered| filtered.get(key).copied().unwrap_or_default()));
+    /// Items that processors take away.
+    pub(super) fn filtered(&self) -> BTreeMap<Taken, Counted> {
+        let keys: BTreeSet<&Taken> = self.filtered.iter().flat_map(BTreeMap::keys).collect();
+        let of = |key: &Taken| Counted::of(self.filtered.iter().map(|filtered| filtered.get(key).copied().unwrap_or_default()));
         keys.into_iter().map(|key| (key.clone(), of(key))).collect()
     }
 }
@@ -393,18 +409,19 @@ impl Counted {
 pub(super) struct Counts {
     /// Values that were masked, by rule and service.
     masked: BTreeMap<(String, String), u64>,
-    /// Items that were dropped, by reason.
-    dropped: BTreeMap<String, u64>,
+    /// Items that were dropped.
+    dropped: BTreeMap<Taken, u64>,
 }
 
 impl Counts {
     /// Adds what became of items of a service.
-    pub(super) fn add(&mut self, service: &str, staged: &Staged) {
+    pub(super) fn add(&mut self, signal: Signal, service: &str, staged: &Staged) {
         for (rule, count) in &staged.masked {
             *self.masked.entry((rule.clone(), service.to_owned())).or_default() += count;
         }
         for (reason, count) in &staged.dropped {
-            *self.dropped.entry(reason.clone()).or_default() += count;
+            let taken = Taken { reason: reason.clone(), signal, service: service.to_owned() };
+            *self.dropped.entry(taken).or_default() += count;
         }
     }
 }

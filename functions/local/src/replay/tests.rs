@@ -7,10 +7,11 @@ mod world;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use spanlake_model::Signal;
 use spanlake_policy::{DEFAULT_CONFIG, Overlay};
 
 use super::scan::Text;
-use super::tally::{Fate, Sum};
+use super::tally::{Counted, Fate, Sum, Taken};
 use crate::demo::RULES;
 use world::{World, config};
 
@@ -43,19 +44,20 @@ fn the_rules_that_decided_change_nothing() {
         assert!(tally.moves.is_empty() && tally.unknown.is_empty(), "{:?} {:?}", tally.moves, tally.unknown);
         assert!(tally.masked().is_empty() && tally.filtered().is_empty(), "{:?} {:?}", tally.masked(), tally.filtered());
         for (name, service) in &tally.services {
-            assert_eq!((service.spans, service.logs), (service.new_spans, service.new_logs), "{name}");
+            assert_eq!(service.spans, service.new_spans, "{name}");
+            assert!(service.records.0.iter().all(|[now, then]| now == then), "{name}");
         }
         for (name, policy) in &tally.policies {
             assert_eq!(policy.old, policy.new, "{name}");
         }
         let volume = super::cost::volume(&findings).unwrap();
         let files = volume.files.unwrap();
-        let all = [volume.spans, volume.logs, files.bytes, files.storage_usd, files.scan_usd];
-        assert!(all.iter().all(|[now, then]| *now > 0.0 && (now - then).abs() <= now * 1e-9), "{volume:?}");
+        let all = volume.items.0.into_iter().chain([files.bytes, files.storage_usd, files.scan_usd]);
+        assert!(all.clone().all(|[now, then]| now > 0.0 && (now - then).abs() <= now * 1e-9), "{volume:?}");
         let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
         let (Sum { traces, spans }, no_change) = (tally.now, format!("{:>9}\n", "="));
         assert!(text.contains(&format!("would keep about {traces} traces ({spans} spans); {traces} traces")), "{text}");
-        assert_eq!(text.matches(&no_change).count(), 5, "{text}");
+        assert_eq!(text.matches(&no_change).count(), 6, "{text}");
         assert_eq!(findings.not_filed, 0);
         assert_eq!(tally.now.spans, world.count("SELECT count(*) FROM spans"));
         assert_eq!(world.count("SELECT count(*) FROM spans WHERE is_late"), 1);
@@ -108,7 +110,7 @@ fn rules_that_limit_rates_are_not_estimated_on_what_others_have_kept() {
     assert!(text.contains("of what was judged alone:") && text.contains("- These rules limit rates."), "{text}");
     let json = super::report::to_json(&findings, &world::rules(&config(NARROW, "")), "rules.yaml");
     assert_eq!((&json["estimate"]["new"], &json["services"][0]["estimated_spans"]), (&Value::Null, &Value::Null));
-    let [now, then] = super::cost::volume(&findings).unwrap().spans;
+    let [now, then] = super::cost::volume(&findings).unwrap().items[Signal::Traces];
     assert!(then < now, "{now} {then}");
 }
 
@@ -120,7 +122,7 @@ fn what_a_limit_has_left_is_no_more_under_others_than_was_decided() {
     let told = findings.estimate();
     assert!(told.traces <= f64::from(u32::try_from(all).unwrap()), "{told:?} of {all}");
     let in_force = world.replay(&config(NARROW, ""));
-    let [now, then] = super::cost::volume(&in_force).unwrap().spans;
+    let [now, then] = super::cost::volume(&in_force).unwrap().items[Signal::Traces];
     assert!(in_force.tally.now.traces > 0 && (now - then).abs() <= now * 1e-9, "{now} {then}");
     assert!(in_force.tally.moves.is_empty() && in_force.tally.new == in_force.tally.now, "{:?}", in_force.tally.moves);
 }
@@ -156,13 +158,48 @@ fn what_a_filter_would_take_away_is_counted() {
     );
     assert!(spans > 10 && logs > 10);
     let filtered = tally.filtered();
-    let counted = filtered["processor filter/quiet"];
+    let of = |signal: Signal| {
+        let of_signal = filtered.iter().filter(|(taken, _)| taken.signal == signal && taken.reason == "processor filter/quiet");
+        of_signal.fold((0, 0, 0), |sum, (_, counted)| (sum.0 + counted.likely, sum.1 + counted.least, sum.2 + counted.most))
+    };
     // Services that had called it `db.system` would not be met, and the column does not tell.
-    assert_eq!((filtered.len(), counted.likely, counted.least, counted.most), (1, spans + logs, logs, spans + logs));
+    assert_eq!((of(Signal::Traces), of(Signal::Logs)), ((spans, 0, spans), (logs, logs, logs)));
     assert!(tally.uncertain.sum.traces > 0 && tally.unknown.is_empty());
     assert_eq!(tally.now.spans - tally.new.spans, spans);
-    let now: u64 = tally.services.values().map(|service| service.logs - service.new_logs).sum();
+    let gone = |[now, then]: [u64; 2]| now - then;
+    let now: u64 = tally.services.values().map(|service| gone(service.records[Signal::Logs])).sum();
     assert_eq!(now, logs);
+}
+
+#[test]
+fn data_points_pass_the_new_processors_and_are_counted_by_service() {
+    let world = World::new(RULES);
+    let filter = "  filter/points:\n    error_mode: ignore\n    metrics: {datapoint: ['metric.name == \"http.server.request.duration\"']}\n";
+    let findings = world.replay(&config(SAME_POLICIES, filter));
+    let count = |service: &str, more: &str| {
+        let of = |table: &str| world.count(&format!("SELECT count(*) FROM {table} WHERE service_name = '{service}' {more}"));
+        ["metrics_number", "metrics_histogram", "metrics_exp_histogram", "metrics_summary"].map(of).iter().sum::<u64>()
+    };
+    let (mut filtered, mut services) = (findings.tally.filtered(), 0);
+    for (service, known) in &findings.tally.services {
+        let (all, gone) = (count(service, ""), count(service, "AND name = 'http.server.request.duration'"));
+        assert_eq!(known.records[Signal::Metrics], [all, all - gone], "{service}");
+        let (signal, service) = (Signal::Metrics, service.clone());
+        let told = filtered.remove(&Taken { reason: "processor filter/points".to_owned(), signal, service });
+        assert_eq!(told.unwrap_or_default(), Counted { likely: gone, least: gone, most: gone });
+        services += u64::from(gone > 0 && gone < all);
+    }
+    assert!(services > 3 && filtered.is_empty(), "{filtered:?}");
+    let [now, then] = super::cost::volume(&findings).unwrap().items[Signal::Metrics];
+    assert!(0.0 < then && then < now, "{now} {then}");
+    let redact = "  redaction/points: {allow_all_keys: true, blocked_key_patterns: ['^http\\.route$']}\n";
+    let masked = world.replay(&config(SAME_POLICIES, redact)).tally.masked();
+    let told: u64 = masked.values().map(|counted| counted.likely).sum();
+    let has_route =
+        |table: &str| world.count(&format!("SELECT count(*) FROM {table} WHERE attributes['http.route'] IS NOT NULL"));
+    let points = has_route("metrics_histogram");
+    assert_eq!(told, points + world.count("SELECT count(*) FROM spans WHERE http_route IS NOT NULL"), "{masked:?}");
+    assert!(points > 10);
 }
 
 /// The policies of the demo's rules.

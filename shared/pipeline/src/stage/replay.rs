@@ -35,6 +35,8 @@ pub struct StoredPayload<'p> {
 pub struct Left {
     /// What deciding knows of a span; nothing of other signals.
     pub facts: SpanFacts,
+    /// Ledger items: 1, or a metric's data points.
+    pub count: u32,
     /// Length of the message as it would be stored.
     pub bytes: u32,
     /// Its place among the contexts.
@@ -105,7 +107,12 @@ impl Replay {
         outcome?;
         stager.count_masked();
         let left = stager.batch.rows.iter();
-        let left = left.map(|row| Left { facts: facts_of(row, row.span.bits), bytes: row.body.1, context: row.context });
+        let left = left.map(|row| Left {
+            facts: facts_of(row, row.span.bits),
+            count: row.count,
+            bytes: row.body.1,
+            context: row.context,
+        });
         Ok(Staged {
             left: left.collect(),
             dropped: std::mem::take(&mut stager.manifest.ledger.account_mut(signal).dropped),

@@ -48,7 +48,8 @@ pub(super) fn config(policies: &str, processor: &str) -> String {
     format!(
         "receivers: {{otlp: {{protocols: {{http: }}}}}}\nprocessors:\n{processor}  tail_sampling:\n    decision_wait: 10s\n    \
          policies:{policies}\nexporters: {{debug: }}\nservice:\n  pipelines:\n    traces: {{receivers: [otlp], processors: \
-         [{first}tail_sampling], exporters: [debug]}}\n    logs: {{receivers: [otlp], processors: [{logs}], exporters: [debug]}}\n"
+         [{first}tail_sampling], exporters: [debug]}}\n    logs: {{receivers: [otlp], processors: [{logs}], exporters: [debug]}}\n    metrics: {{receivers: [otlp], processors: [{logs}], exporters: \
+         [debug]}}\n"
     )
 }
 
