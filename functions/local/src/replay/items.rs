@@ -1,5 +1,5 @@
-//! Log records and data points of the lake under the new rules: processors and masking. Whether a log record would follow its trace is
-//! not worked out.
+//! Log records and data points of the lake under the new rules: processors and masking. A log record that follows its trace under
+//! these goes where the trace goes, so all traces come before.
 
 use std::sync::Arc;
 
@@ -72,9 +72,15 @@ impl<'t> Items<'t> {
             };
             self.tally.counts(number, before.as_ref().map(count).as_ref(), &count(&staged));
             if number == 0 {
-                let left = staged.left.iter().map(|left| u64::from(left.count)).sum();
-                let left_bytes = staged.left.iter().map(|left| u64::from(left.bytes)).sum();
-                self.tally.records(signal, &self.service, [rows, left], [item_bytes, left_bytes]);
+                let (mut kept, mut kept_bytes) = (0, 0);
+                for left in &staged.left {
+                    let follows = left.follows.zip(self.tally.followed.as_mut());
+                    if follows.is_none_or(|(trace, followed)| followed.keeps(&trace)) {
+                        kept += u64::from(left.count);
+                        kept_bytes += u64::from(left.bytes);
+                    }
+                }
+                self.tally.records(signal, &self.service, [rows, kept], [item_bytes, kept_bytes]);
             }
         }
         Ok(())

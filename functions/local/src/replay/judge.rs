@@ -17,7 +17,7 @@ use spanlake_policy::{Rules, SpanFacts, TraceFacts};
 use super::outcome::{outcome, ruling};
 use super::rebuild::{READINGS, Row};
 use super::request::{Request, Table};
-use super::tally::{Basis, Counts, Fate, Kept, Known, Ruling, Tally};
+use super::tally::{Basis, Counts, Fate, Followed, Kept, Known, Ruling, Tally};
 
 /// Traces of one window that are held until all of them are known; of the staged ones all together.
 const WINDOW_TRACES_MAX: usize = 500_000;
@@ -140,7 +140,9 @@ impl Judge {
     /// `old` are the rules that decided, by version, as far as they are there.
     pub(super) fn new(new: Arc<Rules>, old: &BTreeMap<String, Arc<Rules>>, shards: Vec<BucketRange>) -> Self {
         let old = old.iter().map(|(version, rules)| (version.clone(), Replay::new(Arc::clone(rules)))).collect();
-        let (bodies, gathering, due, tally) = (Bodies::default(), None, Vec::new(), Tally::default());
+        let mut tally = Tally::default();
+        tally.followed = new.logs().follows_trace().then(Followed::default);
+        let (bodies, gathering, due) = (Bodies::default(), None, Vec::new());
         Self { new: Replay::new(new), old, shards, bodies, gathering, window: (0, 0), due, tally }
     }
 

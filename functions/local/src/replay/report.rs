@@ -36,8 +36,12 @@ fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fm
     )?;
     write_verdicts(out, findings, rules)?;
     write_services(out, findings)?;
-    if rules.logs().follows_trace() {
-        writeln!(out, "Under these rules logs follow their trace; here all that processors leave count as kept.\n")?;
+    if let Some(followed) = &tally.followed {
+        writeln!(
+            out,
+            "Under these rules logs follow their trace: {} log records would go with one that is not kept.\n",
+            followed.gone
+        )?;
     }
     write_policies(out, findings, rules)?;
     write_rules(out, "Taken away by processors", &tally.filtered(), |Taken { reason, signal, service }| {
@@ -57,7 +61,7 @@ fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fm
         writeln!(out, "Masked beside what is masked already: nothing.\n")?;
     }
     write_volume(out, findings, rules)?;
-    write_limits(out, findings, rules)
+    write_limits(out, findings)
 }
 
 fn write_verdicts(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
@@ -270,7 +274,7 @@ fn write_day(out: &mut String, findings: &Findings) -> fmt::Result {
     )
 }
 
-fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
+fn write_limits(out: &mut String, findings: &Findings) -> fmt::Result {
     writeln!(out, "Bear in mind:")?;
     writeln!(
         out,
@@ -311,10 +315,12 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
             "- decision_wait or window differ. Traces are taken with the spans that they were decided by; another wait sees others."
         )?;
     }
-    if rules.logs().follows_trace() {
+    if let Some(followed) = findings.tally.followed.as_ref().filter(|followed| followed.untold > 0) {
         writeln!(
             out,
-            "- Under these rules logs follow their trace. Here they are taken as kept: fewer are, by what their traces come to."
+            "- Under these rules logs follow their trace. Of {} log records the trace was not judged, and they are taken as kept: it is \
+             gone, was decided before, is not known for sure, or has no spans and leaves them to be kept.",
+            followed.untold
         )?;
     }
     write_not_run(out, findings)
@@ -419,7 +425,9 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": old_rules,
         "spans_not_run": findings.undecided,
         "kept_by_keep_all": sum(&findings.kept_whole), "log_records_sampled_out": findings.logs_sampled_out,
-        "logs_follow_trace": rules.logs().follows_trace(),
+        "logs_follow_trace": tally.followed.as_ref().map(|followed| {
+            json!({ "log_records_not_kept": followed.gone, "log_records_not_told": followed.untold })
+        }),
         "traces_not_filed": findings.not_filed, "waiting_spans_not_run": tally.waiting_not_run,
     })
 }

@@ -1,12 +1,15 @@
 //! What a dry run has found, counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use spanlake_model::{PerSignal, Signal, TraceId};
 use spanlake_pipeline::replay::Staged;
 
 use super::estimate::Estimate;
 use super::rebuild::READINGS;
+
+/// Traces whose verdicts are held for log records that follow them.
+const FOLLOWED_MAX: usize = 2_000_000;
 
 /// Traces that are named as examples of a change.
 const EXAMPLES: usize = 3;
@@ -187,6 +190,36 @@ pub(super) struct Move {
 /// Values that masking rules find, in one reading, by rule and service: before, and now.
 type Masked = BTreeMap<(String, String), (u64, u64)>;
 
+/// Log records that would go where their traces go.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// Whether a trace's log records are kept; `None` if it cannot be told.
+    verdicts: HashMap<TraceId, Option<bool>>,
+    /// Records that would not be kept.
+    pub(super) gone: u64,
+    /// Records of traces that were not judged, and are taken as kept.
+    pub(super) untold: u64,
+}
+
+impl Followed {
+    fn note(&mut self, id: &TraceId, outcome: &Result<(Certain, bool), Unknown>) {
+        // Where processors leave no span, records wait for none and are kept.
+        let goes = |fate: Fate| matches!(fate, Fate::SampledOut | Fate::Dropped);
+        let verdict = outcome.as_ref().ok().map(|(certain, _)| !goes(certain.ruling.fate));
+        if self.verdicts.len() < FOLLOWED_MAX {
+            self.verdicts.insert(*id, verdict);
+        }
+    }
+
+    /// Whether a record of this trace is kept.
+    pub(super) fn keeps(&mut self, id: &TraceId) -> bool {
+        let told = self.verdicts.get(id).copied().flatten();
+        self.gone += u64::from(told == Some(false));
+        self.untold += u64::from(told.is_none());
+        told.unwrap_or(true)
+    }
+}
+
 /// Which items were taken away.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Taken {
@@ -204,6 +237,8 @@ pub(super) struct Tally {
     pub(super) span_bytes: u64,
     /// Of log records' and metrics' messages, now and then.
     pub(super) record_bytes: PerSignal<[u64; 2]>,
+    /// If logs follow their traces under the new rules.
+    pub(super) followed: Option<Followed>,
     pub(super) judged: BTreeMap<Basis, Sum>,
     /// Spans that wait for a decision and could not be judged.
     pub(super) waiting_not_run: u64,
@@ -242,6 +277,9 @@ impl Tally {
         let is_kept = before.fate == Fate::Kept;
         if is_kept {
             self.is_kept(&before.policy, weight, known, spans);
+        }
+        if let Some(followed) = &mut self.followed {
+            followed.note(id, &outcome);
         }
         let certain = match outcome {
             Ok((certain, is_certain)) => {

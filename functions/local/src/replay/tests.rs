@@ -13,7 +13,7 @@ use spanlake_policy::{DEFAULT_CONFIG, Overlay};
 use super::scan::Text;
 use super::tally::{Counted, Fate, Sum, Taken};
 use crate::demo::RULES;
-use world::{World, config};
+use world::{END_MS, World, config};
 
 /// Policies of every kind: chance with a salt of its own, latency, numbers, texts, spans, a composite of rates.
 const VARIED: &str = "
@@ -287,16 +287,49 @@ fn what_keep_all_has_kept_is_told_as_such() {
     assert!(!super::report::text(&without.replay(RULES), &world::rules(RULES), "rules.yaml").contains("keep-all"));
 }
 
+/// Records in a lake, by service.
+fn logs(world: &World) -> BTreeMap<String, u64> {
+    let rows = world.ask("SELECT service_name, count(*) FROM logs GROUP BY 1");
+    rows.into_iter().map(|row| (row[0].clone(), row[1].parse().unwrap())).collect()
+}
+
 #[test]
-fn log_records_that_have_gone_with_their_traces_are_told_and_so_is_that_new_rules_would_do_so() {
+fn a_stored_log_record_goes_where_the_dry_run_says_that_its_trace_goes() {
+    let before = World::until(RULES, END_MS, false);
+    for follow in ["{logs: follow_trace}", "{logs: {follow_trace: true, always_keep: WARN}}"] {
+        let rules = format!("{RULES}spanlake: {follow}\n");
+        let findings = before.replay(&rules);
+        let services = findings.tally.services.iter();
+        let told = services.map(|(name, service)| (name.clone(), service.records[Signal::Logs][1]));
+        let truth = logs(&World::new(&rules));
+        assert_eq!(told.filter(|(_, logs)| *logs > 0).collect::<BTreeMap<_, _>>(), truth, "{follow}");
+        let followed = findings.tally.followed.as_ref().unwrap();
+        assert_eq!(followed.gone, logs(&before).values().sum::<u64>() - truth.values().sum::<u64>());
+        let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
+        assert!(followed.gone > 10 && text.contains(&format!("{} log records would go with one", followed.gone)), "{text}");
+    }
+}
+
+#[test]
+fn log_records_whose_traces_cannot_be_judged_are_taken_as_kept_and_that_is_told() {
     let follow = format!("{RULES}spanlake: {{logs: follow_trace}}\n");
-    let (gone, taken) = ("log records were sampled out with their traces", "Under these rules logs follow their trace; here all");
+    let (gone, untold) = ("log records were sampled out with their traces", "log records the trace was not judged");
     let text = |world: &World, rules: &str| super::report::text(&world.replay(rules), &world::rules(rules), "rules.yaml");
     let (world, follows) = (World::new(RULES), World::new(&follow));
-    let told = |text: &str| (text.contains(gone), text.contains(taken));
+    let told = |text: &str| (text.contains(gone), text.contains(untold));
     assert_eq!(told(&text(&world, RULES)), (false, false));
     assert_eq!(told(&text(&world, &follow)), (false, true));
     assert_eq!(told(&text(&follows, RULES)), (true, false));
+    let findings = world.replay(&follow);
+    let [now, then] = findings.tally.services.values().fold([0, 0], |[now, then], service| {
+        let [more_now, more_then] = service.records[Signal::Logs];
+        [now + more_now, then + more_then]
+    });
+    let followed = findings.tally.followed.as_ref().unwrap();
+    // Nothing of what was kept changes, and of the rest nothing is left to judge.
+    assert_eq!((now, followed.gone), (then, 0));
+    let of_gone = "SELECT count(*) FROM logs l JOIN decisions d ON d.trace_id = l.trace_id WHERE d.verdict <> 'kept'";
+    assert!(followed.untold >= world.count(of_gone) && world.count(of_gone) > 10, "{}", followed.untold);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct Left {
     pub count: u32,
     /// Length of the message as it would be stored.
     pub bytes: u32,
+    /// Of a log record that waits for the verdict on its trace: which trace that is.
+    pub follows: Option<TraceId>,
     /// Its place among the contexts.
     context: u32,
 }
@@ -111,6 +113,7 @@ impl Replay {
             facts: facts_of(row, row.span.bits),
             count: row.count,
             bytes: row.body.1,
+            follows: row.waits.then_some(row.key.trace),
             context: row.context,
         });
         Ok(Staged {

@@ -139,7 +139,7 @@ impl World {
         runtime()?.block_on(scan(&folder, &rules(text), since_nanos, &|_| {}))
     }
 
-    fn ask(&self, sql: &str) -> Vec<Vec<String>> {
+    pub(super) fn ask(&self, sql: &str) -> Vec<Vec<String>> {
         let lake = crate::lake::open(self.folder.path()).unwrap();
         runtime().unwrap().block_on(crate::lake::texts(&lake, sql)).unwrap()
     }
