@@ -13,6 +13,7 @@ mod room;
 mod spans;
 mod trace;
 mod versions;
+mod whole;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use read::{DecidedReader, LazySegment, StagedReader};
 use spans::{Chances, restated};
 pub(crate) use trace::verdict_of;
 use versions::{Version, Versions};
+pub use whole::{StagedDecision, StagedPart, StagedTrace, Unread, deciding_versions, staged_traces};
 
 /// Why a window could not be closed.
 #[derive(Debug, Error)]
