@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use spanlake_policy::DEFAULT_CONFIG;
 
 use super::super::scan::Findings;
-use super::super::tally::{Basis, Fate, Sum};
+use super::super::tally::{Basis, Fate, Sum, Unknown};
 use super::world::{self, END_MS, World, config};
 use super::{NARROW, VARIED};
 use crate::demo::RULES;
@@ -89,6 +89,22 @@ const NONE: &str = "
         type: drop
         drop: {drop_sub_policy: [{name: all, type: always_sample}]}
 ";
+
+#[test]
+fn a_trace_that_was_decided_by_what_is_masked_since_stays_as_it_is_and_is_said_to_be_unknown() {
+    let policies = "
+      - {name: users, type: string_attribute, string_attribute: {key: user.id, values: ['^[^*]+$'], enabled_regex_matching: true}}
+";
+    let mask = "  redaction/users: {allow_all_keys: true, blocked_key_patterns: ['^user\\.id$']}\n";
+    let rules = config(policies, mask).replace("[redaction/users, tail_sampling]", "[tail_sampling, redaction/users]");
+    let findings = World::until(&rules, 30_000, false).replay(&config(VARIED, ""));
+    let (users, unknown) = (&findings.tally.policies["users"], &findings.tally.unknown[&Unknown::NotReproduced].sum);
+    assert!(users.old.traces > 100, "{users:?}");
+    assert_eq!((users.old, *unknown), (users.new, users.old));
+    // What waits is now what it will be, by what was known of it before it was masked.
+    let decided = kept(&World::new(&rules));
+    assert_eq!(users.old.traces, decided["users"].traces);
+}
 
 #[test]
 fn batches_that_are_swept_between_listing_and_reading_are_no_error_and_what_waits_is_not_told_by_a_part_of_it() {
