@@ -7,7 +7,7 @@ use crate::frame::Context;
 use crate::function::{Args, Argument, Function, Given, Kind, Param, Run};
 use crate::functions::{self, camel};
 use crate::paths::{Place, PlaceKey, find};
-use crate::regex;
+use crate::regex::PatternCache;
 use crate::syntax::{self, Boolean, Expression as Syntax, Key, Path};
 
 /// The functions that a component offers: lists of them, all of which are looked through.
@@ -15,12 +15,13 @@ pub type FunctionSet = &'static [&'static [Function]];
 
 /// Looks names up for one context.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Compiler {
+pub(crate) struct Compiler<'p> {
     pub(crate) context: Context,
     pub(crate) functions: FunctionSet,
+    pub(crate) patterns: &'p PatternCache,
 }
 
-impl Compiler {
+impl Compiler<'_> {
     pub(crate) fn test(self, boolean: &Boolean) -> Result<Test, LoadError> {
         let all = |list: &[Boolean]| list.iter().map(|one| self.test(one)).collect::<Result<Vec<_>, _>>();
         Ok(match boolean {
@@ -173,7 +174,7 @@ impl Compiler {
             (Kind::Target, _) => return Err(wrong("a path")),
             (Kind::Text, Syntax::Text(text)) => Argument::Text(text.clone()),
             (Kind::Glob, Syntax::Text(glob)) => Argument::Pattern(
-                functions::compile_glob(glob)
+                functions::compile_glob(glob, self.patterns)
                     .map_err(|error| LoadError::at(argument.column, format!("invalid pattern `{glob}`: {error}")))?,
             ),
             (Kind::Text | Kind::Glob, _) => return Err(wrong("a text in quotes")),
@@ -195,7 +196,7 @@ impl Compiler {
                 Argument::Values(items.iter().map(|item| self.expression(item)).collect::<Result<_, _>>()?)
             }
             (Kind::Pattern, Syntax::Text(pattern)) => {
-                Argument::Pattern(regex::compile(pattern).map_err(|error| {
+                Argument::Pattern(self.patterns.compile(pattern).map_err(|error| {
                     LoadError::at(argument.column, format!("invalid regular expression `{pattern}`: {error}"))
                 })?)
             }

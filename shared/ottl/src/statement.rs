@@ -8,6 +8,7 @@ use crate::expression::{Call, Expression as Literal, Test};
 use crate::frame::{Context, Frame};
 use crate::function::Argument;
 use crate::paths::Place;
+use crate::regex::PatternCache;
 use crate::syntax::{self, Boolean, Expression};
 
 /// An editor with its `where`, ready to run.
@@ -26,9 +27,9 @@ impl Statement {
     ///
     /// # Errors
     /// Syntax, or names that this context does not have; with the column.
-    pub fn new(text: &str, context: Context, functions: FunctionSet) -> Result<Self, LoadError> {
+    pub fn new(text: &str, context: Context, functions: FunctionSet, patterns: &PatternCache) -> Result<Self, LoadError> {
         let syntax = syntax::statement(text)?;
-        let compiler = Compiler { context, functions };
+        let compiler = Compiler { context, functions, patterns };
         let editor = compiler.call(&syntax.editor)?;
         let condition = syntax.condition.map(|condition| compiler.test(&condition)).transpose()?;
         Ok(Self { editor, condition })
@@ -96,9 +97,9 @@ impl Condition {
     ///
     /// # Errors
     /// Syntax, or names that this context does not have; with the column.
-    pub fn new(text: &str, context: Context, functions: FunctionSet) -> Result<Self, LoadError> {
+    pub fn new(text: &str, context: Context, functions: FunctionSet, patterns: &PatternCache) -> Result<Self, LoadError> {
         let syntax = syntax::condition(text)?;
-        Ok(Self(Compiler { context, functions }.test(&syntax)?))
+        Ok(Self(Compiler { context, functions, patterns }.test(&syntax)?))
     }
 
     /// The fields that it looks at.

@@ -107,7 +107,7 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
     let has_written_key = own::has_written_key(&tree);
     lint::unset(&tree, env, findings);
     let mut errors = Vec::new();
-    expand::expand(&mut tree, env, &mut errors);
+    expand::expand(&mut tree, env, &mut yaml::TEXT_BYTES_MAX.clone(), &mut errors);
     for (line, message) in errors {
         findings.refuse(Lint::InvalidVariable, line, "", message);
     }

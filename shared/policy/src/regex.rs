@@ -1,3 +1,3 @@
 //! Regular expressions as the Collector's Go reads them.
 
-pub(crate) use spanlake_ottl::regex::compile;
+pub(crate) use spanlake_ottl::regex::PatternCache;

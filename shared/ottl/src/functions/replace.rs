@@ -13,7 +13,7 @@ use crate::error::DataError;
 use crate::expression::call;
 use crate::frame::Frame;
 use crate::function::{Args, Argument, Function, Kind, Param};
-use crate::regex::Template;
+use crate::regex::{PatternCache, Template};
 use crate::val::Val;
 
 const TARGET: Param = Param::new("target", Kind::Target);
@@ -214,6 +214,6 @@ fn replace_all_matches<'a>(args: &mut Args<'a>, frame: &mut Frame<'_, 'a>) -> Re
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn compile_glob(glob: &str) -> Result<Regex, String> {
-    glob::compile(glob)
+pub(crate) fn compile_glob(glob: &str, patterns: &PatternCache) -> Result<Regex, String> {
+    patterns.compile(&glob::pattern(glob)?)
 }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use regex::{Regex, RegexBuilder};
 
 /// How large a compiled program may become; more is refused when the configuration is read.
-const SIZE_MAX_BYTES: usize = 4 << 20;
+pub(super) const SIZE_MAX_BYTES: usize = 4 << 20;
 /// Go's largest repeat count.
 const REPEAT_MAX: u32 = 1000;
 
@@ -18,17 +18,24 @@ const REPEAT_MAX: u32 = 1000;
 /// # Errors
 /// A text that says what is wrong: Go's refusals, or the size limit.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
-    let translated = translate(pattern)?;
-    RegexBuilder::new(&translated).size_limit(SIZE_MAX_BYTES).dfa_size_limit(SIZE_MAX_BYTES).build().map_err(
-        |error| match error {
-            regex::Error::CompiledTooBig(_) => "the pattern needs too much memory".to_owned(),
-            other => other.to_string().lines().last().unwrap_or("invalid pattern").trim_start_matches("error: ").to_owned(),
-        },
-    )
+    build(&translate(pattern)?, SIZE_MAX_BYTES, SIZE_MAX_BYTES).map_err(|error| describe(&error))
+}
+
+/// Compiles what is translated, into a program of at most so many bytes, which unfolds at most so many where it runs.
+pub(super) fn build(translated: &str, size_max_bytes: usize, dfa_max_bytes: usize) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(translated).size_limit(size_max_bytes).dfa_size_limit(dfa_max_bytes).build()
+}
+
+/// The last line of what the `regex` crate says: the others show the translation.
+pub(super) fn describe(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(_) => "the pattern needs too much memory".to_owned(),
+        other => other.to_string().lines().last().unwrap_or("invalid pattern").trim_start_matches("error: ").to_owned(),
+    }
 }
 
 /// The pattern in the `regex` crate's syntax.
-fn translate(pattern: &str) -> Result<String, String> {
+pub(super) fn translate(pattern: &str) -> Result<String, String> {
     let mut translator = Translator { rest: pattern, out: String::with_capacity(pattern.len() + 16), after: After::Nothing };
     while let Some(letter) = translator.peek() {
         translator.step(letter)?;

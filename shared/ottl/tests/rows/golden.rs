@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use spanlake_otlp::schema::{RESOURCE, SCOPE, SPAN};
 use spanlake_otlp::tree::{Map, Node, Slot, Value};
 use spanlake_ottl::functions::GOLDEN;
+use spanlake_ottl::regex::PatternCache;
 use spanlake_ottl::{Context, Frame, Statement};
 
 const NAME: u32 = 5;
@@ -107,7 +108,7 @@ fn every_row_does_what_the_reference_did() {
     assert!(rows.len() >= 80);
     for row in &rows {
         let text = row["statement"].as_str().unwrap();
-        let statement = match Statement::new(text, Context::Span, GOLDEN) {
+        let statement = match Statement::new(text, Context::Span, GOLDEN, &PatternCache::default()) {
             Err(error) => {
                 assert!(!row["parse_error"].is_null(), "{text}: {error}");
                 continue;

@@ -8,6 +8,7 @@ use regex::Regex;
 use spanlake_otlp::schema::{LOG_RECORD, METRIC, NUMBER_DATA_POINT, RESOURCE, SCOPE, SPAN, SUMMARY};
 use spanlake_otlp::tree::{Map, Node, Slot, Value};
 use spanlake_ottl::functions::{FILTER, TRANSFORM};
+use spanlake_ottl::regex::PatternCache;
 use spanlake_ottl::{Args, Argument, Condition, Context, DataError, Frame, Function, Given, Run, Statement, Time, Val};
 
 const CONTEXTS: [Context; 8] = [
@@ -40,7 +41,7 @@ fn places() -> Vec<Statement> {
         (Context::DataPoint, "bucket_counts"),
         (Context::Resource, "attributes"),
     ];
-    let set = |(context, path)| Statement::new(&format!("set({path}, 1)"), context, TRANSFORM).unwrap();
+    let set = |(context, path)| Statement::new(&format!("set({path}, 1)"), context, TRANSFORM, &PatternCache::default()).unwrap();
     places.into_iter().map(set).collect()
 }
 
@@ -273,7 +274,7 @@ fn long_texts_do_not_exhaust_the_stack() {
         format!("set(name, \"x\") where {}true", "not (".repeat(10_000)),
         format!("set(name, \"x\") where true{}", " or true and true".repeat(3_000)),
     ] {
-        let Ok(statement) = Statement::new(&text, Context::Span, TRANSFORM) else { continue };
+        let Ok(statement) = Statement::new(&text, Context::Span, TRANSFORM, &PatternCache::default()) else { continue };
         in_frames(&Value::Empty, |frame| {
             let _any = statement.run(frame);
         });
@@ -291,8 +292,8 @@ proptest! {
     ) {
         let mut text: String = places.iter().map(|place| WORDS[*place]).collect();
         for _ in 0..2 {
-            drop(Statement::new(&text, CONTEXTS[at], TRANSFORM));
-            drop(Condition::new(&text, CONTEXTS[at], FILTER));
+            drop(Statement::new(&text, CONTEXTS[at], TRANSFORM, &PatternCache::default()));
+            drop(Condition::new(&text, CONTEXTS[at], FILTER, &PatternCache::default()));
             text.push_str(&noise);
         }
     }

@@ -9,7 +9,6 @@ use super::value::value;
 use super::yaml::Tree;
 use crate::lints::Lint;
 use crate::processors::attributes::{Action, Attributes, Owner, Source, Type, When};
-use crate::regex::compile;
 
 /// A processor that has been read, and what is to be checked where a pipeline uses it.
 #[derive(Debug, Clone)]
@@ -199,7 +198,7 @@ impl<'a> Given<'a> {
 
     fn compiled(&self, findings: &mut Findings) -> Option<Regex> {
         let text = self.pattern.unwrap_or_default();
-        let compiled = compile(text);
+        let compiled = findings.patterns.compile(text);
         if let Err(message) = &compiled {
             let message = format!("invalid pattern `{text}`: {message}");
             findings.refuse(Lint::InvalidPattern, self.fields.line_of("pattern"), &self.fields.path_of("pattern"), message);

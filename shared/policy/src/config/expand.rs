@@ -1,6 +1,6 @@
 //! The Collector's variables: `${env:X}`, `${X}`, `${X:-default}`, and `$$` for a `$`.
 
-use super::yaml::{Node, Scalar, Tree};
+use super::yaml::{Node, Scalar, TEXT_BYTES_MAX, Tree};
 
 /// The setting whose text is a secret itself.
 pub(crate) const SECRET_KEY: &str = "hmac_key";
@@ -8,20 +8,21 @@ pub(crate) const SECRET_KEY: &str = "hmac_key";
 /// Looks up an environment variable.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Expands the variables in all values of a tree (not in keys), collecting every fault with its line.
-pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, errors: &mut Vec<(u32, String)>) {
+/// Expands the variables in all values of a tree (not in keys), collecting every fault with its line. What they become may
+/// take `left_bytes`.
+pub(crate) fn expand(tree: &mut Tree, env: Environment<'_>, left_bytes: &mut usize, errors: &mut Vec<(u32, String)>) {
     match &mut tree.node {
-        Node::Scalar(scalar) => match expand_text(&scalar.text, env) {
+        Node::Scalar(scalar) => match expand_text(&scalar.text, env, left_bytes) {
             Ok(None) => {}
             // A value that is only a variable takes the type of the variable's text.
             Ok(Some(Expanded { text, variable, only })) => *scalar = Scalar { plain: scalar.plain || only, text, variable },
             Err(message) => errors.push((tree.line, message)),
         },
-        Node::List(items) => items.iter_mut().for_each(|item| expand(item, env, errors)),
+        Node::List(items) => items.iter_mut().for_each(|item| expand(item, env, left_bytes, errors)),
         Node::Map(entries) => {
             for entry in entries {
                 let known = errors.len();
-                expand(&mut entry.value, env, errors);
+                expand(&mut entry.value, env, left_bytes, errors);
                 // A message shows what could not be read, and nothing of a key is shown.
                 if entry.key == SECRET_KEY {
                     let hidden = "the variable of this key can't be read: write `${env:NAME}`";
@@ -43,7 +44,7 @@ pub(crate) fn has_variable(tree: &Tree) -> bool {
 
 /// Whether some of a text stands in the file and does not come out of a variable.
 pub(crate) fn is_written(text: &str) -> bool {
-    !matches!(expand_text(text, &|_| None), Ok(Some(expanded)) if expanded.text.is_empty())
+    !matches!(expand_text(text, &|_| None, &mut TEXT_BYTES_MAX.clone()), Ok(Some(expanded)) if expanded.text.is_empty())
 }
 
 struct Expanded {
@@ -55,7 +56,7 @@ struct Expanded {
 }
 
 /// The expanded text; `None` without a `$`.
-fn expand_text(text: &str, env: Environment<'_>) -> Result<Option<Expanded>, String> {
+fn expand_text(text: &str, env: Environment<'_>, left_bytes: &mut usize) -> Result<Option<Expanded>, String> {
     if !text.contains('$') {
         return Ok(None);
     }
@@ -69,7 +70,10 @@ fn expand_text(text: &str, env: Environment<'_>) -> Result<Option<Expanded>, Str
             rest = after;
         } else if let Some(inner) = after.strip_prefix('{') {
             let (name, after) = inner.split_once('}').ok_or_else(|| format!("`${{{inner}` has no closing brace"))?;
-            out.push_str(&look_up(name, env)?);
+            let value = look_up(name, env)?;
+            let too_large = || format!("the values of all variables take more than {TEXT_BYTES_MAX} bytes");
+            *left_bytes = left_bytes.checked_sub(value.len()).ok_or_else(too_large)?;
+            out.push_str(&value);
             variable = true;
             only = rest.len() == text.len() && before.is_empty() && after.is_empty();
             rest = after;

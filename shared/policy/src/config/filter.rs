@@ -101,7 +101,7 @@ fn flat(fields: &mut Fields<'_>, keys: &Keys, mode: ErrorMode, findings: &mut Fi
         for condition in conditions {
             let inferred = context.or_else(|| infer(&[], &[condition.1], contexts(keys.signal)));
             let lowest = contexts(keys.signal).last().copied().unwrap_or(Context::Resource);
-            if inferred.is_none() && Condition::new(condition.1, lowest, FILTER).is_ok() {
+            if inferred.is_none() && Condition::new(condition.1, lowest, FILTER, &findings.patterns).is_ok() {
                 let names = contexts(keys.signal).iter().map(|context| context.name()).collect::<Vec<_>>().join(", ");
                 let message = format!("no context can be inferred from `{}`: begin its paths with one of {names}", condition.1);
                 findings.refuse(Lint::InvalidStatement, condition.0, &path, message);
@@ -139,7 +139,7 @@ fn section(
 fn drops(context: Context, error_mode: ErrorMode, texts: &[(u32, &str)], path: &str, findings: &mut Findings) -> Option<Drops> {
     let mut conditions = Vec::with_capacity(texts.len());
     for (line, text) in texts {
-        match Condition::new(text, context, FILTER) {
+        match Condition::new(text, context, FILTER, &findings.patterns) {
             Ok(condition) => conditions.push(condition),
             Err(error) => findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
         }

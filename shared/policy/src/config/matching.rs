@@ -10,7 +10,6 @@ use super::yaml::Tree;
 use crate::lints::Lint;
 use crate::processors::matching::{AttributeTest, Library, Properties, Selection, SeverityMin, Texts, Wanted};
 use crate::processors::patterns::Patterns;
-use crate::regex::compile;
 
 /// The names of severities, each with the number of the first of its four.
 const SEVERITIES: [(&str, i64); 6] = [("TRACE", 1), ("DEBUG", 5), ("INFO", 9), ("WARN", 13), ("ERROR", 17), ("FATAL", 21)];
@@ -235,7 +234,7 @@ impl<'a> BlockReader<'a> {
             MatchType::Strict => Texts::Strict(texts.iter().map(|(_, text)| (*text).to_owned()).collect()),
             MatchType::Regexp => {
                 let compiled = texts.iter().filter_map(|(line, text)| pattern(text, *line, path, findings));
-                Texts::Regexp(Patterns::new(compiled.collect()))
+                Texts::Regexp(Patterns::new(compiled.collect(), &findings.patterns))
             }
             MatchType::Missing => {
                 // Once for each block, and not where a wrong one has been reported.
@@ -339,7 +338,7 @@ impl<'a> BlockReader<'a> {
 }
 
 fn pattern(text: &str, line: u32, path: &str, findings: &mut Findings) -> Option<regex::Regex> {
-    let compiled = compile(text);
+    let compiled = findings.patterns.compile(text);
     if let Err(message) = &compiled {
         findings.refuse(Lint::InvalidPattern, line, path, format!("invalid pattern `{text}`: {message}"));
     }

@@ -4,11 +4,17 @@ use super::suggest::question;
 use super::yaml::{Entry, Node, Scalar, Tree};
 use crate::finding::{Finding, Severity};
 use crate::lints::Lint;
+use crate::regex::PatternCache;
+
+/// The most findings, the last of which says that there are more.
+const FINDINGS_MAX: usize = 1_000;
 
 /// Collects findings while a configuration is read.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) list: Vec<Finding>,
+    /// The patterns so far, for the readers and for the linter behind them.
+    pub(crate) patterns: PatternCache,
 }
 
 impl Findings {
@@ -19,12 +25,28 @@ impl Findings {
 
     /// A finding with the remedy of its kind.
     pub(crate) fn refuse(&mut self, kind: Lint, line: u32, path: &str, message: impl Into<String>) {
-        self.list.push(Finding::new(kind, line, path, message));
+        self.push(Finding::new(kind, line, path, message));
+    }
+
+    /// A file with so many is refused: of what is not told, something may be an error.
+    fn push(&mut self, finding: Finding) {
+        if self.list.len() + 1 < FINDINGS_MAX {
+            self.list.push(finding);
+        } else if !self.is_full() {
+            let message = format!("more than {FINDINGS_MAX} findings: no others are told");
+            let line = finding.line.unwrap_or(1);
+            self.list.push(Finding::new(Lint::TooLarge, line, "", message).advise("mend what is told, then check again"));
+        }
+    }
+
+    /// Whether no more findings are told.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= FINDINGS_MAX
     }
 
     /// A finding with a remedy of its own.
     pub(crate) fn find(&mut self, kind: Lint, line: u32, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
-        self.list.push(Finding::new(kind, line, path, message).advise(remedy));
+        self.push(Finding::new(kind, line, path, message).advise(remedy));
     }
 
     /// Something that the Collector has and Spanlake does not have yet.
@@ -244,6 +266,9 @@ impl<'a> Fields<'a> {
     /// Reports every key that nothing has asked for.
     pub(crate) fn finish(self, findings: &mut Findings) {
         for entry in self.entries.iter().filter(|entry| !self.used.contains(&entry.key.as_str())) {
+            if findings.is_full() {
+                return;
+            }
             let question = question(&entry.key, self.missing.iter().map(String::as_str));
             let message = format!("unknown key `{}`{question}", entry.key);
             findings.refuse(Lint::UnknownKey, entry.line, &self.path_of(&entry.key), message);

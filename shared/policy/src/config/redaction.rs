@@ -1,13 +1,10 @@
 //! The `redaction` processor.
 
-use regex::Regex;
-
 use super::reader::{Fields, Findings};
 use super::yaml::{Node, Scalar, Tree};
 use crate::lints::Lint;
 use crate::processors::patterns::Patterns;
 use crate::processors::redaction::{Coverage, Mask, Redaction, Summary};
-use crate::regex::compile;
 
 /// The shortest keys that the Collector takes, in bytes: the digest's length.
 const HMAC_SHA256_KEY_BYTES_MIN: usize = 32;
@@ -45,10 +42,10 @@ pub(crate) fn read(tree: &Tree, path: &str, rule: usize, findings: &mut Findings
         coverage: Coverage::Wide,
         allowed_keys: (!allows_all).then(|| texts(allowed)),
         ignored_keys: texts(ignored),
-        ignored_key_patterns: Patterns::new(patterns(&mut fields, "ignored_key_patterns", findings)),
-        allowed_values: Patterns::new(patterns(&mut fields, "allowed_values", findings)),
-        blocked_key_patterns: Patterns::new(patterns(&mut fields, "blocked_key_patterns", findings)),
-        blocked_values: Patterns::new(patterns(&mut fields, "blocked_values", findings)),
+        ignored_key_patterns: patterns(&mut fields, "ignored_key_patterns", findings),
+        allowed_values: patterns(&mut fields, "allowed_values", findings),
+        blocked_key_patterns: patterns(&mut fields, "blocked_key_patterns", findings),
+        blocked_values: patterns(&mut fields, "blocked_values", findings),
         redact_all_types: fields.bool("redact_all_types", findings).unwrap_or(false),
         mask: mask(&mut fields, findings),
         summary: summary(&mut fields, findings),
@@ -189,14 +186,14 @@ fn refuse(line: u32, path: &str, message: &str, advice: &str, findings: &mut Fin
     findings.find(Lint::NotSupported, line, path, message, advice);
 }
 
-fn patterns(fields: &mut Fields<'_>, key: &str, findings: &mut Findings) -> Vec<Regex> {
+fn patterns(fields: &mut Fields<'_>, key: &str, findings: &mut Findings) -> Patterns {
     let path = fields.path_of(key);
     let mut compiled = Vec::new();
     for (line, pattern) in fields.strings(key, findings) {
-        match compile(pattern) {
+        match findings.patterns.compile(pattern) {
             Ok(regex) => compiled.push(regex),
             Err(message) => findings.refuse(Lint::InvalidPattern, line, &path, format!("invalid pattern `{pattern}`: {message}")),
         }
     }
-    compiled
+    Patterns::new(compiled, &findings.patterns)
 }

@@ -199,7 +199,7 @@ impl Builder {
 }
 
 fn say_undefined(line: u32, id: &str, path: &str, components: &Components, findings: &mut Findings) {
-    if !components.processors.contains_key(id) {
+    if !components.processors.contains_key(id) && !findings.is_full() {
         let question = question(id, components.processors.keys().map(String::as_str));
         findings.refuse(Lint::UndefinedReference, line, path, format!("the processor `{id}` is not defined{question}"));
     }

@@ -28,7 +28,7 @@ pub(crate) fn read_processor(
 fn parse(text: &str, env: Environment<'_>, findings: &mut Findings) -> Option<Tree> {
     let mut tree = yaml::parse(text).map_err(|error| findings.refuse(error.kind, error.line, "", error.message)).ok()?;
     let mut errors = Vec::new();
-    expand::expand(&mut tree, env, &mut errors);
+    expand::expand(&mut tree, env, &mut yaml::TEXT_BYTES_MAX.clone(), &mut errors);
     for (line, message) in errors {
         findings.refuse(Lint::InvalidVariable, line, "", message);
     }

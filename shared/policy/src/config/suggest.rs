@@ -1,5 +1,10 @@
 //! "Did you mean ...?"
 
+/// Nobody misspells a longer word by a few letters only and needs to be told.
+const WORD_BYTES_MAX: usize = 64;
+/// Of so many known words the nearest is looked for.
+const KNOWN_MAX: usize = 256;
+
 /// The known word that is nearest to one that is not known, if it is near.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let far = match word.chars().count() {
@@ -8,7 +13,8 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         6..=9 => 2,
         _ => 3,
     };
-    let near = known.into_iter().map(|candidate| (distance(word, candidate), candidate)).filter(|(distance, _)| *distance <= far);
+    let known = known.into_iter().take(KNOWN_MAX).filter(|candidate| word.len().max(candidate.len()) <= WORD_BYTES_MAX);
+    let near = known.map(|candidate| (distance(word, candidate), candidate)).filter(|(distance, _)| *distance <= far);
     near.min().map(|(_, candidate)| candidate)
 }
 

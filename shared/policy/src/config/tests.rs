@@ -195,6 +195,26 @@ fn policies_that_have_no_meaning_here_are_refused_and_strange_ones_are_named() {
 }
 
 #[test]
+fn a_pattern_is_compiled_once_however_many_read_and_judge_it() {
+    let text = r#"processors:
+  redaction: {allow_all_keys: true, blocked_values: ["4[0-9]{12}", "AKIA[0-9A-Z]{16}"], blocked_key_patterns: ["(?i)password"]}
+  redaction/second: {allow_all_keys: true, blocked_values: ["4[0-9]{12}", "AKIA[0-9A-Z]{16}"], ignored_keys: [a, password]}
+  transform: {trace_statements: ['replace_pattern(span.name, "[0-9]+", "N") where IsMatch(span.name, "^/internal")']}
+  attributes: {actions: [{pattern: "^card", action: delete}]}
+  filter: {traces: {span: ['IsMatch(name, "^/health")']}}
+  tail_sampling:
+    policies:
+      - {name: a, type: string_attribute, string_attribute: {key: k, values: ["^/pay"], enabled_regex_matching: true}}
+      - {name: b, type: string_attribute, string_attribute: {key: k, values: ["/pay/1"]}}
+service: {pipelines: {traces: {processors: [filter, redaction, redaction/second, attributes, transform, tail_sampling]}}}
+"#;
+    let mut findings = Findings::default();
+    assert!(super::read(text, &|_| None, &mut findings).is_some() && !findings.has_errors());
+    assert_eq!(findings.patterns.compiled(), 8 + 1, "eight patterns, and one of the two that are asked together");
+    assert!(findings.list.iter().any(|finding| finding.kind == "shadowed-policy"), "the linter asked them as well");
+}
+
+#[test]
 fn hostile_yaml_is_refused_without_growing() {
     let level = |level: usize| format!("a{}: &a{} [*a{level}, *a{level}, *a{level}, *a{level}]\n", level + 1, level + 1);
     let bomb = std::iter::once("a0: &a0 [x]\n".to_owned()).chain((0..40).map(level)).collect::<Vec<_>>().concat();

@@ -134,7 +134,8 @@ impl Reader<'_> {
         let context = context.or_else(inferred).unwrap_or_else(|| {
             // Read in the lowest context, so that a fault of syntax is told as such.
             let any = contexts(self.signal).last().copied().unwrap_or(Context::Resource);
-            let is_fine = statements.iter().all(|(_, text)| Statement::new(text, any, TRANSFORM).is_ok());
+            let is_fine =
+                statements.iter().all(|(_, text)| Statement::new(text, any, TRANSFORM, &self.findings.patterns).is_ok());
             if let (true, Some((line, text))) = (is_fine, statements.first()) {
                 let names = contexts(self.signal).iter().map(|context| context.name()).collect::<Vec<_>>().join(", ");
                 let message =
@@ -145,7 +146,7 @@ impl Reader<'_> {
         });
         let mut compiled = Vec::with_capacity(statements.len());
         for (line, text) in statements {
-            match Statement::new(text, context, TRANSFORM) {
+            match Statement::new(text, context, TRANSFORM, &self.findings.patterns) {
                 Ok(statement) => compiled.push(statement),
                 Err(error) => self.findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
             }
@@ -153,7 +154,7 @@ impl Reader<'_> {
         }
         let mut gates = Vec::with_capacity(conditions.len());
         for (line, text) in conditions {
-            match Condition::new(text, context, TRANSFORM) {
+            match Condition::new(text, context, TRANSFORM, &self.findings.patterns) {
                 Ok(condition) => gates.push(condition),
                 Err(error) => self.findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
             }

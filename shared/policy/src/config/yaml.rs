@@ -6,10 +6,12 @@ use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
 
 use crate::lints::Lint;
 
-/// The largest text that is read.
-const TEXT_BYTES_MAX: usize = 1 << 20;
-/// The most nodes, those of repeated aliases included.
-const NODES_MAX: usize = 100_000;
+/// The largest text that is read, and the most that all values may take once aliases and variables stand for what they mean.
+pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
+/// The most nodes, those of repeated aliases included. Some of what is asked of a file compares each with each.
+const NODES_MAX: usize = 20_000;
+/// The longest key: paths are put together from them, and each finding has one.
+const KEY_BYTES_MAX: usize = 1 << 10;
 /// The deepest nesting.
 const DEPTH_MAX: usize = 64;
 
@@ -134,17 +136,24 @@ fn line(number: usize) -> u32 {
 struct Builder {
     root: Option<Tree>,
     open: Vec<Open>,
-    anchors: BTreeMap<usize, (Tree, usize)>,
-    nodes: usize,
+    anchors: BTreeMap<usize, (Tree, Size)>,
+    size: Size,
     documents: usize,
+}
+
+/// How much a tree is.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    text_bytes: usize,
 }
 
 struct Open {
     tree: Tree,
     anchor: usize,
     key: Option<(u32, String)>,
-    /// How many nodes there were before.
-    before: usize,
+    /// How much there was before.
+    before: Size,
 }
 
 impl Builder {
@@ -162,22 +171,27 @@ impl Builder {
                 let string_tag = tag.is_some_and(|tag| tag.suffix() == "str");
                 let plain = style == ScalarStyle::Plain && !string_tag;
                 let scalar = Scalar { text: text.into_owned(), plain, variable: false };
-                self.count(line, 1)?;
-                self.done(Tree { line, node: Node::Scalar(scalar) }, anchor, 1)
+                let size = Size { nodes: 1, text_bytes: scalar.text.len() };
+                self.count(line, size)?;
+                self.done(Tree { line, node: Node::Scalar(scalar) }, anchor, size)
             }
             Event::SequenceStart(_, anchor, _) => self.begin(line, Node::List(Vec::new()), anchor),
             Event::MappingStart(_, anchor, _) => self.begin(line, Node::Map(Vec::new()), anchor),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return Ok(()) };
-                let nodes = self.nodes - open.before;
-                self.done(open.tree, open.anchor, nodes)
+                let nodes = self.size.nodes - open.before.nodes;
+                let text_bytes = self.size.text_bytes - open.before.text_bytes;
+                self.done(open.tree, open.anchor, Size { nodes, text_bytes })
             }
             Event::Alias(anchor) => {
-                let Some((tree, nodes)) = self.anchors.get(&anchor).cloned() else {
+                let Some((tree, size)) = self.anchors.get(&anchor) else {
                     return Err(YamlError::new(line, "an alias of nothing", ANCHOR_FIRST));
                 };
-                self.count(line, nodes)?;
-                self.done(tree, 0, nodes)
+                let size = *size;
+                // Counted before it is copied.
+                count(&mut self.size, line, size)?;
+                let tree = tree.clone();
+                self.done(tree, 0, size)
             }
             Event::UnresolvedAlias(name) => {
                 Err(YamlError::new(line, format!("an alias of an unknown anchor `{name}`"), ANCHOR_FIRST))
@@ -186,18 +200,13 @@ impl Builder {
         }
     }
 
-    fn count(&mut self, line: u32, nodes: usize) -> Result<(), YamlError> {
-        self.nodes += nodes;
-        if self.nodes > NODES_MAX {
-            let advice = "make it smaller; an alias counts as often as it stands there";
-            return Err(YamlError::too_large(line, format!("more than {NODES_MAX} values"), advice));
-        }
-        Ok(())
+    fn count(&mut self, line: u32, size: Size) -> Result<(), YamlError> {
+        count(&mut self.size, line, size)
     }
 
     fn begin(&mut self, line: u32, node: Node, anchor: usize) -> Result<(), YamlError> {
-        let before = self.nodes;
-        self.count(line, 1)?;
+        let before = self.size;
+        self.count(line, Size { nodes: 1, text_bytes: 0 })?;
         if self.open.len() >= DEPTH_MAX {
             return Err(YamlError::too_deep(line));
         }
@@ -205,9 +214,9 @@ impl Builder {
         Ok(())
     }
 
-    fn done(&mut self, tree: Tree, anchor: usize, nodes: usize) -> Result<(), YamlError> {
+    fn done(&mut self, tree: Tree, anchor: usize, size: Size) -> Result<(), YamlError> {
         if anchor > 0 {
-            self.anchors.insert(anchor, (tree.clone(), nodes));
+            self.anchors.insert(anchor, (tree.clone(), size));
         }
         let Some(open) = self.open.last_mut() else {
             self.root = Some(tree);
@@ -225,6 +234,20 @@ impl Builder {
     }
 }
 
+/// Adds to what there is.
+fn count(size: &mut Size, line: u32, more: Size) -> Result<(), YamlError> {
+    size.nodes += more.nodes;
+    size.text_bytes += more.text_bytes;
+    let most = if size.nodes > NODES_MAX {
+        format!("more than {NODES_MAX} values")
+    } else if size.text_bytes > TEXT_BYTES_MAX {
+        format!("more than {TEXT_BYTES_MAX} bytes in all values")
+    } else {
+        return Ok(());
+    };
+    Err(YamlError::too_large(line, most, "make it smaller; an alias counts as often as it stands there"))
+}
+
 /// A map's key: a text, and only once.
 fn key_of(tree: Tree, entries: &[Entry]) -> Result<(u32, String), YamlError> {
     let Node::Scalar(Scalar { text, plain, .. }) = tree.node else {
@@ -234,6 +257,10 @@ fn key_of(tree: Tree, entries: &[Entry]) -> Result<(u32, String), YamlError> {
             "write `key: value`, with a key that is no list and no map",
         ));
     };
+    if text.len() > KEY_BYTES_MAX {
+        let message = format!("a key of {} bytes; one may have {KEY_BYTES_MAX}", text.len());
+        return Err(YamlError::too_large(tree.line, message, "give it a shorter name"));
+    }
     if plain && text == "<<" {
         return Err(YamlError::new(tree.line, "merge keys (`<<`) are not supported", "write out what it would bring in"));
     }

@@ -1,9 +1,8 @@
 //! Several patterns of which any may match.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-/// How large the combination of all patterns may become, in bytes; what needs more is asked one by one.
-const SIZE_MAX_BYTES: usize = 64 << 20;
+use crate::regex::PatternCache;
 
 /// Patterns in their order, and all of them as one, which passes quickly what none of them matches.
 #[derive(Debug, Clone, Default)]
@@ -14,13 +13,8 @@ pub(crate) struct Patterns {
 
 impl Patterns {
     /// Patterns that have been compiled.
-    pub(crate) fn new(each: Vec<Regex>) -> Self {
-        let parts: Vec<String> = each.iter().map(|pattern| format!("(?:{})", pattern.as_str())).collect();
-        let any = match each.as_slice() {
-            [] => None,
-            [one] => Some(one.clone()),
-            _ => RegexBuilder::new(&parts.join("|")).size_limit(SIZE_MAX_BYTES).dfa_size_limit(SIZE_MAX_BYTES).build().ok(),
-        };
+    pub(crate) fn new(each: Vec<Regex>, cache: &PatternCache) -> Self {
+        let any = if each.is_empty() { None } else { cache.join(&each) };
         Self { each, any }
     }
 

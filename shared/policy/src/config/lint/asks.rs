@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::yaml::Tree;
 use super::{child, integer, line_of, number, text, texts, truth};
-use crate::regex::compile;
+use crate::regex::PatternCache;
 
 /// What a basic policy asks of a trace.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,22 +90,22 @@ impl Part {
     }
 
     /// Whether every trace that meets this meets the other.
-    pub(super) fn implies(&self, other: &Self) -> bool {
+    pub(super) fn implies(&self, other: &Self, patterns: &PatternCache) -> bool {
         match (self.negated, other.negated) {
             _ if other.is_certain() => true,
-            (false, false) => self.ask.implies(&other.ask),
-            (true, true) => other.ask.implies(&self.ask),
+            (false, false) => self.ask.implies(&other.ask, patterns),
+            (true, true) => other.ask.implies(&self.ask, patterns),
             (false, true) => self.ask.excludes(&other.ask),
             (true, false) => false,
         }
     }
 
     /// Whether no trace meets both.
-    pub(super) fn excludes(&self, other: &Self) -> bool {
+    pub(super) fn excludes(&self, other: &Self, patterns: &PatternCache) -> bool {
         match (self.negated, other.negated) {
             (false, false) => self.ask.excludes(&other.ask),
-            (true, false) => other.ask.implies(&self.ask),
-            (false, true) => self.ask.implies(&other.ask),
+            (true, false) => other.ask.implies(&self.ask, patterns),
+            (false, true) => self.ask.implies(&other.ask, patterns),
             (true, true) => false,
         }
     }
@@ -185,7 +185,7 @@ impl Ask {
         }
     }
 
-    fn implies(&self, other: &Self) -> bool {
+    fn implies(&self, other: &Self, patterns: &PatternCache) -> bool {
         match (self, other) {
             (_, Self::Always) => true,
             (Self::Latency { lower, upper }, Self::Latency { lower: least, upper: most }) => {
@@ -194,7 +194,7 @@ impl Ask {
             (Self::Chance { salt, percent }, Self::Chance { salt: other, percent: more }) => salt == other && percent <= more,
             (Self::Status(codes), Self::Status(more)) => codes.is_subset(more),
             (Self::Text { key, values, regex }, Self::Text { key: other, values: more, regex: by_pattern }) => {
-                key == other && among(values, *regex, more, *by_pattern)
+                key == other && among(values, *regex, more, *by_pattern, patterns)
             }
             (Self::Number { key, min, max }, Self::Number { key: other, min: least, max: most }) => {
                 key == other && min >= least && max <= most
@@ -223,10 +223,10 @@ impl Ask {
 }
 
 /// Whether what equals one of `values`, or matches one of them, does so of `more` too.
-fn among(values: &[String], regex: bool, more: &[String], by_pattern: bool) -> bool {
+fn among(values: &[String], regex: bool, more: &[String], by_pattern: bool, patterns: &PatternCache) -> bool {
     if regex == by_pattern {
         return values.iter().all(|value| more.contains(value));
     }
-    let patterns: Vec<_> = more.iter().filter_map(|pattern| compile(pattern).ok()).collect();
-    by_pattern && values.iter().all(|value| patterns.iter().any(|pattern| pattern.is_match(value)))
+    let wanted: Vec<_> = more.iter().filter(|_| by_pattern).filter_map(|pattern| patterns.compile(pattern).ok()).collect();
+    by_pattern && values.iter().all(|value| wanted.iter().any(|pattern| pattern.is_match(value)))
 }

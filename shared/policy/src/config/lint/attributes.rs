@@ -6,7 +6,7 @@ use super::patterns::{self, Use};
 use super::redaction::SERVICE_NAME;
 use super::{child, items, line_of, text};
 use crate::lints::Lint;
-use crate::regex::compile;
+use crate::regex::PatternCache;
 
 /// Looks through an `attributes` or `resource` block, whose actions are under `list`.
 pub(super) fn check(tree: &Tree, list: &str, path: &str, findings: &mut Findings) {
@@ -30,7 +30,7 @@ pub(super) fn check(tree: &Tree, list: &str, path: &str, findings: &mut Findings
             "insert" | "upsert" => deleted.retain(|known| *known != key),
             _ => {}
         }
-        if list == "attributes" && removes(action, SERVICE_NAME) {
+        if list == "attributes" && removes(action, SERVICE_NAME, &findings.patterns) {
             let message = format!("{verb} takes service.name away");
             findings.refuse(Lint::ServiceNameRemoved, action.line, &path, message);
         }
@@ -42,8 +42,9 @@ fn verb(action: &Tree) -> String {
 }
 
 /// Whether an action takes an attribute away, or hashes it.
-pub(super) fn removes(action: &Tree, key: &str) -> bool {
-    let by_pattern = || text(action, "pattern").is_some_and(|text| compile(text).is_ok_and(|pattern| pattern.is_match(key)));
+pub(super) fn removes(action: &Tree, key: &str, patterns: &PatternCache) -> bool {
+    let by_pattern =
+        || text(action, "pattern").is_some_and(|text| patterns.compile(text).is_ok_and(|pattern| pattern.is_match(key)));
     matches!(verb(action).as_str(), "delete" | "hash") && (text(action, "key") == Some(key) || by_pattern())
 }
 

@@ -16,9 +16,9 @@ pub(super) fn check(policy: &Tree, path: &str, inverts: bool, findings: &mut Fin
     let order: Vec<&str> = texts(block, "policy_order").into_iter().map(|(_, name)| name).collect();
     rules.sort_by_key(|rule| order.iter().position(|name| *name == rule.name).unwrap_or(usize::MAX));
     for (place, rule) in rules.iter().enumerate() {
-        if let Some(line) = rule.impossible() {
+        if let Some(line) = rule.impossible(&findings.patterns) {
             findings.refuse(Lint::NeverMatches, line, &rule.path, format!("no trace can meet sub-policy \"{}\"", rule.name));
-        } else if let Some(by) = rules.iter().take(place).find(|by| rule.implies(by)) {
+        } else if let Some(by) = rules.iter().take(place).find(|by| rule.implies(by, &findings.patterns)) {
             let message = format!("sub-policy \"{}\" gets no trace: \"{}\" comes first and takes them all", rule.name, by.name);
             findings.refuse(Lint::ShadowedPolicy, rule.line, &rule.path, message);
         }

@@ -5,7 +5,6 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::super::reader::Findings;
 use crate::lints::Lint;
-use crate::regex::compile;
 
 /// What a pattern is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +28,7 @@ const CLASS_CHARS_MIN: u32 = 10;
 
 /// Says what is wrong with a pattern that compiles.
 pub(super) fn check(text: &str, used: Use, line: u32, path: &str, findings: &mut Findings) {
-    let Ok(pattern) = compile(text) else { return };
+    let Ok(pattern) = findings.patterns.compile(text) else { return };
     let is_plain = matches!(text, ".*" | ".+" | "^.*$" | "^.+$" | "^.*" | "(?s).*" | ".");
     let is_asked = matches!(used, Use::Condition | Use::Exemption);
     if is_asked && matches_everything(&pattern) && (used == Use::Exemption || !is_plain) {

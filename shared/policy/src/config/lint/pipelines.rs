@@ -6,6 +6,7 @@ use super::super::reader::Findings;
 use super::super::yaml::Tree;
 use super::{Defined, attributes, child, entries, items, number, ottl, redaction, settings, texts};
 use crate::lints::Lint;
+use crate::regex::PatternCache;
 
 /// A processor where a pipeline lists it.
 struct Step<'d, 'a> {
@@ -110,10 +111,10 @@ fn unseen(tail: usize, steps: &[Step<'_, '_>], findings: &mut Findings) {
     asked.dedup_by(|one, other| one.1 == other.1);
     let (before, behind) = (steps.get(..tail).unwrap_or_default(), steps.get(tail + 1..).unwrap_or_default());
     for (line, key) in asked {
-        if let Some(step) = before
-            .iter()
-            .rfind(|step| touches(step.processor, |action| attributes::removes(action, &key)) || deletes(step.processor, &key))
-        {
+        if let Some(step) = before.iter().rfind(|step| {
+            touches(step.processor, |action| attributes::removes(action, &key, &findings.patterns))
+                || deletes(step.processor, &key, &findings.patterns)
+        }) {
             let message = format!("`{key}` is taken away by {} before tail_sampling", step.processor.id);
             findings.refuse(Lint::RemovedBeforeSampling, line, &sampling.processor.path, message);
         }
@@ -137,8 +138,8 @@ fn touches(processor: &Defined<'_>, is_such: impl Fn(&Tree) -> bool) -> bool {
     attributes::is_unconditional(processor.tree) && items(processor.tree, list).iter().any(is_such)
 }
 
-fn deletes(processor: &Defined<'_>, key: &str) -> bool {
-    processor.kind == "redaction" && redaction::removes(processor.tree, key)
+fn deletes(processor: &Defined<'_>, key: &str, patterns: &PatternCache) -> bool {
+    processor.kind == "redaction" && redaction::removes(processor.tree, key, patterns)
 }
 
 fn sets(processor: &Defined<'_>, key: &str) -> bool {

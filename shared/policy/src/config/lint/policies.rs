@@ -6,6 +6,7 @@ use super::super::yaml::Tree;
 use super::asks::{Ask, Part};
 use super::{child, composite, duration_ms, integer, items, line_of, settings, text};
 use crate::lints::Lint;
+use crate::regex::PatternCache;
 
 /// Upstream's `decision_wait` where none is given.
 const DECISION_WAIT_MS: u64 = 30_000;
@@ -47,20 +48,26 @@ impl<'a> Rule<'a> {
     }
 
     /// The line of what no trace meets.
-    pub(super) fn impossible(&self) -> Option<u32> {
+    pub(super) fn impossible(&self, patterns: &PatternCache) -> Option<u32> {
         let single = self.parts.iter().find(|part| part.is_impossible()).map(|part| part.line);
         let pair = || {
-            self.parts.iter().enumerate().find(|(place, part)| self.parts.iter().take(*place).any(|other| part.excludes(other)))
+            self.parts
+                .iter()
+                .enumerate()
+                .find(|(place, part)| self.parts.iter().take(*place).any(|other| part.excludes(other, patterns)))
         };
         single.or_else(|| pair().map(|(_, part)| part.line))
     }
 
     /// Whether every trace that meets this meets the other. A limit may always say no.
-    pub(super) fn implies(&self, other: &Self) -> bool {
+    pub(super) fn implies(&self, other: &Self, patterns: &PatternCache) -> bool {
         let is_open = other.parts.iter().all(|part| !matches!(part.ask, Ask::Limit { .. } | Ask::Other));
         is_open
             && !other.parts.is_empty()
-            && other.parts.iter().all(|wanted| wanted.is_certain() || self.parts.iter().any(|part| part.implies(wanted)))
+            && other
+                .parts
+                .iter()
+                .all(|wanted| wanted.is_certain() || self.parts.iter().any(|part| part.implies(wanted, patterns)))
     }
 }
 
@@ -143,7 +150,7 @@ fn alone(rule: &Rule<'_>, findings: &mut Findings) {
         findings.refuse(Lint::MissingSettings, part.line, &rule.path, message);
         return;
     }
-    if let Some(line) = rule.impossible() {
+    if let Some(line) = rule.impossible(&findings.patterns) {
         findings.refuse(Lint::NeverMatches, line, &rule.path, format!("no trace can meet policy \"{}\"", rule.name));
         return;
     }
@@ -181,14 +188,14 @@ fn by_record(rule: &Rule<'_>, findings: &mut Findings) {
 /// What policies leave of each other.
 fn beside(rules: &[Rule<'_>], findings: &mut Findings) {
     let (drops, keeps): (Vec<&Rule<'_>>, Vec<&Rule<'_>>) =
-        rules.iter().filter(|rule| rule.impossible().is_none()).partition(|rule| rule.drops());
+        rules.iter().filter(|rule| rule.impossible(&findings.patterns).is_none()).partition(|rule| rule.drops());
     for list in [&drops, &keeps] {
         for (place, rule) in list.iter().enumerate() {
             covered(rule, list, place, findings);
         }
     }
     for rule in keeps.iter().filter(|rule| !rule.parts.is_empty()) {
-        if let Some(drop) = drops.iter().find(|drop| !drop.is_certain() && rule.implies(drop)) {
+        if let Some(drop) = drops.iter().find(|drop| !drop.is_certain() && rule.implies(drop, &findings.patterns)) {
             let message = format!("the drop policy \"{}\" vetoes all that policy \"{}\" keeps", drop.name, rule.name);
             findings.refuse(Lint::VetoedPolicy, rule.line, &rule.path, message);
         }
@@ -199,8 +206,8 @@ fn beside(rules: &[Rule<'_>], findings: &mut Findings) {
 fn covered(rule: &Rule<'_>, list: &[&Rule<'_>], place: usize, findings: &mut Findings) {
     let verb = if rule.drops() { "drops" } else { "keeps" };
     let others = list.iter().enumerate().filter(|(other, _)| *other != place);
-    for (other, by) in others.filter(|(_, by)| rule.implies(by)) {
-        let is_mutual = by.implies(rule);
+    for (other, by) in others.filter(|(_, by)| rule.implies(by, &findings.patterns)) {
+        let is_mutual = by.implies(rule, &findings.patterns);
         if is_mutual && other > place {
             continue;
         }

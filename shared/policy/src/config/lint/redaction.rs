@@ -5,7 +5,7 @@ use super::super::yaml::Tree;
 use super::patterns::{self, Use};
 use super::{line_of, texts, truth};
 use crate::lints::Lint;
-use crate::regex::compile;
+use crate::regex::PatternCache;
 
 /// The key without which rows have no service.
 pub(super) const SERVICE_NAME: &str = "service.name";
@@ -22,14 +22,15 @@ pub(super) fn check(tree: &Tree, path: &str, findings: &mut Findings) {
             patterns::check(pattern, used, line, &format!("{path}.{list}"), findings);
         }
     }
-    let blocked: Vec<_> = texts(tree, "blocked_key_patterns").into_iter().filter_map(|(_, text)| compile(text).ok()).collect();
+    let blocked: Vec<_> =
+        texts(tree, "blocked_key_patterns").into_iter().filter_map(|(_, text)| findings.patterns.compile(text).ok()).collect();
     for (line, key) in texts(tree, "ignored_keys") {
         if blocked.iter().any(|pattern| pattern.is_match(key)) {
             let message = format!("`{key}` matches blocked_key_patterns, but passes untouched");
             findings.refuse(Lint::IgnoredBlockedKey, line, &format!("{path}.ignored_keys"), message);
         }
     }
-    if removes(tree, SERVICE_NAME) {
+    if removes(tree, SERVICE_NAME, &findings.patterns) {
         let line = line_of(tree, "allowed_keys");
         let message = "service.name is not among the allowed_keys: it is deleted from every resource";
         findings.refuse(Lint::ServiceNameRemoved, line, &format!("{path}.allowed_keys"), message);
@@ -37,12 +38,12 @@ pub(super) fn check(tree: &Tree, path: &str, findings: &mut Findings) {
 }
 
 /// Whether the lists of keys take this one away. Without any list all go, which is said by itself.
-pub(super) fn removes(tree: &Tree, key: &str) -> bool {
+pub(super) fn removes(tree: &Tree, key: &str, patterns: &PatternCache) -> bool {
     let allowed = texts(tree, "allowed_keys");
     let listed = |list: &[(u32, &str)]| list.iter().any(|(_, known)| *known == key);
     let by_pattern = || {
-        let patterns = texts(tree, "ignored_key_patterns");
-        patterns.into_iter().any(|(_, text)| compile(text).is_ok_and(|pattern| pattern.is_match(key)))
+        let exempted = texts(tree, "ignored_key_patterns");
+        exempted.into_iter().any(|(_, text)| patterns.compile(text).is_ok_and(|pattern| pattern.is_match(key)))
     };
     truth(tree, "allow_all_keys") != Some(true)
         && !allowed.is_empty()

@@ -7,7 +7,6 @@ use super::super::reader::Fields;
 use super::super::suggest::question;
 use super::policies::Reader;
 use crate::lints::Lint;
-use crate::regex::compile;
 use crate::rules::{AttributeLeaf, Matcher, OttlLeaf};
 use crate::sampling::{Bucket, Chance, Condition, Latency, StateLeaf, salted, threshold};
 
@@ -148,7 +147,7 @@ impl Reader<'_> {
         let matcher = if regex {
             let mut regexes = Vec::new();
             for (line, pattern) in values {
-                match compile(pattern) {
+                match self.findings.patterns.compile(pattern) {
                     Ok(regex) => regexes.push(regex),
                     Err(message) => {
                         self.findings.refuse(Lint::InvalidPattern, line, &path, format!("invalid regex `{pattern}`: {message}"));
@@ -270,7 +269,7 @@ impl Reader<'_> {
         let mut compile = |texts: &[(u32, &str)], context| {
             let mut compiled = Vec::with_capacity(texts.len());
             for (line, text) in texts {
-                match OttlCondition::new(text, context, CONDITIONS) {
+                match OttlCondition::new(text, context, CONDITIONS, &self.findings.patterns) {
                     Ok(condition) => compiled.push(condition),
                     Err(error) => self.findings.refuse(Lint::InvalidStatement, *line, &path, format!("{error} in `{text}`")),
                 }

@@ -122,7 +122,7 @@ fn a_value_that_grows_without_an_end_is_masked_whole() {
 
 #[test]
 fn a_value_that_is_nested_too_deep_is_masked() {
-    let rules = Redaction { coverage: Coverage::Wide, blocked_values: Patterns::new(Vec::new()), ..Redaction::default() };
+    let rules = Redaction { coverage: Coverage::Wide, blocked_values: Patterns::default(), ..Redaction::default() };
     let mut value = text("x");
     for _ in 0..DEPTH_MAX + 2 {
         value = Value::List(vec![value]);
