@@ -140,6 +140,20 @@ fn a_rate_is_kept_over_all_shards_and_the_weights_of_what_is_kept_stand_for_the_
 }
 
 #[test]
+fn a_rate_of_less_than_a_span_for_a_shard_is_kept_over_all_shards() {
+    let sampling = "  tail_sampling: {decision_wait: 1s, policies: [{name: limit, type: rate_limiting, \
+                    rate_limiting: {spans_per_second: 1}}]}\n";
+    let scene = scene(16, "tail_sampling", sampling);
+    let spans: Vec<SpanSpec> = (0..400).map(|number| fine(spread(number), 1)).collect();
+    spans.chunks(100).for_each(|chunk| scene.send(chunk));
+    scene.settle(20_000);
+    let weights = weights(&scene);
+    // A window of 10 seconds has room for 10 spans. A shard has five eighths of one.
+    assert_eq!(weights.len(), 10, "{weights:?}");
+    assert!(weights.values().all(|weight| *weight >= 1.6), "each took luck of five eighths: {weights:?}");
+}
+
+#[test]
 fn what_is_kept_states_its_threshold_and_late_spans_state_the_same() {
     let sampling = "  tail_sampling: {decision_wait: 1s, policies: [{name: half, type: probabilistic, \
                     probabilistic: {sampling_percentage: 50}}]}\n";

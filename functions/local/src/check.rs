@@ -1,7 +1,5 @@
 //! `spanlake check`: reads a Collector configuration and prints the findings.
 
-use std::io::Read as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -9,6 +7,7 @@ use serde_json::json;
 use spanlake_policy::{Finding, Loaded, Severity, explain, lints, load, render};
 
 use crate::cli::{CheckArgs, ReportFormat};
+use crate::configuration::read;
 use crate::terminal::{fail, print};
 
 /// The exit code where nothing could be read, or the question is wrong.
@@ -42,18 +41,6 @@ fn answer(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         ReportFormat::Json => print(&format!("{:#}\n", object(&loaded, &name, &wanted))),
     }
     Ok(if is_denied { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// The file's name and text; `-` is standard input.
-fn read(file: &Path) -> anyhow::Result<(String, String)> {
-    if file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("reading standard input")?;
-        return Ok(("<stdin>".to_owned(), text));
-    }
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading {name}"))?;
-    Ok((name, text))
 }
 
 fn list() -> String {

@@ -404,15 +404,16 @@ pub(crate) enum ReportFormat {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It reads the traces and log records of the lake, runs the new rules on them as the pipeline does, and compares with\n\
-    what was decided. It changes nothing, and works beside a running process. Of traces that were not kept only the decision is\n\
-    left: what is known of them is said in numbers, and by weights. The same rules change nothing.\n\n\
+    after_help = "It reads the traces and log records of the lake and what is staged still, runs the new rules on them as the pipeline\n\
+    does, and compares with what was decided. It changes nothing, and works beside a running process. Of the last minutes all\n\
+    spans are there, also of what was not kept; of what was not kept before only the decision is left: what is known of that is\n\
+    said in numbers, and by weights. The same rules change nothing.\n\n\
     It works on a data folder. How a deployment on AWS becomes one is in docs/guides/configuration.md.\n\n\
     Exit code 0: a report. 1: the configuration is refused (its findings are printed), or there is nothing to run it on.\n\n\
     Examples:\n  spanlake replay --config new.yaml --since 1h\n  spanlake replay --config new.yaml --since 2d --format json"
 )]
 pub(crate) struct ReplayArgs {
-    /// The new rules: a Collector configuration (YAML). `spanlake check FILE` tells what of it is used
+    /// The new rules: a Collector configuration (YAML); `-` reads standard input. `spanlake check FILE` tells what of it is used
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// How far back decisions are taken: 30s, 15m, 1h, 2d

@@ -4,6 +4,7 @@
 mod allocator;
 mod check;
 mod cli;
+mod configuration;
 mod demo;
 mod folder;
 mod front;

@@ -14,7 +14,7 @@ use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::{Clock, EventStream, ObjectStore};
 use spanlake_pipeline::rules::{Activation, Active, RulesError};
 use spanlake_pipeline::sweep::{expire, sweep};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{debug, error, info, warn};
 
@@ -79,6 +79,8 @@ pub struct Driver<S, D: Disk> {
     settings: DriverSettings,
     rules_version: String,
     progress: Mutex<Progress>,
+    /// A permit for each batch in hand.
+    turns: Semaphore,
 }
 
 /// What may fail in feeding a shard.
@@ -86,6 +88,10 @@ struct Troubles {
     grouping: Trouble,
     trimming: Trouble,
 }
+
+/// How many batches are in hand at once, of all shards: while one is written, the next is staged. More would take memory, and no
+/// less time, since all shards are grouped by one thread.
+const BATCHES_AT_ONCE: usize = 2;
 
 /// Between two tries of what failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -95,7 +101,7 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
     pub fn new(store: Arc<S>, log: Arc<SegmentLog<D>>, settings: DriverSettings, rules_version: String) -> Self {
         let manifests = vec![None; log.shards().len()];
         let progress = Mutex::new(Progress { manifests, ..Progress::default() });
-        Self { store, log, settings, rules_version, progress }
+        Self { store, log, settings, rules_version, progress, turns: Semaphore::new(BATCHES_AT_ONCE) }
     }
 
     /// What was last seen.
@@ -171,15 +177,19 @@ impl<S: ObjectStore + 'static, D: Disk> Driver<S, D> {
         troubles: &mut Troubles,
     ) -> Sequence {
         let trouble = &mut troubles.grouping;
+        let turn = self.turns.acquire().await.ok();
         let records =
             match self.log.read_blocking(shard, watermark, self.settings.batch_records_max, self.settings.batch_bytes_max) {
                 Ok(records) => records,
                 Err(error) => {
+                    drop(turn);
                     self.retry(trouble, &error, "the stream cannot be read; trying again").await;
                     return watermark;
                 }
             };
-        match grouper.handle(&records).await {
+        let handled = grouper.handle(&records).await;
+        drop((records, turn));
+        match handled {
             Ok(handled) => {
                 match handled.close_error {
                     None => trouble.end(),

@@ -18,7 +18,7 @@ pub use payload::{Entry, Payload, ResourceGroup, ScopeGroup};
 pub use text::float_text;
 pub use value::{Map, Value};
 
-use crate::schema::{Kind, Message};
+use crate::schema::{EXEMPLAR, Kind, METRIC, METRIC_DATA, Message, NUMBER_DATA_POINT};
 
 /// A message: its fields in the order in which they came, each number once.
 #[derive(Debug, Clone)]
@@ -118,16 +118,30 @@ impl<'a> Node<'a> {
 
     /// Sets a field. Of a `oneof` the other fields go. Nothing happens where the type has no such field.
     pub fn set(&mut self, number: u32, slot: Slot<'a>) {
-        if self.schema.field(number).is_none() {
-            return;
+        if self.schema.field(number).is_some() {
+            self.put(number, slot);
         }
-        let rivals = oneof(self.schema.name, number);
+    }
+
+    /// Sets a field that the type has.
+    #[inline]
+    fn put(&mut self, number: u32, slot: Slot<'a>) {
+        let rivals = oneof(self.schema, number);
         if !rivals.is_empty() {
             self.slots.retain(|(known, _)| *known == number || !rivals.contains(known));
         }
         match self.get_mut(number) {
             Some(present) => *present = slot,
             None => self.slots.push((number, slot)),
+        }
+    }
+
+    /// A list to which more of its elements are added: mostly they follow each other.
+    #[inline]
+    fn grown(&mut self, number: u32) -> Option<&mut Slot<'a>> {
+        match self.slots.last() {
+            Some((last, _)) if *last == number => self.slots.last_mut().map(|(_, slot)| slot),
+            _ => self.get_mut(number),
         }
     }
 
@@ -257,12 +271,16 @@ impl Node<'_> {
 }
 
 /// The fields of the `oneof` that a field belongs to.
-fn oneof(message: &str, number: u32) -> &'static [u32] {
-    let group: &[u32] = match message {
-        "Metric" => &[5, 7, 9, 10, 11],
-        "NumberDataPoint" => &[4, 6],
-        "Exemplar" => &[3, 6],
-        _ => &[],
+#[inline]
+fn oneof(message: &'static Message, number: u32) -> &'static [u32] {
+    let group: &[u32] = if std::ptr::eq(message, &raw const METRIC) {
+        &METRIC_DATA
+    } else if std::ptr::eq(message, &raw const NUMBER_DATA_POINT) {
+        &[4, 6]
+    } else if std::ptr::eq(message, &raw const EXEMPLAR) {
+        &[3, 6]
+    } else {
+        &[]
     };
     if group.contains(&number) { group } else { &[] }
 }

@@ -318,6 +318,30 @@ pub fn put_len(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends a message whose length is known only once it is written. Where the length takes `width` bytes, as it mostly should,
+/// nothing is moved. Returns what `write` does.
+pub fn put_nested<T>(width: usize, number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    put_varint(out, u64::from(number) << 3 | 2);
+    let at = out.len();
+    out.resize(at + width, 0);
+    let result = write(out);
+    let end = out.len();
+    let mut length = end - at - width;
+    let needed = varint_len(length as u64);
+    if needed > width {
+        out.resize(end + needed - width, 0);
+    }
+    if needed != width {
+        out.copy_within(at + width..end, at + needed);
+        out.truncate(end + needed - width);
+    }
+    for byte in out.iter_mut().skip(at).take(needed) {
+        *byte = u8::try_from(length & 0x7f).unwrap_or(0) | if length >= 0x80 { 0x80 } else { 0 };
+        length >>= 7;
+    }
+    result
+}
+
 /// Appends a varint field: integer, boolean or enumeration.
 #[inline]
 pub fn put_varint_field(out: &mut Vec<u8>, number: u32, value: u64) {
@@ -405,6 +429,20 @@ mod tests {
                 let mut out = Vec::new();
                 put_varint(&mut out, value);
                 assert_eq!(out.len(), varint_len(value), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_is_right_however_wide_it_was_thought_to_be() {
+        for length in [0, 1, 127, 128, 129, 16_383, 16_384, 2_097_151, 2_097_152] {
+            let content: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+            let mut expected = b"before".to_vec();
+            put_len(&mut expected, 2, &content);
+            for width in 1..=4 {
+                let mut out = b"before".to_vec();
+                put_nested(width, 2, &mut out, |out| out.extend_from_slice(&content));
+                assert!(out == expected, "{length} bytes, {width} wide");
             }
         }
     }

@@ -13,6 +13,7 @@ mod room;
 mod spans;
 mod trace;
 mod versions;
+mod whole;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -40,10 +41,10 @@ pub(crate) use facts::{Brought, as_asked, facts_of};
 pub(crate) use pending::{PendingKey, pending_of, walk_pending};
 pub(crate) use read::staged_index;
 use read::{DecidedReader, LazySegment, StagedReader};
-pub(crate) use room::share;
 use spans::{Chances, restated};
 pub(crate) use trace::verdict_of;
 use versions::{Version, Versions};
+pub use whole::{StagedDecision, StagedPart, StagedTrace, Unread, deciding_versions, staged_traces};
 
 /// Why a window could not be closed.
 #[derive(Debug, Error)]

@@ -21,6 +21,7 @@ use crate::ports::{ObjectStore, StoreError};
 use crate::sealed::Sealed;
 use crate::staged::{Key, Row, StagedContext};
 
+pub use crate::close::{StagedDecision, StagedPart, StagedTrace, Unread, deciding_versions, staged_traces};
 pub use contents::{Contents, contents};
 
 /// Where everything is.

@@ -14,7 +14,7 @@ use crate::codec::{Damaged, Put, Take, compress, inflate};
 
 const MAGIC: [u8; 4] = *b"SLO1";
 /// `MAGIC`, the index's length (u32) and checksum (u64).
-const TAIL_BYTES: usize = 16;
+pub(crate) const TAIL_BYTES: usize = 16;
 /// The largest block, inflated, that is believed.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
 /// How hard an object is compressed: by how long it lives.
@@ -73,6 +73,13 @@ impl ObjectWriter {
         self.out.extend_from_slice(&MAGIC);
         Finished { index_bytes: (index.len() + TAIL_BYTES) as u64, hash: content_hash(&self.out), bytes: Bytes::from(self.out) }
     }
+}
+
+/// The length of an object's index, out of the object's last [`TAIL_BYTES`] bytes.
+pub(crate) fn index_bytes(tail: &[u8]) -> Result<u64, Damaged> {
+    let start = tail.len().checked_sub(TAIL_BYTES).ok_or(Damaged("no index"))?;
+    let length = u32::from_le_bytes(Take::new(tail.get(start..).unwrap_or_default()).array()?);
+    Ok(u64::from(length) + TAIL_BYTES as u64)
 }
 
 /// A written object.
@@ -182,6 +189,7 @@ mod tests {
         let tail = object.bytes.len() - usize::try_from(object.index_bytes).unwrap();
         let index = ObjectIndex::read(&object.bytes[tail..]).unwrap();
         assert_eq!(index.header(), b"header");
+        assert_eq!(index_bytes(&object.bytes), Ok(object.index_bytes));
         let range = index.range(1, 1).unwrap();
         let bytes = &object.bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
         assert_eq!(index.inflate(1, bytes, range.start).unwrap(), [7; 5000]);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use regex::Regex;
-use spanlake_model::{PerSignal, Signal, TraceId};
+use spanlake_model::{BucketRange, PerSignal, Signal, TraceId};
 use spanlake_otlp::tree::Want;
 use spanlake_ottl::{Condition, Context};
 
@@ -13,6 +13,7 @@ use crate::overlay::{KEEP_ALL, Overlay};
 use crate::rewrite::Masking;
 use crate::sampling::{
     Admission, Admitted, Body, Decision, Pairs, Sampler, SpanFacts, StateLeaf, TraceFacts, TraceState, Verdict, Vote, Votes,
+    Window, tells,
 };
 
 /// The rules of one configuration. Immutable; the same text and environment give the same rules and [`Rules::version`].
@@ -172,11 +173,11 @@ impl Rules {
         self.sampler.as_ref().is_some_and(|sampler| sampler.options().by_record)
     }
 
-    /// Begins the close of a window. `window_end_ms` is its end since 1970, by which parts of a whole are carried from window to
-    /// window; `share` is the shard's share of all hash buckets, 0 to 1: over all shards the sum is the configured rate.
+    /// Begins the close of a window. `window_end_ms` is its end since 1970; `shard` has the hash buckets whose traces are
+    /// offered, and the same share of all room: over all shards the sum is the configured rate.
     #[must_use]
-    pub fn admission(&self, window_end_ms: i64, window_ms: u64, share: f64) -> Admission<'_> {
-        Admission::new(self.sampler.as_ref(), window_end_ms, window_ms, share)
+    pub fn admission(&self, window_end_ms: i64, window_ms: u64, shard: BucketRange) -> Admission<'_> {
+        Admission::new(self.sampler.as_ref(), Window::new(window_end_ms, window_ms, shard))
     }
 
     /// Which bits belong to conditions that can fail, for [`TraceFacts::then`].
@@ -194,14 +195,14 @@ impl Rules {
 
     /// The tracestate that a kept span goes on with; `None` where it stays as it came.
     ///
-    /// `threshold` is the decision's. It states the higher of the incoming threshold and that, and none where the decision's probability is not that
-    /// of one threshold: nobody downstream may take the hash for consistent sampling. With `probabilistic_mode: hash` a
-    /// threshold is never added. What does not parse is left alone.
+    /// `weight` and `threshold` are the decision's. It states the higher of the incoming threshold and that, and none where the
+    /// decision's probability is not that of one threshold: nobody downstream may take a hash, or luck with a limit, for
+    /// consistent sampling. With `probabilistic_mode: hash` a threshold is never added. What does not parse is left alone.
     #[must_use]
-    pub fn outgoing_tracestate(&self, threshold: Option<u64>, incoming: &str) -> Option<String> {
+    pub fn outgoing_tracestate(&self, weight: f64, threshold: Option<u64>, incoming: &str) -> Option<String> {
         let options = self.sampler.as_ref().map(Sampler::options)?;
         let mut state = TraceState::parse(incoming)?;
-        match threshold {
+        match threshold.filter(|threshold| tells(*threshold, 1.0 / weight)) {
             Some(threshold) if options.consistent || state.threshold.is_some() => {
                 if state.threshold.is_none_or(|stated| stated < threshold) {
                     state.state_threshold(threshold);

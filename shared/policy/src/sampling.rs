@@ -14,6 +14,7 @@ mod hash;
 mod overlay;
 mod policy;
 mod probabilistic_sampler;
+mod room;
 #[cfg(test)]
 mod tests;
 mod threshold;
@@ -23,9 +24,9 @@ mod votes;
 mod weights;
 
 pub use admission::{Admission, Admitted};
-pub(crate) use admission::{Bucket, UNITS_MAX, Unit};
+pub(crate) use admission::{UNITS_MAX, Unit};
 pub(crate) use axes::SALTS_MAX;
-pub(crate) use decide::{CELLS_MAX, Options, Sampler};
+pub(crate) use decide::{CELLS_MAX, Options, Sampler, tells};
 pub use decide::{Decision, span_weight};
 pub use explain::{Asked, AskedPart, AskedSub, Combined, Measures, Room, TOO_LARGE, Test, explanation, explanations};
 pub use facts::{Pairs, SpanFacts, TraceFacts, TraceSize};
@@ -33,6 +34,7 @@ pub(crate) use hash::{salted, threshold};
 pub(crate) use policy::{Body, Chance, Condition, Latency, Part, Policy, Sub};
 pub(crate) use probabilistic_sampler::Mode;
 pub use probabilistic_sampler::{Priority, ProbabilisticSampler, Sampled, Source};
+pub(crate) use room::{Bucket, Window};
 pub(crate) use tracestate::{StateLeaf, TraceState, has_value};
 pub(crate) use votes::POLICIES_MAX;
 pub use votes::{Verdict, Vote, Votes};

@@ -24,6 +24,7 @@ pub use derived::{
     DecisionRow, EdgeRow, RED_BOUNDS_NANO, RED_BUCKETS, RedRow, TraceRow, write_decisions, write_edges, write_red, write_traces,
 };
 pub use file::{CREATED_BY, FileMeta, TableError, TableFile};
+pub use metrics::temporality_name;
 pub use spans::{kind_name, status_name};
 pub use summary::{TraceFacts, service_name, trace_summary};
 pub use write::{Context, Item, Sampling, Written, build_items, write_items};

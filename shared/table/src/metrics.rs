@@ -17,6 +17,12 @@ use points::Point;
 
 const TEMPORALITIES: &[&str] = &["UNSPECIFIED", "DELTA", "CUMULATIVE"];
 
+/// The word of an OTLP `AggregationTemporality`, as in the column `temporality`.
+#[must_use]
+pub fn temporality_name(number: u8) -> &'static str {
+    TEMPORALITIES.get(usize::from(number)).copied().unwrap_or("UNSPECIFIED")
+}
+
 /// The five kinds of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Shape {

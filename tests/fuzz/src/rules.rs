@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use spanlake_model::{Signal, TraceId};
+use spanlake_model::{BucketRange, Signal, TraceId};
 use spanlake_otlp::wire::{put_fixed64, put_len, put_varint_field};
 use spanlake_policy::{Context, Rules, Scratch, SpanFacts, TraceFacts, load, span_weight};
 use xxhash_rust::xxh3::xxh3_64;
@@ -229,7 +229,7 @@ fn run(rules: &Rules) {
     }
     let most = TraceFacts { bits: u64::MAX, start_nanos: 1, end_nanos: u64::MAX, spans: u64::MAX, ..TraceFacts::default() };
     for facts in [most, TraceFacts { spans: 1, ..TraceFacts::default() }] {
-        let mut admission = rules.admission(10_000, rules.window_ms(), 0.25);
+        let mut admission = rules.admission(10_000, rules.window_ms(), BucketRange { first: 0, last: 1023 });
         (0..8).for_each(|id| admission.offer(&TraceId([id; 16]), &[facts]));
         let admitted = admission.finish();
         for decision in
@@ -239,7 +239,7 @@ fn run(rules: &Rules) {
             used(rules.votes_text(&decision));
             used(rules.policy_name(decision.policy));
             used(rules.sub_policy_name(&decision));
-            used(rules.outgoing_tracestate(decision.threshold, "x=1,ot=th:8;rv:95e7fd44ec1fba"));
+            used(rules.outgoing_tracestate(decision.weight, decision.threshold, "x=1,ot=th:8;rv:95e7fd44ec1fba"));
             used(span_weight(decision.weight, decision.threshold, Some(1 << 55)));
         }
     }

@@ -1,7 +1,9 @@
 //! What a change of volume means for the bill of a deployment on AWS: storage of the lake's files, and queries. Everything else
 //! follows from what is sent, which rules do not change.
 
-use super::scan::Findings;
+use spanlake_model::{PerSignal, Signal};
+
+use super::scan::{Files, Findings};
 
 /// USD for a GB-month of S3 Standard, and of `GLACIER_IR`: those of `infra/cost.md`, where their sources are.
 const HOT_MONTH_USD: f64 = 0.023;
@@ -20,18 +22,23 @@ day: its GB x USD 0.005. Prices and days are those of infra/cost.md";
 /// A day's volume, before and after.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Volume {
-    pub(super) spans: [f64; 2],
-    pub(super) logs: [f64; 2],
-    /// Of Parquet files.
-    pub(super) file_bytes: [f64; 2],
+    pub(super) items: PerSignal<[f64; 2]>,
+    /// `None` if there are no files yet to tell sizes by.
+    pub(super) files: Option<FileVolume>,
+}
+
+/// What a day's Parquet files take.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct FileVolume {
+    pub(super) bytes: [f64; 2],
     /// USD a month for storage.
     pub(super) storage_usd: [f64; 2],
     /// USD for one query that reads all of a day.
     pub(super) scan_usd: [f64; 2],
 }
 
-/// The volume of a day like the time that was looked at: by the estimate, or of the lake alone where there is none. `None` if
-/// nothing was decided in it.
+/// The volume of a day like the time that was looked at: by the estimate, or of what was judged alone where there is none. `None`
+/// if nothing was decided in it.
 #[expect(clippy::cast_precision_loss, reason = "estimates")]
 pub(super) fn volume(findings: &Findings) -> Option<Volume> {
     if findings.covered_nanos <= 0 {
@@ -45,30 +52,54 @@ pub(super) fn volume(findings: &Findings) -> Option<Volume> {
     } else {
         (estimate.spans, estimate.span_bytes)
     };
-    let spans = [tally.lake.spans as f64, new_spans];
-    let logs_before: u64 = tally.services.values().map(|service| service.logs).sum();
-    let logs_after: u64 = tally.services.values().map(|service| service.new_logs).sum();
-    // A row's bytes in a file go with those of its message.
-    let row = |files: &super::scan::Files| if files.rows == 0 { 0.0 } else { files.bytes as f64 / files.rows as f64 };
-    let ratio = |new: f64, old: u64| if old == 0 { 1.0 } else { new / old as f64 };
-    let span_bytes = spans[0] * row(&findings.spans_files);
-    let log_bytes = logs_before as f64 * row(&findings.logs_files);
-    let after =
-        span_bytes * ratio(new_span_bytes, tally.span_bytes) + log_bytes * ratio(tally.new_log_bytes as f64, tally.log_bytes);
-    let file_bytes = [(span_bytes + log_bytes) / days, after / days];
-    let storage = |bytes: f64| bytes / 1e9 * (HOT_DAYS * HOT_MONTH_USD + COLD_DAYS * COLD_MONTH_USD * MONTH_DAYS / 30.0);
-    Some(Volume {
-        spans: spans.map(|spans| spans / days),
-        logs: [logs_before as f64 / days, logs_after as f64 / days],
-        file_bytes,
-        storage_usd: file_bytes.map(storage),
-        scan_usd: file_bytes.map(|bytes| bytes / 1e12 * SCANNED_TB_USD),
-    })
+    let of = |signal: Signal| {
+        let sum = |place: usize| tally.services.values().filter_map(|service| service.records[signal].get(place)).sum::<u64>();
+        [sum(0) as f64, sum(1) as f64]
+    };
+    let items = PerSignal([[tally.now.spans as f64, new_spans], of(Signal::Logs), of(Signal::Metrics)]);
+    let bytes = |signal: Signal| match signal {
+        Signal::Traces => [tally.span_bytes as f64, new_span_bytes],
+        Signal::Logs | Signal::Metrics => tally.record_bytes[signal].map(|bytes| bytes as f64),
+    };
+    let mut files = Some([0.0; 2]);
+    for signal in Signal::ALL {
+        let more = file_bytes(items[signal], bytes(signal), findings.files[signal]);
+        files = files.zip(more).map(|([now, then], [more_now, more_then])| [now + more_now, then + more_then]);
+    }
+    let files = files.map(|bytes| {
+        let bytes = bytes.map(|bytes| bytes / days);
+        let storage = |bytes: f64| bytes / 1e9 * (HOT_DAYS * HOT_MONTH_USD + COLD_DAYS * COLD_MONTH_USD * MONTH_DAYS / 30.0);
+        FileVolume { bytes, storage_usd: bytes.map(storage), scan_usd: bytes.map(|bytes| bytes / 1e12 * SCANNED_TB_USD) }
+    });
+    Some(Volume { items: PerSignal(items.0.map(|items| items.map(|items| items / days))), files })
+}
+
+/// What these rows take in files, now and then. A row's bytes in a file go with those of its message.
+#[expect(clippy::cast_precision_loss, reason = "estimates")]
+fn file_bytes([now, then]: [f64; 2], [now_bytes, then_bytes]: [f64; 2], files: Files) -> Option<[f64; 2]> {
+    if now == 0.0 && then == 0.0 {
+        return Some([0.0; 2]);
+    }
+    if files.rows == 0 {
+        return None;
+    }
+    let row = files.bytes as f64 / files.rows as f64;
+    Some([now * row, if now_bytes > 0.0 { now * row * then_bytes / now_bytes } else { then * row }])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_room_in_files_is_told_by_files_that_are_there() {
+        let files = Files { rows: 10, bytes: 100 };
+        assert_eq!(file_bytes([5.0, 10.0], [50.0, 200.0], files), Some([50.0, 200.0]));
+        assert_eq!(file_bytes([0.0, 10.0], [0.0, 200.0], files), Some([0.0, 100.0]));
+        assert_eq!(file_bytes([5.0, 0.0], [50.0, 0.0], files), Some([50.0, 0.0]));
+        assert_eq!(file_bytes([0.0, 10.0], [0.0, 200.0], Files::default()), None);
+        assert_eq!(file_bytes([0.0; 2], [0.0; 2], Files::default()), Some([0.0; 2]));
+    }
 
     #[test]
     fn prices_are_those_of_the_bill() {

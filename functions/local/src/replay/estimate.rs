@@ -1,8 +1,8 @@
 //! What the new rules would keep of everything that was decided, as the weights of what is left say it. It never says more than was
-//! decided.
+//! decided. Staged traces need no weights: they are all there.
 
 use super::scan::Findings;
-use super::tally::{Kept, Sum};
+use super::tally::{Basis, Kept, Sum};
 
 /// Everything that was sent and might be kept by chance, as weights estimate it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -27,15 +27,25 @@ impl Estimate {
         }
     }
 
+    /// Both together. What is left out is what the first says.
+    fn and(self, more: Self) -> Self {
+        Self {
+            traces: self.traces + more.traces,
+            spans: self.spans + more.spans,
+            span_bytes: self.span_bytes + more.span_bytes,
+            ..self
+        }
+    }
+
     /// The same, but no more than there is in the lake, and no more left out than is gone.
     #[expect(clippy::cast_precision_loss, reason = "estimates")]
-    fn within(self, lake: Sum, gone: Sum) -> Self {
-        let most = (lake.spans + gone.spans) as f64;
+    fn within(self, rows: Sum, gone: Sum) -> Self {
+        let most = (rows.spans + gone.spans) as f64;
         let share = if self.spans > most { most / self.spans } else { 1.0 };
         Self {
             left_out_traces: self.left_out_traces.min(gone.traces as f64),
             left_out_spans: self.left_out_spans.min(gone.spans as f64),
-            traces: self.traces.min((lake.traces + gone.traces) as f64),
+            traces: self.traces.min((rows.traces + gone.traces) as f64),
             spans: self.spans * share,
             span_bytes: self.span_bytes * share,
         }
@@ -51,9 +61,16 @@ impl Findings {
         })
     }
 
-    /// What weights say of all that was decided. With [`Findings::is_limited`] they do not say what the new rules would keep.
+    /// What weights say of all that rows of the lake stand for. With [`Findings::is_limited`] they do not say what the new rules
+    /// would keep.
+    pub(super) fn estimate_of_rows(&self) -> Estimate {
+        let rows = self.tally.judged.get(&Basis::Rows).copied().unwrap_or_default();
+        self.tally.estimate.within(rows, self.gone())
+    }
+
+    /// The same with the staged traces.
     pub(super) fn estimate(&self) -> Estimate {
-        self.tally.estimate.within(self.tally.lake, self.gone())
+        self.estimate_of_rows().and(self.tally.staged)
     }
 }
 

@@ -1,14 +1,18 @@
 //! `spanlake replay`: a dry run of a configuration on what is stored.
 //!
-//! [`scan`] reads rows of the lake window by window, [`rebuild`] makes OTLP of them, [`judge`] runs the rules with the pipeline's
-//! own staging and decisions, [`tally`] counts, [`estimate`] says what that stands for, [`report`] tells.
+//! [`scan`] reads what is staged, and rows of the lake window by window; [`request`] makes OTLP of rows, [`judge`] and
+//! [`items`] run the rules with the pipeline's own staging and decisions, [`outcome`] says what they come to, [`tally`] counts, [`estimate`] says what that
+//! stands for, [`report`] tells.
 
 mod cost;
 mod estimate;
+mod items;
 mod judge;
-mod logs;
+mod outcome;
+mod points;
 mod rebuild;
 mod report;
+mod request;
 mod scan;
 mod tally;
 #[cfg(test)]
@@ -23,6 +27,7 @@ use anyhow::Context;
 use spanlake_policy::{Loaded, Severity, load, render};
 
 use crate::cli::{ReplayArgs, ReplayFormat};
+use crate::configuration::read;
 use crate::folder::{Folder, runtime};
 use crate::terminal::{is_interactive, note, print, status};
 
@@ -31,8 +36,7 @@ use crate::terminal::{is_interactive, note, print, status};
 /// # Errors
 /// There is nothing to run it on, or it cannot be read.
 pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let name = args.config.display().to_string();
-    let text = std::fs::read_to_string(&args.config).with_context(|| format!("reading {name}"))?;
+    let (name, text) = read(&args.config)?;
     let loaded = load(&text, &|name| std::env::var(name).ok());
     if let Some(said) = said(&loaded, &name) {
         note(&said);

@@ -6,14 +6,11 @@
 
 use std::collections::HashMap;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};
-use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
-use prost::Message;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use spanlake_sql::Cell;
 use spanlake_table::promote::{Kind, LOG_RULES, RESOURCE_RULES, Rule, SPAN_RULES, Special};
 
@@ -72,11 +69,11 @@ impl<'r> Row<'r> {
         *self.cell(name) == Cell::Bool(true)
     }
 
-    fn uint(&self, name: &str) -> u64 {
+    pub(super) fn uint(&self, name: &str) -> u64 {
         u64::try_from(self.int(name)).unwrap_or_default()
     }
 
-    fn count(&self, name: &str) -> u32 {
+    pub(super) fn count(&self, name: &str) -> u32 {
         u32::try_from(self.int(name)).unwrap_or_default()
     }
 
@@ -125,68 +122,12 @@ pub(super) fn log_columns() -> Vec<&'static str> {
     own.into_iter().chain(shared_columns()).chain(LOG_RULES.iter().map(|rule| rule.column)).collect()
 }
 
-fn shared_columns() -> impl Iterator<Item = &'static str> {
+pub(super) fn shared_columns() -> impl Iterator<Item = &'static str> {
     let rest = ["attributes", "resource_attributes", "scope_attributes", "scope_name", "scope_version"];
     rest.into_iter().chain(RESOURCE_RULES.iter().map(|rule| rule.column))
 }
 
-/// Spans with the resources and scopes that they share.
-#[derive(Default)]
-pub(super) struct SpansOf(Vec<ResourceSpans>);
-
-impl SpansOf {
-    /// Adds the span of a row; returns the length of its message.
-    pub(super) fn push(&mut self, row: Row<'_>, reading: Reading) -> u64 {
-        let (resource, scope) = (resource(row, reading), scope(row, reading));
-        let span = span(row, reading);
-        let bytes = span.encoded_len() as u64;
-        let place = self.0.iter().rposition(|group| group.resource.as_ref() == Some(&resource));
-        let place = place.unwrap_or_else(|| {
-            self.0.push(ResourceSpans { resource: Some(resource), ..ResourceSpans::default() });
-            self.0.len() - 1
-        });
-        let Some(group) = self.0.get_mut(place) else { return bytes };
-        match group.scope_spans.iter_mut().find(|spans| spans.scope.as_ref() == Some(&scope)) {
-            Some(spans) => spans.spans.push(span),
-            None => group.scope_spans.push(ScopeSpans { scope: Some(scope), spans: vec![span], ..ScopeSpans::default() }),
-        }
-        bytes
-    }
-
-    /// The export request.
-    pub(super) fn finish(self) -> Vec<u8> {
-        ExportTraceServiceRequest { resource_spans: self.0 }.encode_to_vec()
-    }
-}
-
-/// Log records with the resources and scopes that they share.
-#[derive(Default)]
-pub(super) struct LogsOf(Vec<ResourceLogs>);
-
-impl LogsOf {
-    /// Adds the record of a row; returns the length of its message.
-    pub(super) fn push(&mut self, row: Row<'_>, reading: Reading) -> u64 {
-        let (resource, scope) = (resource(row, reading), scope(row, reading));
-        let log = log(row, reading);
-        let bytes = log.encoded_len() as u64;
-        let is_same = |group: &&mut ResourceLogs| group.resource.as_ref() == Some(&resource);
-        let last = self.0.last_mut().filter(is_same).and_then(|group| group.scope_logs.last_mut());
-        if let Some(logs) = last.filter(|logs| logs.scope.as_ref() == Some(&scope)) {
-            logs.log_records.push(log);
-        } else {
-            let scope_logs = vec![ScopeLogs { scope: Some(scope), log_records: vec![log], ..ScopeLogs::default() }];
-            self.0.push(ResourceLogs { resource: Some(resource), scope_logs, ..ResourceLogs::default() });
-        }
-        bytes
-    }
-
-    /// The export request.
-    pub(super) fn finish(self) -> Vec<u8> {
-        ExportLogsServiceRequest { resource_logs: self.0 }.encode_to_vec()
-    }
-}
-
-fn resource(row: Row<'_>, reading: Reading) -> Resource {
+pub(super) fn resource(row: Row<'_>, reading: Reading) -> Resource {
     let mut attributes = Vec::new();
     let rest = record(row.cell("resource_attributes"));
     attributes.extend(RESOURCE_RULES.iter().filter_map(|rule| promoted(row, rule, rest, "", reading)));
@@ -194,7 +135,7 @@ fn resource(row: Row<'_>, reading: Reading) -> Resource {
     Resource { attributes, ..Resource::default() }
 }
 
-fn scope(row: Row<'_>, reading: Reading) -> InstrumentationScope {
+pub(super) fn scope(row: Row<'_>, reading: Reading) -> InstrumentationScope {
     InstrumentationScope {
         name: row.text("scope_name").to_owned(),
         version: row.text("scope_version").to_owned(),
@@ -203,7 +144,7 @@ fn scope(row: Row<'_>, reading: Reading) -> InstrumentationScope {
     }
 }
 
-fn map(cell: &Cell, reading: Reading) -> Vec<KeyValue> {
+pub(super) fn map(cell: &Cell, reading: Reading) -> Vec<KeyValue> {
     record(cell).iter().map(|(key, value)| pair(key, value_of(value, reading.is_typed))).collect()
 }
 
@@ -229,7 +170,7 @@ fn promoted(row: Row<'_>, rule: &Rule, rest: &[(String, Cell)], kind: &str, read
     Some(pair(key, value))
 }
 
-fn span(row: Row<'_>, reading: Reading) -> Span {
+pub(super) fn span(row: Row<'_>, reading: Reading) -> Span {
     let start = row.uint("start_unix_nano");
     // Without a duration the end lies before the start, or is not set.
     let end = row.cell("duration_nano").as_int().map_or(0, |duration| start.saturating_add_signed(duration));
@@ -258,7 +199,7 @@ fn span(row: Row<'_>, reading: Reading) -> Span {
 }
 
 /// The number of a word; of an unknown one the number itself stands in the column.
-fn number_of(word: &str, name: impl Fn(u8) -> &'static str) -> i32 {
+pub(super) fn number_of(word: &str, name: impl Fn(u8) -> &'static str) -> i32 {
     (0_u8..8).find(|number| name(*number) == word).map_or_else(|| word.parse().unwrap_or_default(), i32::from)
 }
 
@@ -335,7 +276,7 @@ fn link_of(cell: &Cell, reading: Reading) -> Link {
     }
 }
 
-fn log(row: Row<'_>, reading: Reading) -> LogRecord {
+pub(super) fn log(row: Row<'_>, reading: Reading) -> LogRecord {
     let rest = record(row.cell("attributes"));
     let mut attributes: Vec<KeyValue> = LOG_RULES.iter().filter_map(|rule| promoted(row, rule, rest, "", reading)).collect();
     attributes.extend(rest.iter().map(|(key, value)| pair(key, value_of(value, reading.is_typed))));
@@ -354,18 +295,18 @@ fn log(row: Row<'_>, reading: Reading) -> LogRecord {
     }
 }
 
-fn field<'c>(record: &'c [(String, Cell)], name: &str) -> &'c Cell {
+pub(super) fn field<'c>(record: &'c [(String, Cell)], name: &str) -> &'c Cell {
     record.iter().find(|(known, _)| known == name).map_or(&Cell::Null, |(_, cell)| cell)
 }
 
-fn list(cell: &Cell) -> &[Cell] {
+pub(super) fn list(cell: &Cell) -> &[Cell] {
     match cell {
         Cell::List(cells) => cells,
         _ => &[],
     }
 }
 
-fn bytes_of_hex(text: &str) -> Vec<u8> {
+pub(super) fn bytes_of_hex(text: &str) -> Vec<u8> {
     let pairs = text.as_bytes().chunks_exact(2);
     pairs.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

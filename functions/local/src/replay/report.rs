@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
+use spanlake_model::Signal;
 use spanlake_policy::{BY_PROCESSOR, Rules};
 
 use super::cost::{FORMULA, volume};
 use super::scan::{Findings, Text};
-use super::tally::{Counted, Fate, Move, Sum, Unknown};
+use super::tally::{Basis, Counted, Fate, Move, Ruling, Service, Sum, Taken, Unknown};
 use crate::why::timestamp_text;
 
 /// Rows of a table; the JSON has all of them.
@@ -30,17 +31,22 @@ fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fm
     let since = timestamp_text(findings.since_nanos);
     writeln!(
         out,
-        "Dry run of {name} (version {}) on what was decided since {since} (UTC). Nothing was changed.\n",
+        "Dry run of {name} (version {}) on what was decided since {since} (UTC), and on what waits. Nothing was changed.\n",
         rules.version()
     )?;
     write_verdicts(out, findings, rules)?;
     write_services(out, findings)?;
-    if rules.logs().follows_trace() {
-        writeln!(out, "Under these rules logs follow their trace; here all that processors leave count as kept.\n")?;
+    if let Some(followed) = &tally.followed {
+        writeln!(
+            out,
+            "Under these rules logs follow their trace: {} log records would go with one that is not kept.\n",
+            followed.gone
+        )?;
     }
     write_policies(out, findings, rules)?;
-    write_rules(out, "Taken away by processors, spans and log records", &tally.filtered(), |reason| {
-        reason.strip_prefix(BY_PROCESSOR).unwrap_or(reason).to_owned()
+    write_rules(out, "Taken away by processors", &tally.filtered(), |Taken { reason, signal, service }| {
+        let reason = reason.strip_prefix(BY_PROCESSOR).unwrap_or(reason);
+        format!("{} of {} by {reason}", signal.items(), named(service))
     })?;
     let (masked, ran) = (tally.masked(), tally.statements());
     let in_service = |(rule, service): &(String, String)| format!("{rule}  in {}", named(service));
@@ -55,12 +61,28 @@ fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fm
         writeln!(out, "Masked beside what is masked already: nothing.\n")?;
     }
     write_volume(out, findings, rules)?;
-    write_limits(out, findings, rules)
+    write_limits(out, findings)
 }
 
 fn write_verdicts(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
     let tally = &findings.tally;
-    writeln!(out, "In the lake: {}.", traces(tally.lake))?;
+    let all = tally.judged.values().fold(Sum::default(), |mut all, sum| {
+        all.add(sum.traces, sum.spans);
+        all
+    });
+    writeln!(out, "Judged: {}.", traces(all))?;
+    let bases = [
+        (Basis::Rows, "are kept, and were read from rows of the lake"),
+        (Basis::Kept, "are kept, and were read from their staged bodies"),
+        (Basis::NotKept, "are not kept, and were read from their staged bodies"),
+        (Basis::Waiting, "wait for their decision, and were judged by their spans so far as if it fell now"),
+    ];
+    for (basis, words) in bases {
+        if let Some(sum) = tally.judged.get(&basis) {
+            writeln!(out, "  {:>10} traces, {:>10} spans  {words}", sum.traces, sum.spans)?;
+        }
+    }
+    writeln!(out, "Of these:")?;
     let fates = [
         (Fate::Kept, "would be kept"),
         (Fate::SampledOut, "would not: no policy keeps them"),
@@ -94,16 +116,13 @@ fn write_verdicts(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::
         writeln!(out, "No verdict changes, and no policy.\n")?;
         return Ok(());
     }
-    writeln!(out, "\nWhat changes, with examples (spanlake trace TRACE_ID shows one):")?;
-    for ((policy, fate, new), Move { sum, examples }) in changed.into_iter().take(ROWS_MAX) {
-        let becomes = match (fate, new.as_str()) {
+    writeln!(out, "\nWhat changes, with examples (spanlake why TRACE_ID tells what was decided on one):")?;
+    for ((before, then), Move { sum, examples }) in changed.into_iter().take(ROWS_MAX) {
+        let becomes = match (then.fate, then.policy.as_str()) {
             (Fate::Kept, "") if !rules.samples() => "kept: no tail_sampling, so all are".to_owned(),
-            (Fate::Kept, new) => kept_by(new),
-            (Fate::Dropped, new) => format!("dropped by {}", named(new)),
-            (Fate::SampledOut, _) => "kept by no policy".to_owned(),
-            (Fate::Filtered, _) => "taken away by processors".to_owned(),
+            _ => told(then),
         };
-        writeln!(out, "  {} -> {becomes}: {}", kept_by(policy), traces(*sum))?;
+        writeln!(out, "  {} -> {becomes}: {}", told(before), traces(*sum))?;
         writeln!(out, "      {}", examples.join(" "))?;
     }
     writeln!(out)
@@ -111,28 +130,26 @@ fn write_verdicts(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::
 
 fn write_services(out: &mut String, findings: &Findings) -> fmt::Result {
     let mut services: Vec<_> = findings.tally.services.iter().collect();
-    services.sort_by_key(|(name, service)| (std::cmp::Reverse(service.spans + service.logs), (*name).clone()));
+    let items = |service: &Service| service.spans + service.records.0.iter().map(|[now, _]| now).sum::<u64>();
+    services.sort_by_key(|(name, service)| (std::cmp::Reverse(items(service)), (*name).clone()));
     let width = services.iter().take(ROWS_MAX).map(|(name, _)| named(name).chars().count()).max().unwrap_or(7).max(7);
     writeln!(
         out,
-        "{:<width$} {:>10} {:>10} {:>8} {:>10} {:>10}",
-        "service", "spans now", "of these", "change", "logs now", "of these"
+        "{:<width$} {:>10} {:>10} {:>8} {:>10} {:>10} {:>10} {:>10}",
+        "service", "spans now", "then", "change", "logs now", "then", "points now", "then"
     )?;
     for (name, service) in services.iter().take(ROWS_MAX) {
+        let ([logs, new_logs], [points, new_points]) = (service.records[Signal::Logs], service.records[Signal::Metrics]);
         writeln!(
             out,
-            "{:<width$} {:>10} {:>10} {:>8} {:>10} {:>10}",
+            "{:<width$} {:>10} {:>10} {:>8} {logs:>10} {new_logs:>10} {points:>10} {new_points:>10}",
             named(name),
             service.spans,
             service.new_spans,
             change(service.spans, service.new_spans),
-            service.logs,
-            service.new_logs
         )?;
     }
-    if services.len() > ROWS_MAX {
-        writeln!(out, "... and {} more; --format json has all of them", services.len() - ROWS_MAX)?;
-    }
+    write_more(out, services.len())?;
     writeln!(out)
 }
 
@@ -168,7 +185,7 @@ fn write_rules<K>(out: &mut String, title: &str, counts: &BTreeMap<K, Counted>, 
         return Ok(());
     }
     writeln!(out, "{title}:")?;
-    for (key, Counted { likely, least, most }) in counts {
+    for (key, Counted { likely, least, most }) in counts.iter().take(ROWS_MAX) {
         write!(out, "  {likely:>10}  {}", name(key))?;
         if least == most {
             writeln!(out)?;
@@ -176,7 +193,16 @@ fn write_rules<K>(out: &mut String, title: &str, counts: &BTreeMap<K, Counted>, 
             writeln!(out, "  (from {least} to {most}, if attributes had older names or other types)")?;
         }
     }
+    write_more(out, counts.len())?;
     writeln!(out)
+}
+
+/// Says how many rows a table has that are not shown.
+fn write_more(out: &mut String, rows: usize) -> fmt::Result {
+    if rows > ROWS_MAX {
+        writeln!(out, "... and {} more; --format json has all of them", rows - ROWS_MAX)?;
+    }
+    Ok(())
 }
 
 fn write_volume(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
@@ -194,7 +220,8 @@ fn write_volume(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
         }
         writeln!(
             out,
-            "By their weights, the traces in the lake stand for about {:.0} of them ({:.0} spans), which chance or limits alone left out.",
+            "By their weights, the traces that were read from the lake stand for about {:.0} of them ({:.0} spans), which chance or limits \
+             alone left out.",
             estimate.left_out_traces, estimate.left_out_spans
         )?;
         writeln!(out, "For the others nothing in the lake stands: no policy might have kept them, or one dropped them.")?;
@@ -208,10 +235,11 @@ fn write_volume(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
     } else {
         writeln!(
             out,
-            "Of everything that the lake stands for, these rules would keep about {:.0} traces ({:.0} spans); {} are kept now.\n",
+            "Of everything that was judged or that the lake stands for, these rules would keep about {:.0} traces ({:.0} spans); {} are \
+             kept now.\n",
             estimate.traces,
             estimate.spans,
-            traces(findings.tally.lake)
+            traces(findings.tally.now)
         )?;
     }
     write_day(out, findings)
@@ -223,30 +251,35 @@ fn write_day(out: &mut String, findings: &Findings) -> fmt::Result {
     if minutes < DAY_MINUTES_LEAST {
         writeln!(out, "These {minutes:.1} minutes are a short basis for a day: with an hour or more its figures mean more.")?;
     }
-    let by = if findings.is_limited { "of what is in the lake alone" } else { "by that estimate" };
+    let by = if findings.is_limited { "of what was judged alone" } else { "by that estimate" };
     writeln!(out, "A day like these {minutes:.1} minutes, {by}:")?;
     writeln!(out, "{:<46} {:>10} {:>10} {:>9}", "", "now", "then", "change")?;
     let mut line = |name: &str, unit: f64, [now, then]: [f64; 2], digits: usize| {
         writeln!(out, "  {name:<44} {:>10.digits$} {:>10.digits$} {:>9}", now / unit, then / unit, percent(now, then))
     };
-    line("spans, thousands", 1e3, volume.spans, 1)?;
-    line("log records, thousands", 1e3, volume.logs, 1)?;
-    line("files of spans and logs, MB", 1e6, volume.file_bytes, 1)?;
-    line("on AWS: storage, USD a month", 1.0, volume.storage_usd, 4)?;
-    line("on AWS: a query that reads a whole day, USD", 1.0, volume.scan_usd, 6)?;
-    writeln!(out, "  {FORMULA}.")?;
+    for signal in Signal::ALL {
+        line(&format!("{}, thousands", signal.items()), 1e3, volume.items[signal], 1)?;
+    }
+    if let Some(files) = volume.files {
+        line("their files, MB", 1e6, files.bytes, 1)?;
+        line("on AWS: storage, USD a month", 1.0, files.storage_usd, 4)?;
+        line("on AWS: a query that reads a whole day, USD", 1.0, files.scan_usd, 6)?;
+        writeln!(out, "  {FORMULA}.")?;
+    } else {
+        writeln!(out, "  What files take cannot be told: there are none yet to tell sizes by. Ask again in half a minute.")?;
+    }
     writeln!(
         out,
         "  Ingest, stream and grouping cost the same: they follow what is sent. `infra/cost --kept SHARE` has the whole bill.\n"
     )
 }
 
-fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Result {
+fn write_limits(out: &mut String, findings: &Findings) -> fmt::Result {
     writeln!(out, "Bear in mind:")?;
     writeln!(
         out,
-        "- The rules ran on what is stored: behind the processors and the masking of their time. What those have taken away or masked \
-         is not there any more; a statement that is not the same when it is done twice comes out otherwise."
+        "- The rules ran on what is stored or staged: behind the processors and the masking of their time. What those have taken away or \
+         masked is not there any more; a statement that is not the same when it is done twice comes out otherwise."
     )?;
     for (version, text) in &findings.old {
         let why = match text {
@@ -259,7 +292,7 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
         };
         writeln!(
             out,
-            "- Rules of version {version} decided some traces. Their text {why}, so nothing says how well the traces are read back."
+            "- Rules of version {version} decided some traces, or are in force. Their text {why}, so nothing says how well the traces are read back."
         )?;
     }
     if findings.kept_whole.traces > 0 {
@@ -273,7 +306,7 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
     if findings.is_limited {
         writeln!(
             out,
-            "- These rules limit rates. Traces that were not kept do not compete for the room here, so fewer may be kept than said."
+            "- These rules limit rates. Traces whose bodies are gone do not compete for the room here, so fewer may be kept than said."
         )?;
     }
     if findings.waits_differ {
@@ -282,10 +315,12 @@ fn write_limits(out: &mut String, findings: &Findings, rules: &Rules) -> fmt::Re
             "- decision_wait or window differ. Traces are taken with the spans that they were decided by; another wait sees others."
         )?;
     }
-    if rules.logs().follows_trace() {
+    if let Some(followed) = findings.tally.followed.as_ref().filter(|followed| followed.untold > 0) {
         writeln!(
             out,
-            "- Under these rules logs follow their trace. Here they are taken as kept: fewer are, by what their traces come to."
+            "- Under these rules logs follow their trace. Of {} log records the trace was not judged, and they are taken as kept: it is \
+             gone, was decided before, is not known for sure, or has no spans and leaves them to be kept.",
+            followed.untold
         )?;
     }
     write_not_run(out, findings)
@@ -301,46 +336,55 @@ fn write_not_run(out: &mut String, findings: &Findings) -> fmt::Result {
             findings.logs_sampled_out
         )?;
     }
-    if findings.metric_points > 0 {
-        writeln!(
-            out,
-            "- {} data points of metrics are in the lake. They are not run: rows do not hold a metric as it came.",
-            findings.metric_points
-        )?;
-    }
     for (policy, spans) in &findings.undecided {
         writeln!(out, "- {spans} spans were kept beside the decision on their trace ({policy}). They are not run.")?;
     }
     if findings.not_filed > 0 {
-        writeln!(out, "- {} kept traces are not in the lake yet, or no more.", findings.not_filed)?;
+        writeln!(
+            out,
+            "- {} kept traces are neither staged nor in the lake: not filed yet, or no more there.",
+            findings.not_filed
+        )?;
     }
-    if findings.pending_spans > 0 {
-        writeln!(out, "- {} spans wait for a decision. They are not run: ask again in half a minute.", findings.pending_spans)?;
+    if findings.tally.waiting_not_run > 0 {
+        writeln!(
+            out,
+            "- {} spans wait for a decision and were not run: they were decided meanwhile, their rules cannot be read, or they are too \
+             many. Ask again in half a minute.",
+            findings.tally.waiting_not_run
+        )?;
     }
     Ok(())
 }
 
 /// The report as JSON.
 pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
-    let (tally, estimate) = (&findings.tally, findings.estimate());
+    let (tally, estimate, of_rows) = (&findings.tally, findings.estimate(), findings.estimate_of_rows());
     let is_estimated = !findings.is_limited;
     let sum = |sum: &Sum| json!({ "traces": sum.traces, "spans": sum.spans });
     let range = |counted: Counted| json!({ "likely": counted.likely, "at_least": counted.least, "at_most": counted.most });
     // Where all is cut to what was decided, each service is.
-    let part = if tally.estimate.spans > 0.0 { estimate.spans / tally.estimate.spans } else { 1.0 };
+    let part = if tally.estimate.spans > 0.0 { of_rows.spans / tally.estimate.spans } else { 1.0 };
+    #[expect(clippy::cast_precision_loss, reason = "estimates")]
+    let estimated = |service: &Service| service.estimated_spans * part + service.staged_spans as f64;
     let services = tally.services.iter().map(|(name, service)| {
         json!({
             "service": name, "spans": service.spans, "new_spans": service.new_spans,
-            "estimated_spans": is_estimated.then_some(service.estimated_spans * part),
-            "log_records": service.logs, "new_log_records": service.new_logs,
+            "estimated_spans": is_estimated.then(|| estimated(service)),
+            "log_records": service.records[Signal::Logs][0], "new_log_records": service.records[Signal::Logs][1],
+            "data_points": service.records[Signal::Metrics][0], "new_data_points": service.records[Signal::Metrics][1],
         })
     });
     let policies = tally.policies.iter().map(|(name, policy)| {
         json!({ "policy": name, "now": sum(&policy.old), "now_weight": policy.old_weight, "new": sum(&policy.new) })
     });
-    let moves = tally.moves.iter().map(|((policy, fate, new), Move { sum: of, examples })| {
-        json!({ "policy": policy, "new_verdict": fate.name(), "new_policy": new, "sum": sum(of), "examples": examples })
+    let moves = tally.moves.iter().map(|((before, then), Move { sum: of, examples })| {
+        json!({
+            "verdict": before.fate.name(), "policy": before.policy, "new_verdict": then.fate.name(), "new_policy": then.policy,
+            "sum": sum(of), "examples": examples,
+        })
     });
+    let judged = Basis::ALL.map(|basis| (basis.name(), sum(&tally.judged.get(&basis).copied().unwrap_or_default())));
     let unknown = tally
         .unknown
         .iter()
@@ -351,19 +395,23 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
     let masked = masked.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "values": range(counts) }));
     let ran = tally.statements().into_iter();
     let ran = ran.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "runs": range(counts) }));
-    let filtered = tally.filtered().into_iter().map(|(reason, counts)| json!({ "reason": reason, "items": range(counts) }));
+    let filtered = tally.filtered().into_iter().map(|(taken, counts)| {
+        json!({ "reason": taken.reason, "signal": taken.signal.name(), "service": taken.service, "items": range(counts) })
+    });
     let volume = volume(findings).map(|volume| {
         json!({
-            "by": if is_estimated { "estimate" } else { "lake" },
-            "spans": volume.spans, "log_records": volume.logs, "file_bytes": volume.file_bytes,
-            "storage_usd_a_month": volume.storage_usd, "query_of_a_day_usd": volume.scan_usd, "formula": FORMULA,
+            "by": if is_estimated { "estimate" } else { "judged" },
+            "spans": volume.items[Signal::Traces], "log_records": volume.items[Signal::Logs],
+            "data_points": volume.items[Signal::Metrics], "file_bytes": volume.files.map(|files| files.bytes),
+            "storage_usd_a_month": volume.files.map(|files| files.storage_usd),
+            "query_of_a_day_usd": volume.files.map(|files| files.scan_usd), "formula": FORMULA,
         })
     });
     let old_rules: BTreeMap<&String, &str> = findings.old.iter().map(|(version, text)| (version, text.name())).collect();
     let fates: serde_json::Map<String, Value> = tally.fates.iter().map(|(fate, of)| (fate.name().to_owned(), sum(of))).collect();
     json!({
         "config": name, "rules_version": rules.version(), "since": timestamp_text(findings.since_nanos),
-        "lake": sum(&tally.lake), "new": sum(&tally.new), "verdicts": fates,
+        "judged": BTreeMap::from(judged), "now": sum(&tally.now), "new": sum(&tally.new), "verdicts": fates,
         "services": services.collect::<Vec<_>>(), "policies": policies.collect::<Vec<_>>(), "changes": moves.collect::<Vec<_>>(),
         "unknown": unknown.collect::<Vec<_>>(),
         "uncertain": { "sum": sum(&tally.uncertain.sum), "examples": tally.uncertain.examples },
@@ -375,15 +423,24 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
             "new": is_estimated.then(|| json!({ "traces": estimate.traces, "spans": estimate.spans })),
         },
         "a_day": volume, "has_limits": rules.has_limits(), "waits_differ": findings.waits_differ, "old_rules": old_rules,
-        "metric_points_not_run": findings.metric_points, "spans_not_run": findings.undecided,
+        "spans_not_run": findings.undecided,
         "kept_by_keep_all": sum(&findings.kept_whole), "log_records_sampled_out": findings.logs_sampled_out,
-        "logs_follow_trace": rules.logs().follows_trace(),
-        "traces_not_filed": findings.not_filed, "spans_pending": findings.pending_spans,
+        "logs_follow_trace": tally.followed.as_ref().map(|followed| {
+            json!({ "log_records_not_kept": followed.gone, "log_records_not_told": followed.untold })
+        }),
+        "traces_not_filed": findings.not_filed, "waiting_spans_not_run": tally.waiting_not_run,
     })
 }
 
-fn kept_by(policy: &str) -> String {
-    if policy.is_empty() { "kept without a policy".to_owned() } else { format!("kept by {policy}") }
+/// A ruling in words.
+fn told(ruling: &Ruling) -> String {
+    match ruling.fate {
+        Fate::Kept if ruling.policy.is_empty() => "kept without a policy".to_owned(),
+        Fate::Kept => format!("kept by {}", ruling.policy),
+        Fate::Dropped => format!("dropped by {}", named(&ruling.policy)),
+        Fate::SampledOut => "kept by no policy".to_owned(),
+        Fate::Filtered => "taken away by processors".to_owned(),
+    }
 }
 
 /// A name; in words where it is empty.

@@ -1,24 +1,28 @@
-//! What a dry run reads of a data folder: the lake's rows, in an order in which they need not be held, and the rules by version.
+//! What a dry run reads of a data folder: staged traces, the lake's rows in an order in which they need not be held, and the rules by
+//! version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use spanlake_model::NANOS_PER_SECOND;
+use spanlake_model::{NANOS_PER_SECOND, PerSignal, Signal, ms_to_nanos};
+use spanlake_pipeline::RulesBook;
 use spanlake_pipeline::archive::partition_of;
-use spanlake_pipeline::inspect::Overview;
+use spanlake_pipeline::inspect::{Overview, StagedDecision, StagedTrace, deciding_versions, staged_traces};
 use spanlake_pipeline::keys;
 use spanlake_pipeline::manifest::Manifest;
 use spanlake_pipeline::ports::ObjectStore;
+use spanlake_pipeline::settings::GroupSettings;
 use spanlake_policy::{DEFAULT_CONFIG, KEEP_ALL, Rules};
 use spanlake_sql::{Lake, SqlError};
 
+use super::items::Items;
 use super::judge::Judge;
-use super::logs::Logs;
-use super::rebuild::{Columns, log_columns, span_columns};
-use super::tally::{Sum, Tally};
+use super::rebuild::Columns;
+use super::request::Table;
+use super::tally::{Basis, Sum, Tally};
 use crate::folder::Folder;
 use crate::lake::{open, texts};
 use crate::up::compile;
@@ -31,21 +35,16 @@ const EARLIER: Duration = Duration::from_hours(2);
 /// Rows between two words on the progress.
 const PROGRESS_ROWS: u64 = 4_096;
 
-const METRICS: [&str; 4] = ["metrics_number", "metrics_histogram", "metrics_exp_histogram", "metrics_summary"];
-
 /// Everything that a report is made of.
 pub(super) struct Findings {
     pub(super) since_nanos: i64,
     /// From the first decision to the last, nanoseconds.
     pub(super) covered_nanos: i64,
     pub(super) tally: Tally,
-    /// Traces of which nothing is stored, by verdict and policy.
+    /// Decided traces of which nothing is there, by verdict and policy.
     pub(super) gone: BTreeMap<(String, String), Sum>,
-    /// Kept by a recorded decision, and not in the lake yet.
+    /// Kept by a recorded decision, and neither staged nor in the lake.
     pub(super) not_filed: u64,
-    /// Items that wait for a decision, or for their files.
-    pub(super) pending_spans: u64,
-    pub(super) metric_points: u64,
     /// Spans that were kept without a decision on their trace, by their policy.
     pub(super) undecided: BTreeMap<String, u64>,
     /// Versions of rules that decided.
@@ -58,8 +57,8 @@ pub(super) struct Findings {
     pub(super) waits_differ: bool,
     /// The new rules limit rates, and other rules have decided: what would compete for the room is gone.
     pub(super) is_limited: bool,
-    pub(super) spans_files: Files,
-    pub(super) logs_files: Files,
+    /// Of the tables of each signal.
+    pub(super) files: PerSignal<Files>,
 }
 
 /// What is left of the rules of a version.
@@ -89,6 +88,18 @@ pub(super) struct Files {
     pub(super) bytes: u64,
 }
 
+impl Files {
+    fn add(&mut self, more: Self) {
+        self.rows += more.rows;
+        self.bytes += more.bytes;
+    }
+}
+
+/// The tables of items that wait for no decision.
+fn records_tables() -> impl Iterator<Item = Table> {
+    [Table::Logs].into_iter().chain(Table::POINTS)
+}
+
 /// Reads everything since `since_nanos`, and runs the new rules on it.
 pub(super) async fn scan(
     folder: &Folder,
@@ -99,52 +110,64 @@ pub(super) async fn scan(
     let lake = open(&folder.path)?;
     let since = Since(since_nanos);
     let overview = folder.overview().await?;
-    let (gone, kept, versions, covered_nanos) = decisions(&lake, since).await?;
-    let logs: u64 = count(&lake, &format!("SELECT count(*) FROM logs WHERE {}", since.rows("", "ingest_time"))).await?;
-    if gone.is_empty() && kept.traces == 0 && logs == 0 {
-        bail!(
-            "nothing was decided and no log record came since {} (UTC), so there is nothing to run the rules on: name a longer time \
-             with --since, or look whether services send here: spanlake status --data {}",
-            timestamp_text(since_nanos),
-            folder.path.display()
-        );
-    }
-    let mut old = BTreeMap::new();
-    let mut texts_there = BTreeMap::new();
+    let mut versions = deciding_versions(&folder.store).await.context("reading the state of the data folder")?;
+    versions.extend(lake_versions(&lake, since).await?);
+    let (mut old, mut texts_there) = (BTreeMap::new(), BTreeMap::new());
     for version in versions {
         let rules = rules_of(folder, &version).await?;
         texts_there.insert(version.clone(), rules.as_ref().err().copied().unwrap_or(Text::Usable));
         old.extend(rules.ok().map(|rules| (version, rules)));
     }
+    let in_force = newest(&overview).and_then(|version| old.get(&version).cloned());
+    let mut judge = Judge::new(Arc::clone(new), &old, shards(&overview));
+    bodies(folder, since, (&old, in_force.as_deref()), &mut judge, progress).await?;
+    let staged = judge.staged_windows();
+    let Decisions { gone, kept, first_micros, last_micros } = decisions(&lake, since, &judge).await?;
+    let mut records = 0;
+    for table in records_tables() {
+        let sql = format!("SELECT count(*) FROM {} WHERE {}", table.name(), since.rows("", "ingest_time"));
+        records += count(&lake, &sql).await?;
+    }
+    if gone.is_empty() && kept.traces == 0 && records == 0 && staged.is_none() {
+        bail!(
+            "nothing was decided and no log record or data point came since {} (UTC), so there is nothing to run the rules on: name a longer time \
+             with --since, or look whether services send here: spanlake status --data {}",
+            timestamp_text(since_nanos),
+            folder.path.display()
+        );
+    }
+    let (first, last) = staged.unwrap_or((i64::MAX, 0));
+    let covered_micros = last.max(last_micros).saturating_sub(first.min(first_micros)).max(0);
     let waits_differ = old.values().any(|old| {
         let waits = |rules: &Rules| (rules.decision_wait_ms(), rules.decision_wait_after_root_ms(), rules.window_ms());
         waits(old) != waits(new)
     });
     let is_other = |version: &String| old.get(version).map_or(version.as_str(), |old| old.version()) != new.version();
     let is_limited = new.has_limits() && texts_there.keys().any(is_other);
-    let mut tally = spans(&lake, since, Judge::new(Arc::clone(new), &old, shards(&overview)), progress).await?;
-    let in_force = match newest(&overview) {
-        Some(version) => rules_of(folder, &version).await?.ok(),
-        None => None,
-    };
-    records(&lake, since, (new, in_force), &mut tally, progress).await?;
+    let mut tally = spans(&lake, since, judge, progress).await?;
+    for table in records_tables() {
+        items(&lake, since, table, (new, in_force.as_ref()), &mut tally, progress).await?;
+    }
+    let in_lake = tally.judged.get(&Basis::Rows).map_or(0, |rows| rows.traces);
+    let mut files = PerSignal::default();
+    for table in [Table::Spans].into_iter().chain(records_tables()) {
+        let signal: &mut Files = &mut files[table.signal()];
+        signal.add(files_of(&folder.path, &lake, table, since).await?);
+    }
     // A policy may have the same name: rules that can be read tell.
     let is_laid_over = old.values().any(|old| !old.overlay().is_empty()) || old.len() < texts_there.len();
     let kept_whole = tally.policies.get(KEEP_ALL).filter(|_| is_laid_over).map(|policy| policy.old).unwrap_or_default();
     Ok(Findings {
         since_nanos,
-        covered_nanos,
-        not_filed: kept.traces.saturating_sub(tally.lake.traces),
-        pending_spans: overview.ledger.traces.pending,
-        metric_points: metric_points(&lake, since).await?,
+        covered_nanos: covered_micros.saturating_mul(1_000),
+        not_filed: kept.traces.saturating_sub(in_lake),
         undecided: undecided(&lake, since).await?,
         old: texts_there,
         kept_whole,
         logs_sampled_out: overview.ledger.logs.sampled_out,
         waits_differ,
         is_limited,
-        spans_files: files(&folder.path, &lake, "spans", since).await?,
-        logs_files: files(&folder.path, &lake, "logs", since).await?,
+        files,
         tally,
         gone,
     })
@@ -157,8 +180,7 @@ struct Since(i64);
 impl Since {
     /// Rows whose time is not before it, and the hours in which they can be; `table` is a prefix of columns.
     fn rows(self, table: &str, column: &str) -> String {
-        let time = timestamp_text(self.0);
-        let time = time.trim_end_matches('Z').replace('T', " ");
+        let time = sql_time(self.0);
         format!("{table}{column} >= TIMESTAMP '{time}' AND {}", self.hours(table))
     }
 
@@ -197,37 +219,98 @@ async fn rules_of(folder: &Folder, version: &str) -> anyhow::Result<Result<Arc<R
     Ok(rules.filter(|rules| rules.version() == version).map(Arc::new).ok_or(Text::Differs))
 }
 
-type Decided = (BTreeMap<(String, String), Sum>, Sum, Vec<String>, i64);
+/// Takes every trace since of which all spans are staged.
+async fn bodies(
+    folder: &Folder,
+    since: Since,
+    (old, in_force): (&BTreeMap<String, Arc<Rules>>, Option<&Rules>),
+    judge: &mut Judge,
+    progress: &dyn Fn(&str),
+) -> anyhow::Result<()> {
+    let mut book = RulesBook::default();
+    for (version, rules) in old {
+        book.insert(version, Arc::clone(rules));
+    }
+    let nanos = |ms: u64| ms_to_nanos(i64::try_from(ms).unwrap_or(i64::MAX));
+    // As the running process has them.
+    let settings = in_force.map_or_else(GroupSettings::default, |rules| GroupSettings {
+        window_nanos: nanos(rules.window_ms()),
+        late_horizon_nanos: nanos(rules.late_horizon_ms()),
+        ..GroupSettings::default()
+    });
+    let mut traces: u64 = 0;
+    let each = |trace: StagedTrace| {
+        traces += 1;
+        if traces.is_multiple_of(PROGRESS_ROWS) {
+            progress(&format!("{traces} staged traces read"));
+        }
+        let came = trace.parts.iter().map(|part| part.arrival_nanos).max().unwrap_or_default();
+        let at = if matches!(trace.decision, StagedDecision::Made(_)) { trace.window[1] } else { came };
+        if at < since.0 { Ok(()) } else { judge.staged(trace) }
+    };
+    let unread = staged_traces::<_, anyhow::Error>(&folder.store, &book, &settings, each).await;
+    judge.tally.waiting_not_run += unread.context("reading what is staged")?.waiting_spans;
+    Ok(())
+}
 
-/// What was decided: traces that are gone, traces that were kept, versions of rules, and over how long.
-async fn decisions(lake: &Lake, since: Since) -> anyhow::Result<Decided> {
+/// Versions of rules that decided.
+async fn lake_versions(lake: &Lake, since: Since) -> anyhow::Result<BTreeSet<String>> {
+    let sql = format!("SELECT DISTINCT coalesce(rules_version, '') FROM decisions WHERE {}", since.rows("", "decided_time"));
+    let rows = texts(lake, &sql).await.context("asking the decisions table")?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// What was decided of traces that are not staged any more.
+struct Decisions {
+    /// Not kept, by verdict and policy.
+    gone: BTreeMap<(String, String), Sum>,
+    kept: Sum,
+    /// Start of the first window and end of the last one, of all decisions; microseconds.
+    first_micros: i64,
+    last_micros: i64,
+}
+
+async fn decisions(lake: &Lake, since: Since, judge: &Judge) -> anyhow::Result<Decisions> {
+    // Of windows in which traces are staged each decision is looked at, of the others only how many there are.
+    let single = judge.first_staged_micros().map_or_else(
+        || "false".to_owned(),
+        |first| format!("decided_time >= TIMESTAMP '{}'", sql_time(first.saturating_mul(1_000))),
+    );
+    let names = ["verdict", "policy", "trace_id", "decided", "traces", "spans", "first", "last"].map(str::to_owned);
     let sql = format!(
-        "SELECT verdict, coalesce(policy, ''), coalesce(rules_version, ''), count(*), sum(span_count), \
-         min(CAST(window_start AS BIGINT)), max(CAST(decided_time AS BIGINT)) FROM decisions WHERE {} GROUP BY 1, 2, 3",
+        "SELECT verdict, coalesce(policy, ''), CASE WHEN {single} THEN trace_id END, \
+         CASE WHEN {single} THEN CAST(decided_time AS BIGINT) END, count(*), CAST(sum(span_count) AS BIGINT), \
+         min(CAST(window_start AS BIGINT)), max(CAST(decided_time AS BIGINT)) FROM decisions WHERE {} GROUP BY 1, 2, 3, 4",
         since.rows("", "decided_time")
     );
-    let (mut gone, mut kept, mut versions) = (BTreeMap::<_, Sum>::new(), Sum::default(), Vec::new());
-    let (mut first, mut last) = (i64::MAX, 0_i64);
-    for row in texts(lake, &sql).await.context("asking the decisions table")? {
-        let text = |column: usize| row.get(column).cloned().unwrap_or_default();
-        let number = |column: usize| text(column).parse().unwrap_or_default();
-        if text(0) == "kept" {
-            kept.add(number(3), number(4));
-        } else {
-            gone.entry((text(0), text(1))).or_default().add(number(3), number(4));
+    let columns = Columns::new(&names);
+    let mut found = Decisions { gone: BTreeMap::new(), kept: Sum::default(), first_micros: i64::MAX, last_micros: 0 };
+    let read = lake.for_each::<Failed>(&sql, |cells| {
+        let row = columns.row(cells);
+        found.first_micros = found.first_micros.min(row.int("first"));
+        found.last_micros = found.last_micros.max(row.int("last"));
+        if row.text("trace_id").parse().is_ok_and(|id| judge.has_staged(id, row.int("decided"))) {
+            return Ok(());
         }
-        versions.push(text(2));
-        first = first.min(text(5).parse().unwrap_or(i64::MAX));
-        last = last.max(text(6).parse().unwrap_or_default());
-    }
-    versions.sort_unstable();
-    versions.dedup();
-    Ok((gone, kept, versions, last.saturating_sub(first).max(0).saturating_mul(1_000)))
+        let sum = match row.text("verdict") {
+            "kept" => &mut found.kept,
+            verdict => found.gone.entry((verdict.to_owned(), row.text("policy").to_owned())).or_default(),
+        };
+        sum.add(row.uint("traces"), row.uint("spans"));
+        Ok(())
+    });
+    read.await.map_err(Failed::into_anyhow)?;
+    Ok(found)
+}
+
+/// A point in time in a statement.
+fn sql_time(nanos: i64) -> String {
+    timestamp_text(nanos).trim_end_matches('Z').replace('T', " ")
 }
 
 /// Every kept trace since, a window after the other.
 async fn spans(lake: &Lake, since: Since, mut judge: Judge, progress: &dyn Fn(&str)) -> anyhow::Result<Tally> {
-    let own = span_columns();
+    let own = Table::Spans.columns();
     let further = [
         ("CAST(d.decided_time AS BIGINT)", "decided"),
         ("CAST(d.window_start AS BIGINT)", "window_began"),
@@ -265,32 +348,36 @@ async fn spans(lake: &Lake, since: Since, mut judge: Judge, progress: &dyn Fn(&s
     judge.finish()
 }
 
-/// Every log record since.
-async fn records(
+/// Every log record or data point since, of one table.
+async fn items(
     lake: &Lake,
     since: Since,
-    (new, old): (&Arc<Rules>, Option<Arc<Rules>>),
+    table: Table,
+    (new, old): (&Arc<Rules>, Option<&Arc<Rules>>),
     tally: &mut Tally,
     progress: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
-    let own = log_columns();
+    let own = table.columns();
+    // Points of one metric that came together are neighbours.
+    let order = if table.signal() == Signal::Metrics { "ORDER BY arrival, service_name, name" } else { "" };
     let sql = format!(
-        "SELECT {}, CAST(ingest_time AS BIGINT) AS arrival FROM logs WHERE {}",
+        "SELECT {}, CAST(ingest_time AS BIGINT) AS arrival FROM {} WHERE {} {order}",
         own.join(", "),
+        table.name(),
         since.rows("", "ingest_time")
     );
     let names: Vec<String> = own.into_iter().chain(["arrival"]).map(str::to_owned).collect();
     let (columns, mut rows) = (Columns::new(&names), 0);
-    let mut logs = Logs::new(Arc::clone(new), old, tally);
+    let mut items = Items::new(table, Arc::clone(new), old.cloned(), tally);
     let read = lake.for_each::<Failed>(&sql, |cells| {
         rows += 1;
         if rows % PROGRESS_ROWS == 0 {
-            progress(&format!("{rows} log records read"));
+            progress(&format!("{rows} {} read", table.signal().items()));
         }
-        logs.row(columns.row(cells)).map_err(Failed::Ours)
+        items.row(columns.row(cells)).map_err(Failed::Ours)
     });
     read.await.map_err(Failed::into_anyhow)?;
-    logs.finish()
+    items.finish()
 }
 
 /// Why reading ended early.
@@ -319,14 +406,6 @@ async fn count(lake: &Lake, sql: &str) -> anyhow::Result<u64> {
     Ok(rows.into_iter().flatten().next().and_then(|count| count.parse().ok()).unwrap_or_default())
 }
 
-async fn metric_points(lake: &Lake, since: Since) -> anyhow::Result<u64> {
-    let mut points = 0;
-    for table in METRICS {
-        points += count(lake, &format!("SELECT count(*) FROM {table} WHERE {}", since.rows("", "ingest_time"))).await?;
-    }
-    Ok(points)
-}
-
 /// Spans that are kept beside the decision on their trace.
 async fn undecided(lake: &Lake, since: Since) -> anyhow::Result<BTreeMap<String, u64>> {
     let sql = format!(
@@ -339,11 +418,11 @@ async fn undecided(lake: &Lake, since: Since) -> anyhow::Result<BTreeMap<String,
 }
 
 /// What the files of a table hold since the first hour that is read.
-async fn files(data: &Path, lake: &Lake, table: &str, since: Since) -> anyhow::Result<Files> {
-    let rows = count(lake, &format!("SELECT count(*) FROM {table} WHERE {}", since.hours(""))).await?;
+async fn files_of(data: &Path, lake: &Lake, table: Table, since: Since) -> anyhow::Result<Files> {
+    let rows = count(lake, &format!("SELECT count(*) FROM {} WHERE {}", table.name(), since.hours(""))).await?;
     let first = since.first_hour();
     let mut bytes = 0;
-    let root = data.join(keys::LAKE).join(table);
+    let root = data.join(keys::LAKE).join(table.name());
     for (date, folder) in folders(&root, "dt=") {
         for (hour, folder) in folders(&folder, "hour=") {
             if (&date, &hour) >= (&first.0, &first.1) {

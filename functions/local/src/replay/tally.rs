@@ -1,12 +1,15 @@
 //! What a dry run has found, counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use spanlake_model::TraceId;
+use spanlake_model::{PerSignal, Signal, TraceId};
 use spanlake_pipeline::replay::Staged;
 
 use super::estimate::Estimate;
 use super::rebuild::READINGS;
+
+/// Traces whose verdicts are held for log records that follow them.
+const FOLLOWED_MAX: usize = 2_000_000;
 
 /// Traces that are named as examples of a change.
 const EXAMPLES: usize = 3;
@@ -20,9 +23,37 @@ pub(super) struct Kept {
     pub(super) bytes: u64,
 }
 
-/// A trace as it is in the lake.
+/// What a trace was read from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Basis {
+    /// Rows of the lake: it is kept.
+    #[default]
+    Rows,
+    /// Staged spans; it is kept.
+    Kept,
+    /// Staged spans; it is not kept.
+    NotKept,
+    /// Staged spans, and nothing is decided yet.
+    Waiting,
+}
+
+impl Basis {
+    pub(super) const ALL: [Self; 4] = [Self::Rows, Self::Kept, Self::NotKept, Self::Waiting];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "lake",
+            Self::Kept => "staged_kept",
+            Self::NotKept => "staged_not_kept",
+            Self::Waiting => "staged_waiting",
+        }
+    }
+}
+
+/// A trace as it is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
+    pub(super) basis: Basis,
     /// In the order of arrival.
     pub(super) parts: Vec<Kept>,
     /// Those that were there at the decision.
@@ -53,6 +84,13 @@ impl Fate {
             Self::Filtered => "filtered",
         }
     }
+}
+
+/// What becomes of a trace, and by which policy; by none where none keeps or drops it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ruling {
+    pub(super) fate: Fate,
+    pub(super) policy: String,
 }
 
 /// Why it cannot be told what the new rules do with a trace.
@@ -90,13 +128,12 @@ impl Unknown {
 /// What the new rules make of a trace, in one reading.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Certain {
-    pub(super) fate: Fate,
-    pub(super) policy: String,
+    pub(super) ruling: Ruling,
     /// How likely it is kept.
     pub(super) chance: f64,
     /// What processors leave of each part.
     pub(super) left: Vec<Kept>,
-    /// What is stored of each part.
+    /// What would be stored of each part.
     pub(super) kept: Vec<Kept>,
 }
 
@@ -104,7 +141,7 @@ impl Certain {
     /// Whether it comes to the same, but for the lengths of messages.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let spans = |certain: &Self| certain.kept.iter().map(|kept| kept.spans).collect::<Vec<_>>();
-        (self.fate, &self.policy) == (other.fate, &other.policy) && spans(self) == spans(other)
+        self.ruling == other.ruling && spans(self) == spans(other)
     }
 }
 
@@ -127,10 +164,11 @@ impl Sum {
 pub(super) struct Service {
     pub(super) spans: u64,
     pub(super) new_spans: u64,
-    /// Of everything that chance might have kept.
+    /// Of those that rows of the lake stand for, and of staged ones.
     pub(super) estimated_spans: f64,
-    pub(super) logs: u64,
-    pub(super) new_logs: u64,
+    pub(super) staged_spans: u64,
+    /// Log records and data points, now and then.
+    pub(super) records: PerSignal<[u64; 2]>,
 }
 
 /// A policy before and after.
@@ -152,13 +190,58 @@ pub(super) struct Move {
 /// Values that masking rules find, in one reading, by rule and service: before, and now.
 type Masked = BTreeMap<(String, String), (u64, u64)>;
 
+/// Log records that would go where their traces go.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// Whether a trace's log records are kept; `None` if it cannot be told.
+    verdicts: HashMap<TraceId, Option<bool>>,
+    /// Records that would not be kept.
+    pub(super) gone: u64,
+    /// Records of traces that were not judged, and are taken as kept.
+    pub(super) untold: u64,
+}
+
+impl Followed {
+    fn note(&mut self, id: &TraceId, outcome: &Result<(Certain, bool), Unknown>) {
+        // Where processors leave no span, records wait for none and are kept.
+        let goes = |fate: Fate| matches!(fate, Fate::SampledOut | Fate::Dropped);
+        let verdict = outcome.as_ref().ok().map(|(certain, _)| !goes(certain.ruling.fate));
+        if self.verdicts.len() < FOLLOWED_MAX {
+            self.verdicts.insert(*id, verdict);
+        }
+    }
+
+    /// Whether a record of this trace is kept.
+    pub(super) fn keeps(&mut self, id: &TraceId) -> bool {
+        let told = self.verdicts.get(id).copied().flatten();
+        self.gone += u64::from(told == Some(false));
+        self.untold += u64::from(told.is_none());
+        told.unwrap_or(true)
+    }
+}
+
+/// Which items were taken away.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Taken {
+    /// The ledger's.
+    pub(super) reason: String,
+    pub(super) signal: Signal,
+    pub(super) service: String,
+}
+
 /// The counts.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    pub(super) lake: Sum,
+    /// What is kept of all that was judged.
+    pub(super) now: Sum,
     pub(super) span_bytes: u64,
-    pub(super) log_bytes: u64,
-    pub(super) new_log_bytes: u64,
+    /// Of log records' and metrics' messages, now and then.
+    pub(super) record_bytes: PerSignal<[u64; 2]>,
+    /// If logs follow their traces under the new rules.
+    pub(super) followed: Option<Followed>,
+    pub(super) judged: BTreeMap<Basis, Sum>,
+    /// Spans that wait for a decision and could not be judged.
+    pub(super) waiting_not_run: u64,
     pub(super) new: Sum,
     pub(super) new_span_bytes: u64,
     pub(super) fates: BTreeMap<Fate, Sum>,
@@ -167,38 +250,37 @@ pub(super) struct Tally {
     pub(super) uncertain: Move,
     pub(super) services: BTreeMap<String, Service>,
     pub(super) policies: BTreeMap<String, Policy>,
-    /// By the old policy, and the new fate and policy.
-    pub(super) moves: BTreeMap<(String, Fate, String), Move>,
+    /// From what was decided to what would be.
+    pub(super) moves: BTreeMap<(Ruling, Ruling), Move>,
+    /// Of what rows of the lake stand for.
     pub(super) estimate: Estimate,
+    /// What would be kept of the staged traces.
+    pub(super) staged: Estimate,
     /// By reading.
     masked: [Masked; READINGS.len()],
-    /// By reading and reason: spans and log records that processors take away.
-    filtered: [BTreeMap<String, u64>; READINGS.len()],
+    /// By reading: items that processors take away.
+    filtered: [BTreeMap<Taken, u64>; READINGS.len()],
 }
 
 impl Tally {
-    /// Takes note of a trace, and of what the new rules make of it; of an unknown one, that stays as it is.
-    #[expect(clippy::cast_precision_loss, reason = "estimates")]
+    /// Takes note of a trace, of what was decided on it and with which weight, and of what the new rules make of it; one of which
+    /// nothing can be told stays as it is.
     pub(super) fn trace(
         &mut self,
         id: &TraceId,
-        (policy, weight): (&str, f64),
+        (before, weight): (&Ruling, f64),
         known: &Known,
         outcome: Result<(Certain, bool), Unknown>,
     ) {
         let spans: u64 = known.parts.iter().map(|part| part.spans).sum();
-        let bytes: u64 = known.parts.iter().map(|part| part.bytes).sum();
-        self.lake.add(1, spans);
-        self.span_bytes += bytes;
-        let before = self.policies.entry(policy.to_owned()).or_default();
-        before.old.add(1, spans);
-        before.old_weight += weight;
-        for part in &known.parts {
-            self.services.entry(part.service.clone()).or_default().spans += part.spans;
+        self.judged.entry(known.basis).or_default().add(1, spans);
+        let is_kept = before.fate == Fate::Kept;
+        if is_kept {
+            self.is_kept(&before.policy, weight, known, spans);
         }
-        let beside = (weight - 1.0).max(0.0);
-        self.estimate.left_out_traces += beside;
-        self.estimate.left_out_spans += beside * spans as f64;
+        if let Some(followed) = &mut self.followed {
+            followed.note(id, &outcome);
+        }
         let certain = match outcome {
             Ok((certain, is_certain)) => {
                 if !is_certain {
@@ -208,38 +290,74 @@ impl Tally {
             }
             Err(why) => {
                 self.unknown.entry(why).or_default().note(id, spans);
-                self.estimate.add(1.0, &known.parts);
-                self.keep(policy, &known.parts, 1.0);
+                if is_kept {
+                    self.estimated(known.basis, 1.0, &known.parts);
+                    self.keep(&before.policy, &known.parts);
+                }
                 return;
             }
         };
-        // What these rules have kept is what they keep: chance and room for it were there once, and need not be guessed.
-        let (share, left) =
-            if known.is_by_these { (1.0, &known.parts) } else { (weight.max(1.0) * certain.chance, &certain.left) };
-        self.estimate.add(share, left);
-        for part in left {
-            self.services.entry(part.service.clone()).or_default().estimated_spans += share * part.spans as f64;
+        match known.basis {
+            // What these rules have kept is what they keep: chance and room for it were there once, and need not be guessed.
+            Basis::Rows if known.is_by_these => self.estimated(known.basis, 1.0, &known.parts),
+            Basis::Rows => self.estimated(known.basis, weight.max(1.0) * certain.chance, &certain.left),
+            // Each stands for itself.
+            Basis::Kept | Basis::NotKept | Basis::Waiting if certain.ruling.fate == Fate::Kept => {
+                self.estimated(known.basis, 1.0, &certain.kept);
+            }
+            Basis::Kept | Basis::NotKept | Basis::Waiting => {}
         }
-        self.fates.entry(certain.fate).or_default().add(1, spans);
-        if certain.fate != Fate::Kept || certain.policy != policy {
-            self.moves.entry((policy.to_owned(), certain.fate, certain.policy.clone())).or_default().note(id, spans);
+        self.fates.entry(certain.ruling.fate).or_default().add(1, spans);
+        if certain.ruling != *before {
+            self.moves.entry((before.clone(), certain.ruling.clone())).or_default().note(id, spans);
         }
-        if certain.fate == Fate::Kept {
-            self.keep(&certain.policy, &certain.kept, 0.0);
+        if certain.ruling.fate == Fate::Kept {
+            self.keep(&certain.ruling.policy, &certain.kept);
         } else {
             self.store(&certain.kept);
         }
     }
 
-    /// Counts what stays as kept by a policy.
+    /// Counts a trace that is kept now.
     #[expect(clippy::cast_precision_loss, reason = "estimates")]
-    fn keep(&mut self, policy: &str, parts: &[Kept], share: f64) {
+    fn is_kept(&mut self, policy: &str, weight: f64, known: &Known, spans: u64) {
+        self.now.add(1, spans);
+        self.span_bytes += known.parts.iter().map(|part| part.bytes).sum::<u64>();
+        let before = self.policies.entry(policy.to_owned()).or_default();
+        before.old.add(1, spans);
+        before.old_weight += weight;
+        for part in &known.parts {
+            self.services.entry(part.service.clone()).or_default().spans += part.spans;
+        }
+        // Whether a trace is staged still depends on when it came, not on what was decided: so all that such a one stands for is
+        // staged as well.
+        if known.basis == Basis::Rows {
+            let beside = (weight - 1.0).max(0.0);
+            self.estimate.left_out_traces += beside;
+            self.estimate.left_out_spans += beside * spans as f64;
+        }
+    }
+
+    /// Counts a share of a trace towards what would be kept of everything.
+    #[expect(clippy::cast_precision_loss, reason = "estimates")]
+    fn estimated(&mut self, basis: Basis, share: f64, parts: &[Kept]) {
+        let estimate = if basis == Basis::Rows { &mut self.estimate } else { &mut self.staged };
+        estimate.add(share, parts);
+        for part in parts {
+            let service = self.services.entry(part.service.clone()).or_default();
+            if basis == Basis::Rows {
+                service.estimated_spans += share * part.spans as f64;
+            } else {
+                service.staged_spans += part.spans;
+            }
+        }
+    }
+
+    /// Counts what would be kept by a policy.
+    fn keep(&mut self, policy: &str, parts: &[Kept]) {
         let spans = parts.iter().map(|part| part.spans).sum();
         self.new.traces += 1;
         self.policies.entry(policy.to_owned()).or_default().new.add(1, spans);
-        for part in parts {
-            self.services.entry(part.service.clone()).or_default().estimated_spans += share * part.spans as f64;
-        }
         self.store(parts);
     }
 
@@ -251,6 +369,13 @@ impl Tally {
         }
     }
 
+    /// Takes note of log records or data points of a service, and of the bytes of their messages: now and then.
+    pub(super) fn records(&mut self, signal: Signal, service: &str, items: [u64; 2], bytes: [u64; 2]) {
+        let known = &mut self.services.entry(service.to_owned()).or_default().records[signal];
+        let sums = known.iter_mut().chain(&mut self.record_bytes[signal]);
+        sums.zip(items.into_iter().chain(bytes)).for_each(|(sum, more)| *sum += more);
+    }
+
     /// Takes note of what some items come to in a reading: under the rules before, and under the new ones.
     pub(super) fn counts(&mut self, reading: usize, before: Option<&Counts>, now: &Counts) {
         let (Some(masked), Some(filtered)) = (self.masked.get_mut(reading), self.filtered.get_mut(reading)) else { return };
@@ -260,8 +385,8 @@ impl Tally {
         for (key, count) in &now.masked {
             masked.entry(key.clone()).or_default().1 += count;
         }
-        for (reason, count) in &now.dropped {
-            *filtered.entry(reason.clone()).or_default() += count;
+        for (taken, count) in &now.dropped {
+            *filtered.entry(taken.clone()).or_default() += count;
         }
     }
 
@@ -286,10 +411,10 @@ impl Tally {
         keys.into_iter().map(|key| (key.clone(), counted(key))).filter(|(_, counted)| counted.most > 0).collect()
     }
 
-    /// Spans and log records that processors take away, by processor.
-    pub(super) fn filtered(&self) -> BTreeMap<String, Counted> {
-        let keys: BTreeSet<&String> = self.filtered.iter().flat_map(BTreeMap::keys).collect();
-        let of = |key: &String| Counted::of(self.filtered.iter().map(|filtered| filtered.get(key).copied().unwrap_or_default()));
+    /// Items that processors take away.
+    pub(super) fn filtered(&self) -> BTreeMap<Taken, Counted> {
+        let keys: BTreeSet<&Taken> = self.filtered.iter().flat_map(BTreeMap::keys).collect();
+        let of = |key: &Taken| Counted::of(self.filtered.iter().map(|filtered| filtered.get(key).copied().unwrap_or_default()));
         keys.into_iter().map(|key| (key.clone(), of(key))).collect()
     }
 }
@@ -322,18 +447,19 @@ impl Counted {
 pub(super) struct Counts {
     /// Values that were masked, by rule and service.
     masked: BTreeMap<(String, String), u64>,
-    /// Items that were dropped, by reason.
-    dropped: BTreeMap<String, u64>,
+    /// Items that were dropped.
+    dropped: BTreeMap<Taken, u64>,
 }
 
 impl Counts {
     /// Adds what became of items of a service.
-    pub(super) fn add(&mut self, service: &str, staged: &Staged) {
+    pub(super) fn add(&mut self, signal: Signal, service: &str, staged: &Staged) {
         for (rule, count) in &staged.masked {
             *self.masked.entry((rule.clone(), service.to_owned())).or_default() += count;
         }
         for (reason, count) in &staged.dropped {
-            *self.dropped.entry(reason.clone()).or_default() += count;
+            let taken = Taken { reason: reason.clone(), signal, service: service.to_owned() };
+            *self.dropped.entry(taken).or_default() += count;
         }
     }
 }

@@ -1,17 +1,19 @@
 //! A shop's telemetry through the real use cases into a lake, and rules run on that.
 
 mod rows;
+mod staged;
 mod world;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use spanlake_model::Signal;
 use spanlake_policy::{DEFAULT_CONFIG, Overlay};
 
 use super::scan::Text;
-use super::tally::{Fate, Sum};
+use super::tally::{Counted, Fate, Sum, Taken};
 use crate::demo::RULES;
-use world::{World, config};
+use world::{END_MS, World, config};
 
 /// Policies of every kind: chance with a salt of its own, latency, numbers, texts, spans, a composite of rates.
 const VARIED: &str = "
@@ -37,27 +39,29 @@ fn the_rules_that_decided_change_nothing() {
         let world = World::new(&rules);
         let findings = world.replay(&rules);
         let tally = &findings.tally;
-        assert!(tally.lake.traces > 100, "{:?}", tally.lake);
-        assert_eq!((tally.new, &tally.fates), (tally.lake, &BTreeMap::from([(Fate::Kept, tally.lake)])));
+        assert!(tally.now.traces > 100, "{:?}", tally.now);
+        assert_eq!((tally.new, &tally.fates), (tally.now, &BTreeMap::from([(Fate::Kept, tally.now)])));
         assert!(tally.moves.is_empty() && tally.unknown.is_empty(), "{:?} {:?}", tally.moves, tally.unknown);
         assert!(tally.masked().is_empty() && tally.filtered().is_empty(), "{:?} {:?}", tally.masked(), tally.filtered());
         for (name, service) in &tally.services {
-            assert_eq!((service.spans, service.logs), (service.new_spans, service.new_logs), "{name}");
+            assert_eq!(service.spans, service.new_spans, "{name}");
+            assert!(service.records.0.iter().all(|[now, then]| now == then), "{name}");
         }
         for (name, policy) in &tally.policies {
             assert_eq!(policy.old, policy.new, "{name}");
         }
         let volume = super::cost::volume(&findings).unwrap();
-        let all = [volume.spans, volume.logs, volume.file_bytes, volume.storage_usd, volume.scan_usd];
-        assert!(all.iter().all(|[now, then]| *now > 0.0 && (now - then).abs() <= now * 1e-9), "{volume:?}");
+        let files = volume.files.unwrap();
+        let all = volume.items.0.into_iter().chain([files.bytes, files.storage_usd, files.scan_usd]);
+        assert!(all.clone().all(|[now, then]| now > 0.0 && (now - then).abs() <= now * 1e-9), "{volume:?}");
         let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
-        let (Sum { traces, spans }, no_change) = (tally.lake, format!("{:>9}\n", "="));
+        let (Sum { traces, spans }, no_change) = (tally.now, format!("{:>9}\n", "="));
         assert!(text.contains(&format!("would keep about {traces} traces ({spans} spans); {traces} traces")), "{text}");
-        assert_eq!(text.matches(&no_change).count(), 5, "{text}");
+        assert_eq!(text.matches(&no_change).count(), 6, "{text}");
         assert_eq!(findings.not_filed, 0);
-        assert_eq!(tally.lake.spans, world.count("SELECT count(*) FROM spans"));
+        assert_eq!(tally.now.spans, world.count("SELECT count(*) FROM spans"));
         assert_eq!(world.count("SELECT count(*) FROM spans WHERE is_late"), 1);
-        assert_eq!(tally.lake.traces, world.count("SELECT count(*) FROM decisions WHERE verdict = 'kept'"));
+        assert_eq!(tally.now.traces, world.count("SELECT count(*) FROM decisions WHERE verdict = 'kept'"));
     }
 }
 
@@ -103,10 +107,10 @@ fn rules_that_limit_rates_are_not_estimated_on_what_others_have_kept() {
     let findings = world.replay(&config(NARROW, ""));
     let text = super::report::text(&findings, &world::rules(&config(NARROW, "")), "rules.yaml");
     assert!(text.contains("is not estimated: they limit rates") && !text.contains("would keep about"), "{text}");
-    assert!(text.contains("of what is in the lake alone:") && text.contains("- These rules limit rates."), "{text}");
+    assert!(text.contains("of what was judged alone:") && text.contains("- These rules limit rates."), "{text}");
     let json = super::report::to_json(&findings, &world::rules(&config(NARROW, "")), "rules.yaml");
     assert_eq!((&json["estimate"]["new"], &json["services"][0]["estimated_spans"]), (&Value::Null, &Value::Null));
-    let [now, then] = super::cost::volume(&findings).unwrap().spans;
+    let [now, then] = super::cost::volume(&findings).unwrap().items[Signal::Traces];
     assert!(then < now, "{now} {then}");
 }
 
@@ -118,9 +122,9 @@ fn what_a_limit_has_left_is_no_more_under_others_than_was_decided() {
     let told = findings.estimate();
     assert!(told.traces <= f64::from(u32::try_from(all).unwrap()), "{told:?} of {all}");
     let in_force = world.replay(&config(NARROW, ""));
-    let [now, then] = super::cost::volume(&in_force).unwrap().spans;
-    assert!(in_force.tally.lake.traces > 0 && (now - then).abs() <= now * 1e-9, "{now} {then}");
-    assert!(in_force.tally.moves.is_empty() && in_force.tally.new == in_force.tally.lake, "{:?}", in_force.tally.moves);
+    let [now, then] = super::cost::volume(&in_force).unwrap().items[Signal::Traces];
+    assert!(in_force.tally.now.traces > 0 && (now - then).abs() <= now * 1e-9, "{now} {then}");
+    assert!(in_force.tally.moves.is_empty() && in_force.tally.new == in_force.tally.now, "{:?}", in_force.tally.moves);
 }
 
 #[test]
@@ -154,13 +158,48 @@ fn what_a_filter_would_take_away_is_counted() {
     );
     assert!(spans > 10 && logs > 10);
     let filtered = tally.filtered();
-    let counted = filtered["processor filter/quiet"];
+    let of = |signal: Signal| {
+        let of_signal = filtered.iter().filter(|(taken, _)| taken.signal == signal && taken.reason == "processor filter/quiet");
+        of_signal.fold((0, 0, 0), |sum, (_, counted)| (sum.0 + counted.likely, sum.1 + counted.least, sum.2 + counted.most))
+    };
     // Services that had called it `db.system` would not be met, and the column does not tell.
-    assert_eq!((filtered.len(), counted.likely, counted.least, counted.most), (1, spans + logs, logs, spans + logs));
+    assert_eq!((of(Signal::Traces), of(Signal::Logs)), ((spans, 0, spans), (logs, logs, logs)));
     assert!(tally.uncertain.sum.traces > 0 && tally.unknown.is_empty());
-    assert_eq!(tally.lake.spans - tally.new.spans, spans);
-    let now: u64 = tally.services.values().map(|service| service.logs - service.new_logs).sum();
+    assert_eq!(tally.now.spans - tally.new.spans, spans);
+    let gone = |[now, then]: [u64; 2]| now - then;
+    let now: u64 = tally.services.values().map(|service| gone(service.records[Signal::Logs])).sum();
     assert_eq!(now, logs);
+}
+
+#[test]
+fn data_points_pass_the_new_processors_and_are_counted_by_service() {
+    let world = World::new(RULES);
+    let filter = "  filter/points:\n    error_mode: ignore\n    metrics: {datapoint: ['metric.name == \"http.server.request.duration\"']}\n";
+    let findings = world.replay(&config(SAME_POLICIES, filter));
+    let count = |service: &str, more: &str| {
+        let of = |table: &str| world.count(&format!("SELECT count(*) FROM {table} WHERE service_name = '{service}' {more}"));
+        ["metrics_number", "metrics_histogram", "metrics_exp_histogram", "metrics_summary"].map(of).iter().sum::<u64>()
+    };
+    let (mut filtered, mut services) = (findings.tally.filtered(), 0);
+    for (service, known) in &findings.tally.services {
+        let (all, gone) = (count(service, ""), count(service, "AND name = 'http.server.request.duration'"));
+        assert_eq!(known.records[Signal::Metrics], [all, all - gone], "{service}");
+        let (signal, service) = (Signal::Metrics, service.clone());
+        let told = filtered.remove(&Taken { reason: "processor filter/points".to_owned(), signal, service });
+        assert_eq!(told.unwrap_or_default(), Counted { likely: gone, least: gone, most: gone });
+        services += u64::from(gone > 0 && gone < all);
+    }
+    assert!(services > 3 && filtered.is_empty(), "{filtered:?}");
+    let [now, then] = super::cost::volume(&findings).unwrap().items[Signal::Metrics];
+    assert!(0.0 < then && then < now, "{now} {then}");
+    let redact = "  redaction/points: {allow_all_keys: true, blocked_key_patterns: ['^http\\.route$']}\n";
+    let masked = world.replay(&config(SAME_POLICIES, redact)).tally.masked();
+    let told: u64 = masked.values().map(|counted| counted.likely).sum();
+    let has_route =
+        |table: &str| world.count(&format!("SELECT count(*) FROM {table} WHERE attributes['http.route'] IS NOT NULL"));
+    let points = has_route("metrics_histogram");
+    assert_eq!(told, points + world.count("SELECT count(*) FROM spans WHERE http_route IS NOT NULL"), "{masked:?}");
+    assert!(points > 10);
 }
 
 /// The policies of the demo's rules.
@@ -191,7 +230,7 @@ fn what_is_gone_is_said_in_numbers() {
     assert!(text.contains("No verdict changes, and no policy."), "{text}");
     assert!(text.contains(&format!("Not kept, and their bodies are gone: {gone} traces")), "{text}");
     let json = super::report::to_json(&findings, &rules, "rules.yaml");
-    assert_eq!((&json["changes"], &json["lake"]), (&serde_json::json!([]), &json["new"]));
+    assert_eq!((&json["changes"], &json["now"]), (&serde_json::json!([]), &json["new"]));
 }
 
 #[test]
@@ -208,7 +247,7 @@ fn traces_whose_rules_are_gone_are_run_all_the_same_and_that_is_said() {
     let findings = world.replay(RULES);
     assert_eq!(findings.old.values().collect::<Vec<_>>(), [&Text::Missing]);
     let told = findings.tally.fates[&Fate::Kept].traces;
-    assert!(told * 10 > findings.tally.lake.traces * 9, "{told} of {}", findings.tally.lake.traces);
+    assert!(told * 10 > findings.tally.now.traces * 9, "{told} of {}", findings.tally.now.traces);
     assert!(super::report::text(&findings, &world::rules(RULES), "rules.yaml").contains("Their text is not in the folder"));
 }
 
@@ -248,16 +287,49 @@ fn what_keep_all_has_kept_is_told_as_such() {
     assert!(!super::report::text(&without.replay(RULES), &world::rules(RULES), "rules.yaml").contains("keep-all"));
 }
 
+/// Records in a lake, by service.
+fn logs(world: &World) -> BTreeMap<String, u64> {
+    let rows = world.ask("SELECT service_name, count(*) FROM logs GROUP BY 1");
+    rows.into_iter().map(|row| (row[0].clone(), row[1].parse().unwrap())).collect()
+}
+
 #[test]
-fn log_records_that_have_gone_with_their_traces_are_told_and_so_is_that_new_rules_would_do_so() {
+fn a_stored_log_record_goes_where_the_dry_run_says_that_its_trace_goes() {
+    let before = World::until(RULES, END_MS, false);
+    for follow in ["{logs: follow_trace}", "{logs: {follow_trace: true, always_keep: WARN}}"] {
+        let rules = format!("{RULES}spanlake: {follow}\n");
+        let findings = before.replay(&rules);
+        let services = findings.tally.services.iter();
+        let told = services.map(|(name, service)| (name.clone(), service.records[Signal::Logs][1]));
+        let truth = logs(&World::new(&rules));
+        assert_eq!(told.filter(|(_, logs)| *logs > 0).collect::<BTreeMap<_, _>>(), truth, "{follow}");
+        let followed = findings.tally.followed.as_ref().unwrap();
+        assert_eq!(followed.gone, logs(&before).values().sum::<u64>() - truth.values().sum::<u64>());
+        let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
+        assert!(followed.gone > 10 && text.contains(&format!("{} log records would go with one", followed.gone)), "{text}");
+    }
+}
+
+#[test]
+fn log_records_whose_traces_cannot_be_judged_are_taken_as_kept_and_that_is_told() {
     let follow = format!("{RULES}spanlake: {{logs: follow_trace}}\n");
-    let (gone, taken) = ("log records were sampled out with their traces", "Under these rules logs follow their trace; here all");
+    let (gone, untold) = ("log records were sampled out with their traces", "log records the trace was not judged");
     let text = |world: &World, rules: &str| super::report::text(&world.replay(rules), &world::rules(rules), "rules.yaml");
     let (world, follows) = (World::new(RULES), World::new(&follow));
-    let told = |text: &str| (text.contains(gone), text.contains(taken));
+    let told = |text: &str| (text.contains(gone), text.contains(untold));
     assert_eq!(told(&text(&world, RULES)), (false, false));
     assert_eq!(told(&text(&world, &follow)), (false, true));
     assert_eq!(told(&text(&follows, RULES)), (true, false));
+    let findings = world.replay(&follow);
+    let [now, then] = findings.tally.services.values().fold([0, 0], |[now, then], service| {
+        let [more_now, more_then] = service.records[Signal::Logs];
+        [now + more_now, then + more_then]
+    });
+    let followed = findings.tally.followed.as_ref().unwrap();
+    // Nothing of what was kept changes, and of the rest nothing is left to judge.
+    assert_eq!((now, followed.gone), (then, 0));
+    let of_gone = "SELECT count(*) FROM logs l JOIN decisions d ON d.trace_id = l.trace_id WHERE d.verdict <> 'kept'";
+    assert!(followed.untold >= world.count(of_gone) && world.count(of_gone) > 10, "{}", followed.untold);
 }
 
 #[test]

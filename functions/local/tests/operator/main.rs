@@ -4,10 +4,13 @@
 #[cfg(feature = "aws")]
 mod buckets;
 mod keep_all;
+mod replay;
+mod state;
 #[cfg(feature = "aws")]
 mod world;
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 /// What a run of the program came to.
 struct Ran {
@@ -18,8 +21,17 @@ struct Ran {
 
 /// Runs the program in an environment of its own.
 fn run(words: &[&str], environment: &[(&str, &str)]) -> Ran {
+    run_on(b"", words, environment)
+}
+
+/// The same, with something on its standard input.
+fn run_on(input: &[u8], words: &[&str], environment: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spanlake"));
-    let ran = command.args(words).env_clear().envs(environment.iter().copied()).output().unwrap();
+    command.args(words).env_clear().envs(environment.iter().copied());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Who does not read it may have ended by now.
+    let _ended = child.stdin.take().unwrap().write_all(input);
+    let ran = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: ran.status.code().unwrap(), out: text(ran.stdout), err: text(ran.stderr) }
 }
@@ -52,19 +64,4 @@ fn buckets_and_a_folder_are_not_mixed_up() {
             assert!(ran.err.contains("--bucket <STATE>"), "{words:?} {wrong:?}: {}", ran.err);
         }
     }
-}
-
-#[test]
-fn a_dry_run_of_rules_that_are_refused_prints_what_is_wrong_and_ends_with_1() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("rules.yaml");
-    std::fs::write(&file, "processors: {tail_sampling: {policies: [{name: a, type: nothing_of_the_kind}]}}\n").unwrap();
-    let (file, data) = (file.display().to_string(), folder.path().display().to_string());
-    let ran = run(&["replay", "--config", &file, "--data", &data], &[]);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
-    assert!(ran.err.contains("nothing_of_the_kind") && ran.err.contains("can't be used"), "{}", ran.err);
-    std::fs::write(&file, spanlake_policy::DEFAULT_CONFIG).unwrap();
-    let ran = run(&["replay", "--config", &file, "--data", &data], &[]);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
-    assert!(ran.err.contains("is no data folder"), "{}", ran.err);
 }

@@ -60,7 +60,10 @@ impl World {
             .credentials_provider(credentials())
             .retry_config(RetryConfig::disabled())
             .endpoint_url(kinesis.url());
-        let settings = StreamSettings { put_within: Duration::from_millis(200), ..StreamSettings::default() };
+        // The wait behind a failure is beyond the deadline, so that one call decides, however slow the machine is.
+        let minute = Duration::from_mins(1);
+        let settings =
+            StreamSettings { put_within: minute, call_within: minute, backoff: 1_000 * minute, ..StreamSettings::default() };
         let client = aws_sdk_kinesis::Client::from_conf(config.build());
         let stream = Arc::new(KinesisStream::new(client, "spans".to_owned(), settings));
         let ingest = Ingest::new(Arc::clone(&stream), SystemClock, IngestSettings::default());

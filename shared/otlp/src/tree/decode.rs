@@ -81,18 +81,18 @@ impl<'a> Node<'a> {
         match (field.kind, wire) {
             (Kind::Message(inner), Wire::Len(bytes)) if std::ptr::eq(inner, &raw const KEY_VALUE) => {
                 let pair = key_value(bytes, depth + 1)?;
-                match self.get_mut(number) {
+                match self.grown(number) {
                     Some(Slot::Map(map)) => map.0.push(pair),
                     _ => self.slots.push((number, Slot::Map(Map(vec![pair])))),
                 }
             }
             (Kind::Message(inner), Wire::Len(bytes)) if std::ptr::eq(inner, &raw const ANY_VALUE) => {
-                self.set(number, Slot::Value(any_value(bytes, depth + 1)?));
+                self.put(number, Slot::Value(any_value(bytes, depth + 1)?));
             }
             (Kind::Message(inner), Wire::Len(bytes)) if field.repeated => {
                 let mut node = Node::new(inner);
                 node.merge(bytes, depth + 1)?;
-                match self.get_mut(number) {
+                match self.grown(number) {
                     Some(Slot::Nodes(nodes)) => nodes.push(node),
                     _ => self.slots.push((number, Slot::Nodes(vec![node]))),
                 }
@@ -102,23 +102,23 @@ impl<'a> Node<'a> {
                     node.merge(bytes, depth + 1)?;
                 }
             }
-            (Kind::String, Wire::Len(bytes)) if field.repeated => match self.get_mut(number) {
+            (Kind::String, Wire::Len(bytes)) if field.repeated => match self.grown(number) {
                 Some(Slot::Texts(texts)) => texts.push(text(bytes)),
                 _ => self.slots.push((number, Slot::Texts(vec![text(bytes)]))),
             },
-            (Kind::String, Wire::Len(bytes)) => self.set(number, Slot::Text(text(bytes))),
-            (Kind::Bytes | Kind::Id, Wire::Len(bytes)) => self.set(number, Slot::Bytes(Cow::Borrowed(bytes))),
+            (Kind::String, Wire::Len(bytes)) => self.put(number, Slot::Text(text(bytes))),
+            (Kind::Bytes | Kind::Id, Wire::Len(bytes)) => self.put(number, Slot::Bytes(Cow::Borrowed(bytes))),
             (Kind::String | Kind::Bytes | Kind::Id | Kind::Message(_), _) => {}
             (kind, wire) if field.repeated => {
                 let numbers = numbers(kind, wire)?;
-                match self.get_mut(number) {
+                match self.grown(number) {
                     Some(Slot::Numbers(known)) => known.extend(numbers),
                     _ => self.slots.push((number, Slot::Numbers(numbers))),
                 }
             }
             (kind, wire) => {
                 if let Some(bits) = scalar(kind, wire) {
-                    self.set(number, Slot::Number(bits));
+                    self.put(number, Slot::Number(bits));
                 }
             }
         }

@@ -3,7 +3,7 @@
 use super::value::{Map, Value};
 use super::{Node, Slot};
 use crate::schema::Kind;
-use crate::wire::{put_fixed32, put_fixed64, put_len, put_varint, put_varint_field, varint_len};
+use crate::wire::{len_field_len, put_fixed32, put_fixed64, put_len, put_len_head, put_nested, put_varint, put_varint_field};
 
 impl Node<'_> {
     /// Appends the message's bytes.
@@ -30,6 +30,10 @@ impl Map<'_> {
     /// Appends the attributes as fields of this number.
     fn encode(&self, number: u32, out: &mut Vec<u8>) {
         for (key, value) in self.iter() {
+            if let Some(text) = value.as_str() {
+                put_text_pair(number, key, text, out);
+                continue;
+            }
             nested(number, out, |out| {
                 put_len(out, 1, key.as_bytes());
                 nested(2, out, |out| value.encode(out));
@@ -73,48 +77,16 @@ fn put_packed(kind: Kind, number: u32, numbers: &[u64], out: &mut Vec<u8>) {
     });
 }
 
-/// Appends a nested message.
+/// Appends a nested message that is mostly short.
 pub(super) fn nested(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    nested_about(1, number, out, write);
+    put_nested(1, number, out, write);
 }
 
-/// As [`nested`], of a message whose length mostly takes `width` bytes: where that is right, nothing is moved.
-pub(super) fn nested_about(width: usize, number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    put_varint(out, u64::from(number) << 3 | 2);
-    let at = out.len();
-    out.resize(at + width, 0);
-    write(out);
-    let end = out.len();
-    let mut length = end - at - width;
-    let needed = varint_len(length as u64);
-    if needed > width {
-        out.resize(end + needed - width, 0);
-    }
-    if needed != width {
-        out.copy_within(at + width..end, at + needed);
-        out.truncate(end + needed - width);
-    }
-    for byte in out.iter_mut().skip(at).take(needed) {
-        *byte = u8::try_from(length & 0x7f).unwrap_or(0) | if length >= 0x80 { 0x80 } else { 0 };
-        length >>= 7;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_length_is_right_however_wide_it_was_thought_to_be() {
-        for length in [0, 1, 127, 128, 129, 16_383, 16_384, 2_097_151, 2_097_152] {
-            let content: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
-            let mut expected = b"before".to_vec();
-            put_len(&mut expected, 2, &content);
-            for width in 1..=4 {
-                let mut out = b"before".to_vec();
-                nested_about(width, 2, &mut out, |out| out.extend_from_slice(&content));
-                assert!(out == expected, "{length} bytes, {width} wide");
-            }
-        }
-    }
+/// An attribute that is a text, as most are: its lengths are known before it is written.
+fn put_text_pair(number: u32, key: &str, text: &str, out: &mut Vec<u8>) {
+    let value_bytes = len_field_len(1, text.len());
+    put_len_head(out, number, len_field_len(1, key.len()) + len_field_len(2, value_bytes));
+    put_len(out, 1, key.as_bytes());
+    put_len_head(out, 2, value_bytes);
+    put_len(out, 1, text.as_bytes());
 }

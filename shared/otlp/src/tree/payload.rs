@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use spanlake_model::Signal;
 
 use super::decode::text;
-use super::encode::{nested, nested_about};
+use super::encode::nested;
 use super::{Node, Want};
 use crate::schema::{self, Message, RESOURCE, SCOPE};
-use crate::wire::{Reader, Value as Wire, WireError};
+use crate::wire::{Reader, Value as Wire, WireError, put_nested};
 
 /// How many bytes the length of a group of items, and of an item, mostly takes.
 const CONTAINER_WIDTH: usize = 3;
@@ -111,14 +111,14 @@ impl<'a> Payload<'a> {
     pub fn encode_within(&self, bytes_max: usize, out: &mut Vec<u8>) -> Vec<u32> {
         let mut left_out = Vec::new();
         for group in &self.groups {
-            nested_about(CONTAINER_WIDTH, 1, out, |out| {
+            put_nested(CONTAINER_WIDTH, 1, out, |out| {
                 nested(1, out, |out| group.resource.encode(out));
                 for scope in &group.scopes {
-                    nested_about(CONTAINER_WIDTH, 2, out, |out| {
+                    put_nested(CONTAINER_WIDTH, 2, out, |out| {
                         nested(1, out, |out| scope.scope.encode(out));
                         for item in &scope.items {
                             let length = out.len();
-                            nested_about(ITEM_WIDTH, 2, out, |out| item.node.encode(out));
+                            put_nested(ITEM_WIDTH, 2, out, |out| item.node.encode(out));
                             if out.len() > bytes_max {
                                 out.truncate(length);
                                 left_out.push(item.origin);

@@ -206,13 +206,17 @@ impl DecidedReader {
         Ok(reader)
     }
 
-    /// The end of the window whose close decided these.
-    pub(super) const fn end(&self) -> i64 {
-        self.index.end
+    /// Start and end of the window whose close decided these.
+    pub(super) const fn window(&self) -> [i64; 2] {
+        [self.index.start, self.index.end]
     }
 
     /// The decision on `key`, if this close made one. Keys must not descend from call to call.
-    pub(super) async fn find<S: ObjectStore>(&mut self, store: &S, key: Key) -> Result<Option<&Arc<Reason>>, FetchError> {
+    pub(super) async fn find<S: ObjectStore>(
+        &mut self,
+        store: &S,
+        key: Key,
+    ) -> Result<Option<(&Decided, &Arc<Reason>)>, FetchError> {
         if self.begins.is_some_and(|begins| key < begins) {
             return Ok(None);
         }
@@ -239,7 +243,7 @@ impl DecidedReader {
         let ahead = self.rows.get(self.at..).unwrap_or_default();
         self.at += ahead.iter().take_while(|row| row.key < key).count();
         let found = self.rows.get(self.at).filter(|row| row.key == key);
-        Ok(found.and_then(|row| self.index.reasons.get(row.reason as usize)))
+        Ok(found.and_then(|row| Some((row, self.index.reasons.get(row.reason as usize)?))))
     }
 
     /// Holds no rows until a key needs some again.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use spanlake_model::{BucketRange, NANOS_PER_MS, Signal};
+use spanlake_model::{NANOS_PER_MS, Signal};
 use spanlake_policy::{Admission, Admitted, TraceFacts};
 
 use super::{CloseError, Closer};
@@ -42,8 +42,8 @@ pub(super) async fn share_out<S: ObjectStore>(
     let mut manifest = manifest.clone();
     manifest.closing = None;
     let (end_ms, window_ms) = (end / NANOS_PER_MS, u64::try_from(settings.window_nanos / NANOS_PER_MS).unwrap_or(0));
-    let share = share(manifest.buckets());
-    let each = limited.iter().map(|(version, rules)| ((*version).to_owned(), rules.admission(end_ms, window_ms, share)));
+    let shard = manifest.buckets();
+    let each = limited.iter().map(|(version, rules)| ((*version).to_owned(), rules.admission(end_ms, window_ms, shard)));
     let mut room = Room(each.collect());
     let mut closer = Closer::open(store, manifest, end, book, settings).await?;
     while let Some(key) = closer.next_key() {
@@ -54,10 +54,4 @@ pub(super) async fn share_out<S: ObjectStore>(
         }
     }
     Ok(room.0.into_iter().map(|(version, admission)| (version, admission.finish())).collect())
-}
-
-/// A shard's share of all buckets.
-pub(crate) fn share(buckets: BucketRange) -> f64 {
-    let of = |range: BucketRange| f64::from(u32::from(range.last) - u32::from(range.first.min(range.last)) + 1);
-    of(buckets) / of(BucketRange::ALL)
 }

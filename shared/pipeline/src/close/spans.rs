@@ -16,7 +16,7 @@ const TRACE_STATE: u32 = 3;
 pub(super) struct Chances {
     /// 1 over the probability.
     pub(super) weight: f64,
-    /// Of the trace's randomness, if the probability is that of one threshold.
+    /// Of the trace's randomness, if one tells the probability, but for luck with a limit.
     pub(super) threshold: Option<u64>,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn restated(rules: &Rules, chances: Chances, span: &[u8]) -> Option<V
             incoming = std::str::from_utf8(text).ok()?;
         }
     }
-    let outgoing = rules.outgoing_tracestate(chances.threshold, incoming)?;
+    let outgoing = rules.outgoing_tracestate(chances.weight, chances.threshold, incoming)?;
     let mut out = Vec::with_capacity(span.len() + outgoing.len() + 4);
     let mut fields = Reader::new(span);
     while let Ok(Some(field)) = fields.next() {

@@ -49,12 +49,14 @@ pub(super) enum State {
 }
 
 /// A trace that is due.
-struct Due {
+pub(super) struct Due {
     /// Of the rules that decide it.
-    version: Version,
+    pub(super) version: Version,
     first_arrival: i64,
+    /// From when on it is due.
+    pub(super) at: i64,
     /// As [`Closer::facts`] has them.
-    records: Vec<TraceFacts>,
+    pub(super) records: Vec<TraceFacts>,
 }
 
 impl<S: ObjectStore> Closer<'_, S> {
@@ -108,7 +110,7 @@ impl<S: ObjectStore> Closer<'_, S> {
     }
 
     /// What is to be decided of a trace, if it is due.
-    fn due(&self, members: &[Member]) -> Result<Option<Due>, CloseError> {
+    pub(super) fn due(&self, members: &[Member]) -> Result<Option<Due>, CloseError> {
         let Some(first) = members.iter().min_by_key(|member| member.arrival) else { return Ok(None) };
         let first_arrival = first.arrival;
         let (version, rules) = self.rules_of(first)?;
@@ -123,15 +125,15 @@ impl<S: ObjectStore> Closer<'_, S> {
             return Ok(None);
         }
         let records = self.facts(members, version, rules);
-        Ok(Some(Due { version, first_arrival, records }))
+        Ok(Some(Due { version, first_arrival, at: due_at, records }))
     }
 
     /// The recorded decisions on a trace, with the ends of their windows.
     pub(super) async fn recorded(&mut self, key: Key) -> Result<Recorded, CloseError> {
         let mut found = Vec::new();
         for reader in &mut self.decided {
-            let end = reader.end();
-            if let Some(reason) = reader.find(self.store, key).await? {
+            let [_, end] = reader.window();
+            if let Some((_, reason)) = reader.find(self.store, key).await? {
                 found.push((end, Arc::clone(reason)));
             }
         }
@@ -188,7 +190,7 @@ impl<S: ObjectStore> Closer<'_, S> {
 
     /// Decides a trace that is due; leaves it staged if it is not.
     fn decide(&mut self, key: Key, members: Vec<Member>) -> Result<Outcome, CloseError> {
-        let Some(Due { version, first_arrival, records }) = self.due(&members)? else {
+        let Some(Due { version, first_arrival, records, .. }) = self.due(&members)? else {
             return Ok(if members.is_empty() { Outcome::Nothing } else { Outcome::Waits });
         };
         let rules = self.versions.rules(version)?;

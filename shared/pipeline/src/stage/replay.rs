@@ -11,7 +11,7 @@ use spanlake_otlp::payload::{Items as PayloadItems, item_count};
 use spanlake_policy::{Admission, Admitted, Rules, SpanFacts, TraceFacts};
 
 use super::{Fate, InForce, NANOS_PER_MINUTE, RulesBook, Stager, Workspace};
-use crate::close::{Brought, as_asked, facts_of, share, verdict_of};
+use crate::close::{Brought, as_asked, facts_of, verdict_of};
 use crate::codec::Damaged;
 use crate::decided::Verdict;
 use crate::envelope::{Items, Part};
@@ -35,8 +35,12 @@ pub struct StoredPayload<'p> {
 pub struct Left {
     /// What deciding knows of a span; nothing of other signals.
     pub facts: SpanFacts,
+    /// Ledger items: 1, or a metric's data points.
+    pub count: u32,
     /// Length of the message as it would be stored.
     pub bytes: u32,
+    /// Of a log record that waits for the verdict on its trace: which trace that is.
+    pub follows: Option<TraceId>,
     /// Its place among the contexts.
     context: u32,
 }
@@ -105,7 +109,13 @@ impl Replay {
         outcome?;
         stager.count_masked();
         let left = stager.batch.rows.iter();
-        let left = left.map(|row| Left { facts: facts_of(row, row.span.bits), bytes: row.body.1, context: row.context });
+        let left = left.map(|row| Left {
+            facts: facts_of(row, row.span.bits),
+            count: row.count,
+            bytes: row.body.1,
+            follows: row.waits.then_some(row.key.trace),
+            context: row.context,
+        });
         Ok(Staged {
             left: left.collect(),
             dropped: std::mem::take(&mut stager.manifest.ledger.account_mut(signal).dropped),
@@ -141,7 +151,7 @@ impl Replay {
     #[must_use]
     pub fn close(&self, end_nanos: i64, window_nanos: i64, shards: &[BucketRange]) -> Closing<'_> {
         let (end_ms, window_ms) = (end_nanos / NANOS_PER_MS, u64::try_from(window_nanos / NANOS_PER_MS).unwrap_or(0));
-        let admission = |shard: &BucketRange| (*shard, self.rules.admission(end_ms, window_ms, share(*shard)));
+        let admission = |shard: &BucketRange| (*shard, self.rules.admission(end_ms, window_ms, *shard));
         let limited = self.rules.has_limits();
         Closing { rules: &self.rules, room: shards.iter().filter(|_| limited).map(admission).collect() }
     }
@@ -202,11 +212,19 @@ pub struct Judged {
     pub verdict: Verdict,
     /// What it goes by, as `decisions.policy` has it.
     pub policy: String,
+    /// What it stands for if it is kept.
+    pub weight: f64,
     /// How likely a trace with these facts is kept, whatever its id: 0 to 1.
     pub chance: f64,
 }
 
 impl Closed<'_> {
+    /// Whether what becomes of a trace depends on the others of its window.
+    #[must_use]
+    pub fn has_limits(&self) -> bool {
+        self.rules.has_limits()
+    }
+
     /// Decides a trace. One that makes the rules panic is dropped as `poison`, as on the stream.
     #[must_use]
     pub fn decide(&self, id: &TraceId, facts: &[TraceFacts]) -> Judged {
@@ -215,8 +233,8 @@ impl Closed<'_> {
         let judged = catch_unwind(AssertUnwindSafe(|| {
             let decision = self.rules.decide_in_window(id, facts, room);
             let (verdict, policy) = verdict_of(self.rules, &decision);
-            Judged { verdict, policy, chance: self.rules.chance(id, facts, room) }
+            Judged { verdict, policy, weight: decision.weight, chance: self.rules.chance(id, facts, room) }
         }));
-        judged.unwrap_or_else(|_| Judged { verdict: Verdict::Dropped, policy: "poison".to_owned(), chance: 0.0 })
+        judged.unwrap_or_else(|_| Judged { verdict: Verdict::Dropped, policy: "poison".to_owned(), weight: 1.0, chance: 0.0 })
     }
 }

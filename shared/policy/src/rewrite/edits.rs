@@ -1,7 +1,7 @@
 //! Changes to a message, and writing the message with them.
 
 use spanlake_otlp::schema::{Kind, Message};
-use spanlake_otlp::wire::{Reader, Value, WireError, put_len_head};
+use spanlake_otlp::wire::{Reader, Value, WireError, put_len, put_nested, varint_len};
 
 /// A change, as byte offsets into the message that is walked. Edits are noted in the order of the walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,35 +89,41 @@ impl Cursor<'_> {
 
     fn message(&mut self, schema: &'static Message, message: &[u8], base: usize, out: &mut Vec<u8>) -> Result<(), WireError> {
         let mut fields = Reader::with_base(message, base);
-        while let Some(field) = fields.next()? {
-            let end = base + fields.position();
+        // Up to where the message is written. What no edit is about is copied in one piece.
+        let mut written = 0;
+        while let Some(edit) = self.peek().copied() {
+            let Some(field) = fields.next()? else { break };
+            let end = fields.position();
             let raw = end - field.raw.len();
-            let Some(edit) = self.peek().copied() else {
-                out.extend_from_slice(field.raw);
-                continue;
-            };
-            if edit.action == Action::Remove && (edit.start, edit.end) == (raw, end) {
+            if edit.action == Action::Remove && (edit.start, edit.end) == (base + raw, base + end) {
                 self.next += 1;
+                copy(message, written, raw, out);
+                written = end;
                 continue;
             }
-            let Value::Len(payload) = field.value else {
-                out.extend_from_slice(field.raw);
-                continue;
-            };
+            let Value::Len(payload) = field.value else { continue };
             let start = end - payload.len();
+            if edit.start < base + start || edit.end > base + end {
+                continue;
+            }
             match (edit.action, schema.field(field.number).map(|field| field.kind)) {
-                (Action::Payload(from, to), _) if (edit.start, edit.end) == (start, end) => {
+                (Action::Payload(from, to), _) if (edit.start, edit.end) == (base + start, base + end) => {
                     self.next += 1;
-                    let text = self.text(from, to);
-                    put_len_head(out, field.number, text.len());
-                    out.extend_from_slice(text);
+                    copy(message, written, raw, out);
+                    put_len(out, field.number, self.text(from, to));
+                    written = end;
                 }
-                (_, Some(Kind::Message(inner))) if edit.start >= start && edit.end <= end => {
-                    self.nested(inner, field.number, payload, start, out)?;
+                (_, Some(Kind::Message(inner))) => {
+                    copy(message, written, raw, out);
+                    // As wide as it was.
+                    let width = varint_len(payload.len() as u64);
+                    put_nested(width, field.number, out, |out| self.message(inner, payload, base + start, out))?;
+                    written = end;
                 }
-                _ => out.extend_from_slice(field.raw),
+                _ => {}
             }
         }
+        copy(message, written, message.len(), out);
         let whole = (base, base + message.len());
         if let Some(Edit { start, end, action: Action::Append(from, to) }) = self.peek().copied()
             && (start, end) == whole
@@ -127,20 +133,9 @@ impl Cursor<'_> {
         }
         Ok(())
     }
+}
 
-    fn nested(
-        &mut self,
-        schema: &'static Message,
-        number: u32,
-        payload: &[u8],
-        base: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), WireError> {
-        let from = out.len();
-        self.message(schema, payload, base, out)?;
-        let mut head = Vec::with_capacity(12);
-        put_len_head(&mut head, number, out.len() - from);
-        out.splice(from..from, head);
-        Ok(())
-    }
+#[inline]
+fn copy(message: &[u8], from: usize, to: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(message.get(from..to).unwrap_or_default());
 }

@@ -1,15 +1,16 @@
 //! Limits over the traces of a window: which of them there is room for.
 //!
-//! Every limiter, and every allowance of a `composite`, is a bucket. What there is room for in a window is fixed when the window
-//! is closed: what the rate yields in its length, or the burst where that is more, times the shard's share. Traces that only a
-//! limit stands against are candidates. They are taken by descending randomness, ties by trace id; each tries its policies in
-//! the order of the configuration, and takes room in all buckets of the first that has it. The first that a bucket has no room
-//! for closes it: the bucket's threshold is its randomness + 1. A trace that is larger than a bucket, or than its burst, is no
-//! candidate of it.
+//! Every limiter, and every allowance of a `composite`, is a bucket, with [room](super::room) of its own in a window. Traces that
+//! only a limit stands against are candidates. They are taken by descending randomness, ties by trace id; each tries its policies
+//! in the order of the configuration, and takes room in all buckets of the first that has it. The first that a bucket has no room
+//! for closes it: the bucket's threshold is its randomness + 1. A trace that is larger than a bucket of all shards, or than its
+//! burst, is no candidate of it. One that is larger than the shard's part is: if it were passed over, smaller ones would use the
+//! room that it gets at other times, and all of them together more than the rate.
 //!
 //! So a trace's fate depends on its own randomness by a threshold that the *other* traces set. That is why weights are unbiased:
-//! 1 / P(randomness at or above this threshold) is exact, given the others. For a trace that was no candidate the threshold
-//! is what it would have met; for one that more than one policy might have admitted, the others are taken once more without it.
+//! 1 / P(randomness at or above this threshold) is exact, given the others and the coin. For a trace that was no candidate the
+//! threshold is what it would have met; for one that was admitted and might have fared otherwise, the others are taken once more
+//! without it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use super::axes::Axes;
 use super::decide::Sampler;
 use super::facts::TraceFacts;
 use super::policy::Body;
+use super::room::{Coins, Room, Window, parts};
 use super::threshold::NEVER;
 use super::votes::Verdict;
 
@@ -29,18 +31,6 @@ const CANDIDATES_MAX: usize = 100_000;
 
 /// How many policies or sub-policies may have a limit.
 pub(crate) const UNITS_MAX: usize = 32;
-
-/// Where room is counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Bucket {
-    /// Spans or bytes in a second.
-    pub(crate) rate: u64,
-    /// The most that a full bucket holds; `None` for an allowance of `composite`.
-    pub(crate) burst: Option<u64>,
-    pub(crate) counts_bytes: bool,
-    /// It holds what the allocations of the `composite` with this total leave.
-    pub(crate) fills: Option<usize>,
-}
 
 /// What a trace is admitted by: all of these buckets must have room. One that others share stands last, so that a trace that
 /// closes it would have been the first to do so without any trace that has room in its own.
@@ -61,23 +51,13 @@ impl Candidate {
         (Reverse(self.randomness), self.id)
     }
 
-    fn size(&self, counts_bytes: bool) -> u64 {
-        if counts_bytes { self.bytes } else { self.spans }
+    /// What it takes of a room.
+    fn size(&self, room: &Room) -> u64 {
+        if room.counts_bytes { self.bytes } else { self.spans }
     }
-}
 
-/// The room of one bucket in a window.
-#[derive(Debug, Clone, Copy, Default)]
-struct Room {
-    allowance: u64,
-    /// The largest trace that is let in.
-    size_max: u64,
-    counts_bytes: bool,
-}
-
-impl Room {
-    fn lets_in(&self, candidate: &Candidate) -> bool {
-        candidate.size(self.counts_bytes) <= self.size_max
+    fn competes(&self, room: &Room) -> bool {
+        self.size(room) <= room.size_max
     }
 }
 
@@ -85,6 +65,7 @@ impl Room {
 #[derive(Debug)]
 pub struct Admission<'a> {
     sampler: Option<&'a Sampler>,
+    window: Window,
     rooms: Vec<Room>,
     /// What might be asked of each bucket of an allocation, whatever chance says.
     demands: Vec<u64>,
@@ -98,11 +79,17 @@ pub struct Admission<'a> {
 struct Filled {
     /// The threshold of what was rejected; 0 where nothing was.
     closed: u64,
-    /// Randomness of each admitted trace, descending, and what is taken up to it.
-    taken: Vec<(u64, u64)>,
-    /// The place of the candidate that closed it, and the sweep as it came to that.
-    closing: Option<(usize, Sweep)>,
+    /// Randomness of each admitted trace, descending, and what it left, in parts.
+    taken: Vec<(u64, i128)>,
+    /// The place of the first candidate that it had not room enough for, and the sweep as it came to that. Up to there nobody
+    /// fares otherwise where another of the candidates is left out.
+    tight: Option<(usize, Sweep)>,
+    /// It has room for all its candidates, whoever else would have had it.
+    is_ample: bool,
 }
+
+/// What one candidate has in common with others: the unit that it was admitted by, those that might admit it, spans and bytes.
+type Alike = (usize, u64, u64, u64);
 
 /// Which candidates of a window there is room for. The default has room for none.
 #[derive(Debug, Default)]
@@ -112,22 +99,22 @@ pub struct Admitted {
     /// By descending randomness, then by trace id.
     candidates: Vec<Candidate>,
     surplus: Option<u64>,
-    /// What candidates of a unit and size meet among the others: that does not depend on which of them it is.
-    met: Mutex<BTreeMap<(usize, u64, u64), Vec<u64>>>,
+    /// What candidates that are alike meet among the others: that does not depend on which of them it is.
+    met: Mutex<BTreeMap<Alike, Vec<u64>>>,
 }
 
 impl<'a> Admission<'a> {
-    pub(crate) fn new(sampler: Option<&'a Sampler>, window_end_ms: i64, window_ms: u64, share: f64) -> Self {
+    pub(crate) fn new(sampler: Option<&'a Sampler>, window: Window) -> Self {
         let buckets = sampler.map(|sampler| sampler.buckets.as_slice()).unwrap_or_default();
-        let room = |bucket: &Bucket| {
-            let yielded = u128::from(bucket.rate) * u128::from(window_ms) / 1000;
-            let whole = u64::try_from(yielded).unwrap_or(u64::MAX).max(bucket.burst.unwrap_or(0));
-            let allowance = portion(whole, share, window_end_ms, window_ms);
-            let size_max = bucket.burst.unwrap_or(u64::MAX).min(allowance);
-            Room { allowance, size_max, counts_bytes: bucket.counts_bytes }
-        };
-        let rooms: Vec<Room> = buckets.iter().map(room).collect();
-        Self { sampler, demands: vec![0; rooms.len()], rooms, candidates: Vec::new(), surplus: None }
+        let numbers = sampler.map(coin_numbers).unwrap_or_default();
+        let rooms: Vec<Room> = buckets.iter().zip(numbers).map(|(bucket, number)| Room::new(bucket, window, number)).collect();
+        Self { sampler, window, demands: vec![0; rooms.len()], rooms, candidates: Vec::new(), surplus: None }
+    }
+
+    /// For each bucket the window's coin with which its own is the lowest.
+    #[cfg(test)]
+    pub(super) fn first_coins(&self) -> impl Iterator<Item = u64> {
+        self.rooms.iter().map(|room| room.coins(0).first)
     }
 
     /// Takes note of a trace that is due in the window: its facts, as [`crate::Rules::decide_in_window`] will be given them.
@@ -154,9 +141,10 @@ impl<'a> Admission<'a> {
         let mut possible = 0;
         axes.cells(&sampler.cuts, &[], &mut |at, _| possible |= units(sampler, records, at, &self.rooms, candidate));
         for (number, unit) in sampler.units.iter().enumerate() {
-            let Some(demand) = unit.iter().rev().nth(1).and_then(|bucket| self.demands.get_mut(*bucket)) else { continue };
-            if possible >> number & 1 == 1 {
-                *demand = demand.saturating_add(candidate.spans);
+            for bucket in unit.iter().filter(|_| possible >> number & 1 == 1) {
+                if let Some(demand) = self.demands.get_mut(*bucket) {
+                    *demand = demand.saturating_add(candidate.spans);
+                }
             }
         }
     }
@@ -179,27 +167,27 @@ impl<'a> Admission<'a> {
         let units = sampler.map(|sampler| sampler.units.as_slice()).unwrap_or_default();
         let mut filled = vec![Filled::default(); rooms.len()];
         for (place, candidate) in candidates.iter().enumerate() {
-            let closings = sweep.closings;
             let taken = sweep.step(&rooms, units, candidate);
-            if sweep.closings > closings {
+            let is_new = |(bucket, filled): (usize, &Filled)| filled.tight.is_none() && sweep.is_tight(bucket);
+            if filled.iter().enumerate().any(is_new) {
                 let before = sweep.undone(&rooms, taken, candidate, &filled);
-                for (filled, closed) in filled.iter_mut().zip(&sweep.closed) {
-                    if closed.is_some() && filled.closing.is_none() {
-                        filled.closing = Some((place, before.clone()));
+                for (bucket, filled) in filled.iter_mut().enumerate() {
+                    if is_new((bucket, filled)) {
+                        filled.tight = Some((place, before.clone()));
                     }
                 }
             }
             for bucket in taken {
-                if let (Some(filled), Some(room), Some(left)) =
-                    (filled.get_mut(*bucket), rooms.get(*bucket), sweep.left.get(*bucket))
-                {
-                    filled.taken.push((candidate.randomness, room.allowance - left));
+                if let (Some(filled), Some(left)) = (filled.get_mut(*bucket), sweep.left.get(*bucket)) {
+                    filled.taken.push((candidate.randomness, *left));
                 }
             }
         }
         let beyond = surplus.map_or(0, |randomness| randomness + 1);
-        for (filled, closed) in filled.iter_mut().zip(&sweep.closed) {
+        let asked = asked(&rooms, units, &candidates);
+        for (((filled, closed), room), asked) in filled.iter_mut().zip(&sweep.closed).zip(&rooms).zip(asked) {
             filled.closed = closed.unwrap_or(beyond);
+            filled.is_ample = asked <= room.allowance;
         }
         Admitted { rooms, filled, candidates, surplus, met: Mutex::default() }
     }
@@ -215,36 +203,22 @@ impl<'a> Admission<'a> {
             });
             let asked = |bucket: usize| {
                 let room = self.rooms.get(bucket).map_or(0, |room| room.allowance);
-                room.min(self.demands.get(bucket).copied().unwrap_or(0))
+                room.min(parts(self.demands.get(bucket).copied().unwrap_or(0)))
             };
-            let taken = of_total.flatten().map(|sub| asked(sub.bucket)).fold(0, u64::saturating_add);
-            let left = self.rooms.get(total).map_or(0, |room| room.allowance.saturating_sub(taken));
+            let taken: i128 = of_total.flatten().map(|sub| asked(sub.bucket)).sum();
+            let left = self.rooms.get(total).map_or(0, |room| room.allowance.saturating_sub(taken).max(0));
             if let Some(room) = self.rooms.get_mut(number) {
-                (room.allowance, room.size_max) = (left, left);
+                *room = room.of(left, self.window);
             }
         }
         // Whom the leftovers may admit was not known before they were.
         for candidate in &mut self.candidates {
-            let too_large = |unit: &Unit| unit.iter().any(|b| self.rooms.get(*b).is_none_or(|room| !room.lets_in(candidate)));
+            let too_large = |unit: &Unit| unit.iter().any(|b| self.rooms.get(*b).is_none_or(|room| !candidate.competes(room)));
             let surplus = sampler.units.iter().enumerate().filter(|(_, unit)| too_large(unit));
             let mask = surplus.fold(0, |mask, (number, _)| mask | 1 << number);
             candidate.units &= !mask;
         }
     }
-}
-
-/// A shard's part of what a window has room for. What is less than a whole one is carried to later windows, so that the
-/// parts of many windows come to what they should.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "it saturates")]
-fn portion(whole: u64, share: f64, window_end_ms: i64, window_ms: u64) -> u64 {
-    if share >= 1.0 {
-        return whole;
-    }
-    let part = whole as f64 * share.max(0.0);
-    // The number of the window, within a range in which no fraction is lost to rounding.
-    let number = window_end_ms.div_euclid(i64::try_from(window_ms.max(1)).unwrap_or(i64::MAX)).rem_euclid(1 << 20) as f64;
-    let fraction = part.fract();
-    part.trunc() as u64 + ((number + 1.0) * fraction).floor() as u64 - (number * fraction).floor() as u64
 }
 
 fn candidate(id: &TraceId, axes: &Axes, whole: &TraceFacts) -> Candidate {
@@ -265,7 +239,7 @@ fn units(sampler: &Sampler, records: &[TraceFacts], axes: &Axes, rooms: &[Room],
     }
     let mut mask = 0;
     for (number, unit) in sampler.units.iter().enumerate() {
-        if unit.iter().any(|bucket| rooms.get(*bucket).is_none_or(|room| !room.lets_in(candidate))) {
+        if unit.iter().any(|bucket| rooms.get(*bucket).is_none_or(|room| !candidate.competes(room))) {
             continue;
         }
         thresholds.fill(NEVER);
@@ -281,29 +255,49 @@ fn units(sampler: &Sampler, records: &[TraceFacts], axes: &Axes, rooms: &[Room],
     mask
 }
 
+/// A number for each bucket, the same for those that are in one unit.
+fn coin_numbers(sampler: &Sampler) -> Vec<usize> {
+    let mut numbers = vec![None; sampler.buckets.len()];
+    for (number, unit) in sampler.units.iter().enumerate() {
+        let known = unit.iter().filter_map(|bucket| numbers.get(*bucket).copied().flatten()).min();
+        for bucket in unit {
+            if let Some(slot) = numbers.get_mut(*bucket) {
+                slot.get_or_insert(known.unwrap_or(number));
+            }
+        }
+    }
+    numbers.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// What all candidates might take of each bucket, in parts; twice what they take in two units.
+fn asked(rooms: &[Room], units: &[Unit], candidates: &[Candidate]) -> Vec<i128> {
+    let mut asked = vec![0_i128; rooms.len()];
+    for candidate in candidates {
+        for bucket in chosen(units, candidate.units).flatten() {
+            if let (Some(asked), Some(room)) = (asked.get_mut(*bucket), rooms.get(*bucket)) {
+                *asked = asked.saturating_add(parts(candidate.size(room)));
+            }
+        }
+    }
+    asked
+}
+
 /// The units of a mask.
 fn chosen(units: &[Unit], mask: u64) -> impl Iterator<Item = &Unit> {
     units.iter().enumerate().filter(move |(number, _)| mask >> number & 1 == 1).map(|(_, unit)| unit)
 }
 
-/// Whether some unit that may admit it does, by these thresholds.
-fn is_admitted(sampler: &Sampler, trace: &Candidate, thresholds: &[u64]) -> bool {
-    let passes = |bucket: &usize| thresholds.get(*bucket).is_some_and(|threshold| *threshold <= trace.randomness);
-    chosen(&sampler.units, trace.units).any(|unit| unit.iter().all(passes))
-}
-
 /// The room that is left while candidates are taken in their order.
 #[derive(Debug, Clone)]
 struct Sweep {
-    left: Vec<u64>,
+    /// In parts; below 0 where the last trace took more than there was.
+    left: Vec<i128>,
     closed: Vec<Option<u64>>,
-    /// How many buckets are closed.
-    closings: usize,
 }
 
 impl Sweep {
     fn new(rooms: &[Room]) -> Self {
-        Self { left: rooms.iter().map(|room| room.allowance).collect(), closed: vec![None; rooms.len()], closings: 0 }
+        Self { left: rooms.iter().map(|room| room.allowance).collect(), closed: vec![None; rooms.len()] }
     }
 
     /// Takes the next candidate; returns the buckets that it took room in.
@@ -312,7 +306,7 @@ impl Sweep {
             if candidate.units >> number & 1 == 1 && self.fits(rooms, unit, candidate) {
                 for bucket in unit {
                     if let (Some(left), Some(room)) = (self.left.get_mut(*bucket), rooms.get(*bucket)) {
-                        *left = left.saturating_sub(candidate.size(room.counts_bytes));
+                        *left -= parts(candidate.size(room));
                     }
                 }
                 return unit;
@@ -321,19 +315,21 @@ impl Sweep {
         &[]
     }
 
+    /// Whether somebody found less room than it takes.
+    fn is_tight(&self, bucket: usize) -> bool {
+        self.left.get(bucket).is_some_and(|left| *left < 0) || self.closed.get(bucket).is_some_and(Option::is_some)
+    }
+
     /// As it was before a candidate took room in these buckets, and closed others: those of which it is not noted yet.
     fn undone(&self, rooms: &[Room], taken: &[usize], candidate: &Candidate, filled: &[Filled]) -> Self {
         let mut before = self.clone();
         for bucket in taken {
             if let (Some(left), Some(room)) = (before.left.get_mut(*bucket), rooms.get(*bucket)) {
-                *left = left.saturating_add(candidate.size(room.counts_bytes));
+                *left += parts(candidate.size(room));
             }
         }
-        for (closed, filled) in before.closed.iter_mut().zip(filled) {
-            if closed.is_some() && filled.closing.is_none() {
-                *closed = None;
-                before.closings = before.closings.saturating_sub(1);
-            }
+        for (closed, _) in before.closed.iter_mut().zip(filled).filter(|(_, filled)| filled.tight.is_none()) {
+            *closed = None;
         }
         before
     }
@@ -346,10 +342,9 @@ impl Sweep {
             else {
                 return false;
             };
-            let has_room = *left >= candidate.size(room.counts_bytes);
+            let has_room = room.fits(candidate.size(room), *left);
             if closed.is_none() && !has_room {
                 *closed = Some(candidate.randomness + 1);
-                self.closings += 1;
             }
             has_room && closed.is_none()
         })
@@ -359,8 +354,14 @@ impl Sweep {
 impl Admitted {
     /// What there is room for in a bucket, the largest trace that it lets in, and the randomness from which on it did.
     pub(super) fn room(&self, bucket: usize) -> (u64, u64, u64) {
-        let room = self.rooms.get(bucket).copied().unwrap_or_default();
-        (room.allowance, room.size_max, self.filled.get(bucket).map_or(NEVER, |filled| filled.closed))
+        let (allowance, size_max) = self.rooms.get(bucket).map_or((0, 0), Room::whole);
+        (allowance, size_max, self.filled.get(bucket).map_or(NEVER, |filled| filled.closed))
+    }
+
+    /// For each bucket the coins with which it might let in a trace of this size.
+    pub(super) fn coins(&self, whole: &TraceFacts) -> Vec<Coins> {
+        let size = |room: &Room| if room.counts_bytes { whole.size.whole_bytes } else { whole.spans };
+        self.rooms.iter().map(|room| room.coins(size(room))).collect()
     }
 
     /// The rank threshold of each bucket for one trace.
@@ -383,82 +384,104 @@ impl Admitted {
         } else {
             self.met(&trace)
         };
-        if found.is_some() && sampler.units.len() > 1 && is_admitted(sampler, &trace, &thresholds) {
+        if let Some(place) = found.filter(|_| self.taken_by(sampler, &trace).is_some()) {
             let mut possible = trace.units;
-            axes.cells(&sampler.cuts, &[], &mut |at, _| possible |= units(sampler, records, at, &self.rooms, &trace));
-            // Where a unit of its own never closes, it is taken whatever its randomness.
-            let is_open = |unit: &Unit| unit.iter().all(|bucket| thresholds.get(*bucket) == Some(&0));
-            let is_sure = possible == trace.units && chosen(&sampler.units, possible).any(is_open);
-            if possible.count_ones() > 1 && !is_sure {
-                thresholds = self.among_others(sampler, &trace, found.unwrap_or(0));
+            if sampler.units.len() > 1 {
+                axes.cells(&sampler.cuts, &[], &mut |at, _| possible |= units(sampler, records, at, &self.rooms, &trace));
+            }
+            // Where every trace fits or closes a bucket, without one that it admitted the bucket's threshold is the same.
+            let is_plain = possible.count_ones() <= 1 && self.rooms.iter().all(Room::is_whole);
+            if !is_plain && !self.is_sure(sampler, (&trace, place), possible) {
+                thresholds = self.among_others(sampler, (&trace, place), possible);
             }
         }
         for (threshold, room) in thresholds.iter_mut().zip(&self.rooms) {
-            if !room.lets_in(&trace) {
+            if !room.lets_in(trace.size(room)) {
                 *threshold = NEVER;
             }
         }
         thresholds
     }
 
+    /// Whether a candidate, the one at this place, is surely taken whatever its randomness.
+    fn is_sure(&self, sampler: &Sampler, (trace, place): (&Candidate, usize), possible: u64) -> bool {
+        if possible != trace.units || self.surplus.is_some() {
+            return false;
+        }
+        let all = |unit: &Unit, is: fn(&Filled) -> bool| unit.iter().all(|bucket| self.filled.get(*bucket).is_some_and(is));
+        if chosen(&sampler.units, possible).any(|unit| all(unit, |filled| filled.is_ample)) {
+            return true;
+        }
+        // Where nobody lacks what it takes, the others fare the same without it, and leave it as much.
+        !self.tightens(place) && self.taken_by(sampler, trace).is_some_and(|(_, unit)| all(unit, |filled| filled.tight.is_none()))
+    }
+
+    /// Whether some bucket had not room enough for the candidate at this place, and for all before it.
+    fn tightens(&self, place: usize) -> bool {
+        self.filled.iter().any(|filled| filled.tight.as_ref().is_some_and(|(at, _)| *at == place))
+    }
+
+    /// The unit that a candidate was admitted by, with its number.
+    fn taken_by<'u>(&self, sampler: &'u Sampler, trace: &Candidate) -> Option<(usize, &'u Unit)> {
+        let passes = |bucket: &usize| self.filled.get(*bucket).is_some_and(|filled| filled.closed <= trace.randomness);
+        let mut units = sampler.units.iter().enumerate();
+        units.find(|(number, unit)| trace.units >> number & 1 == 1 && unit.iter().all(passes))
+    }
+
     /// What a trace that was no candidate would have met.
     fn met(&self, trace: &Candidate) -> Vec<u64> {
         let beyond = self.surplus.and_then(|_| self.candidates.last()).map_or(0, |last| last.randomness + 1);
         let met = |(filled, room): (&Filled, &Room)| {
-            let most = room.allowance.saturating_sub(trace.size(room.counts_bytes));
-            let first = filled.taken.partition_point(|(_, taken)| *taken <= most);
+            let first = filled.taken.partition_point(|(_, left)| room.fits(trace.size(room), *left));
             let full = filled.taken.get(first).map_or(0, |(randomness, _)| randomness + 1);
             filled.closed.max(full).max(beyond)
         };
         self.filled.iter().zip(&self.rooms).map(met).collect()
     }
 
-    /// What an admitted candidate, the one at this place, meets among the others alone.
+    /// What an admitted candidate, the one at this place, meets among the others alone. `possible` are the units that might admit
+    /// it.
     ///
-    /// Up to the first candidate that a bucket of its unit has no room for, the others fare the same with and without it, unless
-    /// it closed a bucket itself. From there on they are taken again.
-    fn among_others(&self, sampler: &Sampler, trace: &Candidate, place: usize) -> Vec<u64> {
-        let closed_here = |filled: &Filled| filled.closing.as_ref().is_some_and(|(at, _)| *at == place);
-        let taken_by = sampler.units.iter().enumerate().find(|(number, unit)| {
-            let passes = |bucket: &usize| self.filled.get(*bucket).is_some_and(|filled| filled.closed <= trace.randomness);
-            trace.units >> number & 1 == 1 && unit.iter().all(passes)
-        });
-        let Some((number, unit)) = taken_by.filter(|_| !self.filled.iter().any(closed_here)) else {
-            return self.resumed(sampler, trace, 0, Sweep::new(&self.rooms));
+    /// Up to the first candidate that a bucket of its unit has not room enough for, the others fare the same with and without it,
+    /// unless it was that one itself. From there on they are taken again.
+    fn among_others(&self, sampler: &Sampler, (trace, place): (&Candidate, usize), possible: u64) -> Vec<u64> {
+        let Some((number, unit)) = self.taken_by(sampler, trace).filter(|_| !self.tightens(place)) else {
+            return self.resumed(sampler, (trace, possible), 0, Sweep::new(&self.rooms));
         };
-        let key = (number, trace.spans, if self.rooms.iter().any(|room| room.counts_bytes) { trace.bytes } else { 0 });
+        let key = (number, possible, trace.spans, if self.rooms.iter().any(|room| room.counts_bytes) { trace.bytes } else { 0 });
         let known = self.met.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(known) = known {
             return known;
         }
-        let closings = unit.iter().filter_map(|bucket| self.filled.get(*bucket)?.closing.as_ref());
-        let met = match closings.min_by_key(|(place, _)| *place) {
-            // None of its buckets is ever closed: it goes through all others to the end.
-            None => self.resumed(sampler, trace, 0, Sweep::new(&self.rooms)),
+        let tight = unit.iter().filter_map(|bucket| self.filled.get(*bucket)?.tight.as_ref());
+        let met = match tight.min_by_key(|(place, _)| *place) {
+            // All its buckets have room to the end: it goes through all others to the end.
+            None => self.resumed(sampler, (trace, possible), 0, Sweep::new(&self.rooms)),
             Some((first, sweep)) => {
                 let mut sweep = sweep.clone();
                 for bucket in unit {
                     if let (Some(left), Some(room)) = (sweep.left.get_mut(*bucket), self.rooms.get(*bucket)) {
-                        *left = left.saturating_add(trace.size(room.counts_bytes));
+                        *left += parts(trace.size(room));
                     }
                 }
-                self.resumed(sampler, trace, *first, sweep)
+                self.resumed(sampler, (trace, possible), *first, sweep)
             }
         };
         self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(key, met.clone());
         met
     }
 
-    /// Takes the others again from a place on, until no bucket has room for this trace.
-    fn resumed(&self, sampler: &Sampler, trace: &Candidate, from: usize, mut sweep: Sweep) -> Vec<u64> {
+    /// Takes the others again from a place on, until no bucket of these units has room for this trace.
+    fn resumed(&self, sampler: &Sampler, (trace, possible): (&Candidate, u64), from: usize, mut sweep: Sweep) -> Vec<u64> {
         let has_room = |sweep: &Sweep, number: usize, room: &Room| {
             sweep.closed.get(number) == Some(&None)
-                && sweep.left.get(number).is_some_and(|left| *left >= trace.size(room.counts_bytes))
+                && sweep.left.get(number).is_some_and(|left| room.fits(trace.size(room), *left))
         };
-        let before = self.met(trace);
-        let rooms = self.rooms.iter().enumerate().zip(before);
-        let mut met: Vec<Option<u64>> =
-            rooms.map(|((number, room), before)| (!has_room(&sweep, number, room)).then_some(before)).collect();
+        let is_asked = |bucket: usize| chosen(&sampler.units, possible).any(|unit| unit.contains(&bucket));
+        let rooms = self.rooms.iter().enumerate().zip(self.met(trace));
+        let mut met: Vec<Option<u64>> = rooms
+            .map(|((number, room), before)| (!is_asked(number) || !has_room(&sweep, number, room)).then_some(before))
+            .collect();
         for other in self.candidates.iter().skip(from).filter(|other| other.id != trace.id) {
             if met.iter().all(Option::is_some) {
                 break;

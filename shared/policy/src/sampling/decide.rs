@@ -2,11 +2,12 @@
 
 use spanlake_model::TraceId;
 
-use super::admission::{Admitted, Bucket, Unit};
+use super::admission::{Admitted, Unit};
 use super::axes::{Axes, Cuts};
 use super::evaluate::Evaluation;
 use super::facts::{SpanFacts, TraceFacts};
 use super::policy::{Condition, Policy, Seen};
+use super::room::{Bucket, Coins};
 use super::threshold::{NEVER, share};
 use super::votes::{Verdict, Vote, Votes};
 
@@ -26,7 +27,8 @@ pub struct Decision {
     /// How many traces this one stands for: 1 / (probability that a trace with these facts is kept). 1 unless kept.
     pub weight: f64,
     /// The rejection threshold, 56 bits, if the trace is kept at whatever randomness reaches it; with `probabilistic_mode:
-    /// consistent` also where the hash stands for that. `None` where the probability is not that of one threshold.
+    /// consistent` also where the hash stands for that. `None` where no one threshold tells. Where it also took luck with a limit
+    /// that is smaller than the trace, the weight is more than 1 over the threshold's share.
     pub threshold: Option<u64>,
     /// Whether it is larger than `maximum_trace_size_bytes`; then no policy was asked.
     pub is_too_large: bool,
@@ -37,15 +39,22 @@ pub struct Decision {
 /// The weight of one span of a kept trace: `weight` and `threshold` are the decision's, `incoming` is the threshold that its
 /// tracestate stated as it came ([`SpanFacts::threshold`]): head sampling counts too.
 ///
-/// Both are about the same randomness where the decision has a threshold; else they are taken for independent (of a trace that
-/// both a hash and a limit might have kept, that is a little too much).
+/// Both are about the same randomness where the decision has a threshold, but for luck with a limit; else they are taken for
+/// independent (of a trace that both a hash and a limit might have kept, that is a little too much).
 #[must_use]
 pub fn span_weight(weight: f64, threshold: Option<u64>, incoming: Option<u64>) -> f64 {
     match (incoming.filter(|threshold| (1..NEVER).contains(threshold)), threshold) {
-        (None, _) => weight,
-        (Some(incoming), Some(threshold)) => 1.0 / share(threshold.max(incoming)),
+        (Some(incoming), Some(threshold)) if incoming > threshold => weight * share(threshold) / share(incoming),
+        (None, _) | (_, Some(_)) => weight,
         (Some(incoming), None) => weight / share(incoming),
     }
+}
+
+/// Whether a threshold tells a probability, and may be stated for it: as upstream does after it has hashed.
+pub(crate) fn tells(threshold: u64, probability: f64) -> bool {
+    /// More than the rounding of any share.
+    const CLOSE: f64 = 1e-9;
+    (share(threshold) - probability).abs() <= CLOSE * probability
 }
 
 /// What the configuration says beside the policies.
@@ -140,13 +149,16 @@ impl Sampler {
         let evaluation = self.evaluate(records, &axes, &thresholds);
         let is_kept = evaluation.verdict == Verdict::Kept;
         let (kept, by_rank) = if is_kept { self.probability(records, &axes, &thresholds, &evaluation) } else { (1.0, false) };
+        let luck = if is_kept { self.luck(records, &axes, &admitted.coins(&whole)) } else { 1.0 };
         let is_too_large = self.options.size_bytes_max.is_some_and(|most| whole.size.groups_bytes > most) && !is_kept;
         Decision {
             verdict: evaluation.verdict,
             policy: evaluation.winner.and_then(|place| u16::try_from(place).ok()),
             sub_policy: evaluation.sub,
-            weight: 1.0 / kept,
-            threshold: (by_rank || self.stands_for(&evaluation, kept)).then_some(evaluation.threshold).filter(|_| is_kept),
+            weight: 1.0 / (kept * luck),
+            threshold: (by_rank || (self.options.consistent && tells(evaluation.threshold, kept)))
+                .then_some(evaluation.threshold)
+                .filter(|_| is_kept),
             is_too_large: is_too_large && evaluation.verdict != Verdict::Dropped,
             votes: evaluation.votes,
         }
@@ -161,7 +173,33 @@ impl Sampler {
             all += volume;
             kept += if self.evaluate(records, at, &thresholds).verdict == Verdict::Kept { volume } else { 0.0 };
         });
-        if all > 0.0 { (kept / all).clamp(0.0, 1.0) } else { 0.0 }
+        let chance = if all > 0.0 { (kept / all).clamp(0.0, 1.0) } else { 0.0 };
+        if kept > 0.0 { chance * self.luck(records, &axes, &admitted.coins(&whole)) } else { chance }
+    }
+
+    /// How likely a window's coin is one with which these facts may be kept at all. `coins` are for each bucket those with which
+    /// it might let them in.
+    ///
+    /// Given the coin the probability is that over the axes. Where that is 0 nothing would stand for the trace. So what is kept
+    /// with other coins stands for these too.
+    fn luck(&self, records: &[TraceFacts], axes: &Axes, coins: &[Coins]) -> f64 {
+        let mut ends: Vec<u64> = coins.iter().flat_map(|coins| [coins.before(), coins.last()]).flatten().collect();
+        if ends.is_empty() {
+            return 1.0;
+        }
+        ends.push(NEVER);
+        ends.sort_unstable();
+        let (mut start, mut lucky) = (0, 0);
+        for end in ends {
+            let open: Vec<u64> = coins.iter().map(|coins| if coins.contain(end) { 0 } else { NEVER }).collect();
+            let mut may_be_kept = false;
+            axes.cells(&self.cuts, &open, &mut |at, _| {
+                may_be_kept = may_be_kept || self.evaluate(records, at, &open).verdict == Verdict::Kept;
+            });
+            lucky += if may_be_kept { end - start } else { 0 };
+            start = end;
+        }
+        share(NEVER - lucky.max(1))
     }
 
     /// The probability that these facts are kept, over uniformly random axes; and whether that is so just where the randomness
@@ -179,13 +217,6 @@ impl Sampler {
             kept += if is_kept { volume } else { 0.0 };
         });
         (if rejected { kept.clamp(f64::MIN_POSITIVE.sqrt(), 1.0) } else { 1.0 }, by_rank)
-    }
-
-    /// Whether the winner's threshold at least tells the probability, and may be stated: as upstream does after it has hashed.
-    fn stands_for(&self, evaluation: &Evaluation, kept: f64) -> bool {
-        /// More than the rounding of any share.
-        const CLOSE: f64 = 1e-9;
-        self.options.consistent && (share(evaluation.threshold) - kept).abs() <= CLOSE * kept
     }
 
     pub(crate) fn keeps_alone(&self, id: &TraceId, span: &SpanFacts) -> bool {

@@ -153,9 +153,9 @@ pub struct Room {
     pub rate: u64,
     /// Whether it is bytes.
     pub counts_bytes: bool,
-    /// What the window has room for, at this shard.
+    /// What the window has room for, at this shard, rounded up.
     pub allowance: u64,
-    /// The largest trace that is let in.
+    /// The largest trace that this window lets in, at this shard.
     pub size_max: u64,
     /// Traces of less randomness were rejected; 0 where none was.
     pub closed: u64,

@@ -41,7 +41,7 @@ impl Sampler {
 
 #[cfg(test)]
 mod tests {
-    use spanlake_model::{NANOS_PER_SECOND, TraceId};
+    use spanlake_model::{BucketRange, NANOS_PER_SECOND, TraceId};
 
     use super::super::facts::{SpanFacts, TraceSize};
     use super::*;
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn what_is_kept_takes_no_room_from_others() {
         let rules = kept(LIMIT, "", "");
-        let mut admission = rules.admission(0, 1000, 1.0);
+        let mut admission = rules.admission(0, 1000, BucketRange::ALL);
         let ids: Vec<TraceId> = (1..40).map(|number| TraceId([number; 16])).collect();
         let facts = |place: usize| [trace(if place < 37 { KEEP_ALL_BIT } else { 0 })];
         ids.iter().enumerate().for_each(|(place, id)| admission.offer(id, &facts(place)));

@@ -137,6 +137,8 @@ pub(crate) enum Body {
     Composite {
         subs: Vec<Sub>,
         total: usize,
+        /// The allocations come to more than the total: then it is asked as well.
+        is_overbooked: bool,
         /// The bucket of what the allocations leave of the total, with `fill_remaining`.
         fill: Option<usize>,
     },
@@ -217,7 +219,9 @@ impl Policy {
                 Vote::Sampled => (Vote::Dropped, 0),
                 other => (other, 0),
             },
-            Body::Composite { subs, total, fill } => return composite(subs, *total, *fill, seen),
+            Body::Composite { subs, total, is_overbooked, fill } => {
+                return composite(subs, is_overbooked.then_some(*total), *fill, seen);
+            }
         };
         Cast { vote, threshold, sub: None }
     }
@@ -235,7 +239,7 @@ fn all(parts: &[Part], seen: &Seen<'_>) -> Vote {
     Vote::Sampled
 }
 
-fn composite(subs: &[Sub], total: usize, fill: Option<usize>, seen: &Seen<'_>) -> Cast {
+fn composite(subs: &[Sub], total: Option<usize>, fill: Option<usize>, seen: &Seen<'_>) -> Cast {
     let none = Cast { vote: Vote::NotSampled, threshold: 0, sub: None };
     for (place, sub) in subs.iter().enumerate() {
         match all(&sub.parts, seen) {
@@ -244,7 +248,7 @@ fn composite(subs: &[Sub], total: usize, fill: Option<usize>, seen: &Seen<'_>) -
             _ => continue,
         }
         let parts = sub.parts.iter().map(|part| part.threshold(seen.thresholds)).max().unwrap_or(0);
-        let own = seen.threshold(sub.bucket).max(seen.threshold(total));
+        let own = seen.threshold(sub.bucket).max(total.map_or(0, |total| seen.threshold(total)));
         let threshold = fill.map_or(own, |fill| own.min(seen.threshold(fill)));
         if threshold <= seen.axes.randomness {
             return Cast { vote: Vote::Sampled, threshold: threshold.max(parts), sub: u16::try_from(place).ok() };

@@ -1,4 +1,4 @@
-use spanlake_model::TraceId;
+use spanlake_model::{BucketRange, TraceId};
 
 use super::hash::{hash, salted, threshold};
 use super::threshold::NEVER;
@@ -149,7 +149,10 @@ fn tracestates_go_on_so_that_nobody_counts_a_span_wrongly() {
         let rules = rules(policy, &format!("sampling: {{probabilistic_mode: {mode}}}"));
         let decisions = ids().map(|id| rules.decide(&id, &facts));
         let decision = decisions.filter(|decision| decision.verdict == Verdict::Kept).last().unwrap();
-        (rules.outgoing_tracestate(decision.threshold, incoming), span_weight(decision.weight, decision.threshold, threshold))
+        (
+            rules.outgoing_tracestate(decision.weight, decision.threshold, incoming),
+            span_weight(decision.weight, decision.threshold, threshold),
+        )
     };
     let quarter = Some(3 << 54);
     let text = |text: &str| Some(text.to_owned());
@@ -165,7 +168,10 @@ fn tracestates_go_on_so_that_nobody_counts_a_span_wrongly() {
     let rules = rules(&not, "sampling: {probabilistic_mode: consistent}");
     let decision = rules.decide(&TraceId([1; 16]), &low);
     assert_eq!((decision.verdict, decision.weight.to_bits()), (Verdict::Kept, 2.0_f64.to_bits()));
-    assert_eq!(rules.outgoing_tracestate(decision.threshold, "ot=rv:00000000000000;th:0"), text("ot=rv:00000000000000"));
+    assert_eq!(
+        rules.outgoing_tracestate(decision.weight, decision.threshold, "ot=rv:00000000000000;th:0"),
+        text("ot=rv:00000000000000")
+    );
 }
 
 #[test]
@@ -199,12 +205,12 @@ fn tracestates_are_read_strictly_for_values_and_as_samplers_do_for_thresholds() 
 #[test]
 fn over_shards_and_windows_the_room_adds_up_to_the_rate() {
     let limited = rules("{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 7}}", "");
-    let (shards, windows) = (16, 160);
+    let windows = 160;
     let mut kept = 0;
     for window in 0..windows {
-        for shard in 0..shards {
-            let mut admission = limited.admission(window * 1000, 1000, 1.0 / f64::from(shards));
-            let traces: Vec<TraceId> = ids().skip(40 * usize::try_from(shard).unwrap()).take(40).collect();
+        for (number, shard) in BucketRange::even(16).into_iter().enumerate() {
+            let mut admission = limited.admission(window * 1000, 1000, shard);
+            let traces: Vec<TraceId> = ids().skip(40 * number).take(40).collect();
             let facts = [TraceFacts { spans: 1, ..TraceFacts::default() }];
             traces.iter().rev().for_each(|id| admission.offer(id, &facts));
             let admitted = admission.finish();
@@ -233,7 +239,7 @@ fn what_allocations_leave_is_for_all_sub_policies_if_asked_for() {
     for (fill, of_rest) in [(false, 5), (true, 8)] {
         let rules = composite(fill);
         let traces: Vec<TraceId> = ids().take(30).collect();
-        let mut admission = rules.admission(0, 1000, 1.0);
+        let mut admission = rules.admission(0, 1000, BucketRange::ALL);
         for (number, id) in traces.iter().enumerate() {
             admission.offer(id, &facts(number));
         }
@@ -255,7 +261,7 @@ fn of_too_many_candidates_those_of_the_highest_randomness_are_taken() {
     let traces: Vec<TraceId> = (0..230_000_u64)
         .map(|number| TraceId(u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()))
         .collect();
-    let mut admission = limited.admission(0, 1000, 1.0);
+    let mut admission = limited.admission(0, 1000, BucketRange::ALL);
     for id in &traces {
         admission.offer(id, &facts);
     }

@@ -1,4 +1,6 @@
-use spanlake_model::TraceId;
+mod small_rooms;
+
+use spanlake_model::{BucketRange, TraceId};
 
 use super::*;
 
@@ -44,17 +46,17 @@ fn traces() -> Vec<TraceFacts> {
 /// Checks that the weights of what is kept add up to the traces that can be kept at all: over all seeds the mean error must be
 /// within what its own spread allows.
 fn check(name: &str, policies: &str, own: &str) {
-    check_traces(name, &rules(policies, own), &traces());
+    check_traces(name, &rules(policies, own), &traces(), BucketRange::ALL);
 }
 
-fn check_traces(name: &str, rules: &crate::Rules, facts: &[TraceFacts]) {
+fn check_traces(name: &str, rules: &crate::Rules, facts: &[TraceFacts], shard: BucketRange) {
     let mut random = Random(name.len() as u64);
     let mut kept_ever = vec![0_u32; facts.len()];
     let mut sums = vec![[0.0; 2]; facts.len()];
     let (mut total, mut squares) = (0.0, 0.0);
-    for _ in 0..SEEDS {
+    for window in 0..SEEDS {
         let ids: Vec<TraceId> = facts.iter().map(|_| random.id()).collect();
-        let mut admission = rules.admission(0, 1000, 1.0);
+        let mut admission = rules.admission(i64::from(window) * 1000, 1000, shard);
         ids.iter().zip(facts).for_each(|(id, facts)| admission.offer(id, std::slice::from_ref(facts)));
         let admitted = admission.finish();
         let mut sum = 0.0;
@@ -86,6 +88,12 @@ fn check_traces(name: &str, rules: &crate::Rules, facts: &[TraceFacts]) {
         assert!((mean - 1.0).abs() <= bound, "{name}: {mean} of trace {place}, bound {bound}");
     }
 }
+
+/// A shard with a part of a limit that some traces are larger than.
+const PART: BucketRange = BucketRange { first: 512, last: 1023 };
+
+/// One with a part that every trace is larger than.
+const SIXTEENTH: BucketRange = BucketRange { first: 1024, last: 1279 };
 
 const ERRORS: &str = "{name: e, type: status_code, status_code: {status_codes: [ERROR]}}";
 
@@ -143,6 +151,7 @@ fn weights_are_unbiased_under_limits() {
         ("a certain policy beside a limit", list(&["{name: s, type: latency, latency: {threshold_ms: 1000}}", &spans("r", 30)])),
     ] {
         check(name, &policies, "");
+        check_traces(name, &rules(&policies, ""), &traces()[..16], PART);
         check(name, &policies, "spanlake: {sampling: {probabilistic_mode: consistent}}\n");
     }
 }
@@ -178,6 +187,7 @@ fn weights_are_unbiased_for_composite() {
             ),
         ] {
             check(name, &policies, "");
+            check_traces(name, &rules(&policies, ""), &traces()[..16], PART);
         }
     }
 }
@@ -202,7 +212,7 @@ fn weights_are_unbiased_beside_what_an_overlay_keeps() {
             ["", "spanlake: {sampling: {probabilistic_mode: consistent}}\n", "spanlake: {compat: {invert_decisions: true}}\n"]
         {
             let (below, rules) = (rules(&policies, own), rules(&policies, &overlay.compose(own)));
-            check_traces(name, &rules, &facts);
+            check_traces(name, &rules, &facts, BucketRange::ALL);
             let ids: Vec<TraceId> = (0..TRACES).map(|number| Random(number).id()).collect();
             for (id, facts) in ids.iter().zip(&facts) {
                 let decision = rules.decide(id, facts);
@@ -223,18 +233,21 @@ fn weights_of_spans_count_what_head_sampling_left_out() {
     let limit = "{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 12, burst_capacity: 12}}";
     let all = "{name: a, type: always_sample}";
     let (consistent, hash) = ("spanlake: {sampling: {probabilistic_mode: consistent}}\n", "");
-    for (policies, own) in [
+    for (policies, own, shard) in [
         (list(&[&quarter]), consistent),
         (list(&[&quarter]), hash),
         (list(&[limit]), consistent),
         (list(&[limit]), hash),
         (list(&[&quarter, limit]), consistent),
         (list(&[all]), hash),
-    ] {
+    ]
+    .into_iter()
+    .flat_map(|(policies, own)| [(policies.clone(), own, BucketRange::ALL), (policies, own, SIXTEENTH)])
+    {
         let rules = rules(&policies, own);
         let mut random = Random(3);
         let mut sums = Vec::new();
-        for _ in 0..SEEDS {
+        for window in 0..SEEDS {
             let mut traces = Vec::new();
             // Half of the sorts are sampled at the head at 50 %, a quarter at 12.5 %.
             for incoming in [None, None, Some(1 << 55), Some(7 << 53)].into_iter().cycle().take(24) {
@@ -249,7 +262,7 @@ fn weights_of_spans_count_what_head_sampling_left_out() {
                     traces.push((id, facts, incoming));
                 }
             }
-            let mut admission = rules.admission(0, 1000, 1.0);
+            let mut admission = rules.admission(i64::from(window) * 1000, 1000, shard);
             for (id, facts, _) in &traces {
                 admission.offer(id, &[*facts]);
             }

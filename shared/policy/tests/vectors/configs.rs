@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
-use spanlake_model::TraceId;
+use spanlake_model::{BucketRange, TraceId};
 use spanlake_policy::{DEFAULT_CONFIG, Loaded, Rules, Severity, TraceFacts, Verdict, render};
 
 use crate::harness::{configuration, deviations, lines, path, read};
@@ -32,7 +32,7 @@ fn probed(rules: &Rules) -> Vec<u64> {
         let spans = arrivals(rules, request, record, 0).into_iter().map(|span| (0, span)).collect::<Vec<_>>();
         traces.push((spans[0].1.id, records(rules, &spans)));
     }
-    let mut admission = rules.admission(0, rules.window_ms(), 1.0);
+    let mut admission = rules.admission(0, rules.window_ms(), BucketRange::ALL);
     for (id, facts) in &traces {
         admission.offer(id, facts);
     }

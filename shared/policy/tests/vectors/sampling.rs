@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
-use spanlake_model::TraceId;
+use spanlake_model::{BucketRange, TraceId};
 use spanlake_policy::{Decision, Rules, TraceFacts, Verdict, span_weight};
 
 use crate::harness::{configuration, deviations, path, read};
@@ -71,7 +71,7 @@ impl World<'_> {
             }
             let is_due = |trace: &Vec<(usize, Arrival)>| self.due_ms(trace) <= end;
             let ids: Vec<TraceId> = self.pending.iter().filter(|(_, trace)| is_due(trace)).map(|(id, _)| *id).collect();
-            let mut admission = self.rules.admission(i64::try_from(end).unwrap(), WINDOW_MS, 1.0);
+            let mut admission = self.rules.admission(i64::try_from(end).unwrap(), WINDOW_MS, BucketRange::ALL);
             let traces: Vec<_> = ids.iter().map(|id| (*id, self.pending.remove(id).unwrap())).collect();
             let facts: Vec<_> = traces.iter().map(|(_, spans)| records(self.rules, spans)).collect();
             for ((id, _), facts) in traces.iter().zip(&facts) {
@@ -126,7 +126,7 @@ impl World<'_> {
             self.rules.policy_name(decision.policy).clone_into(&mut kept.policy);
             self.rules.sub_policy_name(decision).clone_into(&mut kept.sub_policy);
             assert!(span_weight(decision.weight, decision.threshold, span.facts.threshold) >= 1.0);
-            let outgoing = self.rules.outgoing_tracestate(decision.threshold, &span.tracestate);
+            let outgoing = self.rules.outgoing_tracestate(decision.weight, decision.threshold, &span.tracestate);
             kept.tracestates.push(outgoing.unwrap_or_else(|| span.tracestate.clone()));
         }
         kept.spans += 1;

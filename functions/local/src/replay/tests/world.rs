@@ -13,6 +13,7 @@ use spanlake_pipeline::ingest::{Ingest, IngestSettings};
 use spanlake_pipeline::keys;
 use spanlake_pipeline::ports::{EventStream, ObjectStore};
 use spanlake_pipeline::settings::GroupSettings;
+use spanlake_pipeline::sweep::sweep;
 use spanlake_policy::{Rules, load};
 use spanlake_testkit::{Faults, SimClock, SimStore, SimStream, SpanSpec, block_on, trace_request};
 use tempfile::TempDir;
@@ -23,6 +24,9 @@ use crate::folder::{Folder, STREAM, runtime};
 
 /// When the shop opens.
 const START_NANOS: i64 = 1_790_000_000 * NANOS_PER_SECOND;
+
+/// When all of it is decided.
+pub(super) const END_MS: i64 = 70_000;
 
 const SIZE: Size = Size { traces: 900, lone_logs: 60, spread_ms: 25_000, metric_exports: 1 };
 
@@ -44,7 +48,8 @@ pub(super) fn config(policies: &str, processor: &str) -> String {
     format!(
         "receivers: {{otlp: {{protocols: {{http: }}}}}}\nprocessors:\n{processor}  tail_sampling:\n    decision_wait: 10s\n    \
          policies:{policies}\nexporters: {{debug: }}\nservice:\n  pipelines:\n    traces: {{receivers: [otlp], processors: \
-         [{first}tail_sampling], exporters: [debug]}}\n    logs: {{receivers: [otlp], processors: [{logs}], exporters: [debug]}}\n"
+         [{first}tail_sampling], exporters: [debug]}}\n    logs: {{receivers: [otlp], processors: [{logs}], exporters: [debug]}}\n    metrics: {{receivers: [otlp], processors: [{logs}], exporters: \
+         [debug]}}\n"
     )
 }
 
@@ -65,8 +70,13 @@ fn late_span(trace: TraceId) -> SpanSpec {
 }
 
 impl World {
-    /// The shop's telemetry, under these rules, all decided and filed.
+    /// The shop's telemetry, under these rules, all decided, filed and swept.
     pub(super) fn new(text: &str) -> Self {
+        Self::until(text, END_MS, true)
+    }
+
+    /// The same until some time after the shop has opened; with what is swept minutes later, if it is not yet.
+    pub(super) fn until(text: &str, end_ms: i64, is_swept: bool) -> Self {
         let (store, stream) = (Arc::new(SimStore::new(0, Faults::default())), Arc::new(SimStream::new(0, 2, 0)));
         let default = rules(text);
         block_on(store.put(&keys::rules(default.version()), text.to_owned().into())).unwrap();
@@ -77,19 +87,26 @@ impl World {
             (0..2).for_each(|shard| stream.push(shard, heartbeat(default.version())));
         };
         beat(0);
+        let is_over = |after_ms: i64| after_ms > end_ms;
         for request in shop.requests {
-            stream.set_now(START_NANOS + i64::try_from(request.due_ms).unwrap() * NANOS_PER_MS);
+            let due_ms = i64::try_from(request.due_ms).unwrap();
+            if is_over(due_ms) {
+                continue;
+            }
+            stream.set_now(START_NANOS + due_ms * NANOS_PER_MS);
             let mut posted = Request::post(format!("/v1/{}", request.signal.name())).header("content-type", request.content_type);
             if let Some(encoding) = request.content_encoding {
                 posted = posted.header("content-encoding", encoding);
             }
             assert_eq!(block_on(ingest.handle(posted.body(request.body.into()).unwrap())).status(), 200);
         }
-        beat(40_000);
-        let late = trace_request("frontend", &[late_span(shop.truth.shown.unwrap())]);
-        let posted = Request::post("/v1/traces").header("content-type", "application/x-protobuf").body(late.into()).unwrap();
-        assert_eq!(block_on(ingest.handle(posted)).status(), 200);
-        [50_000, 60_000, 70_000].into_iter().for_each(beat);
+        if end_ms == END_MS {
+            beat(40_000);
+            let late = trace_request("frontend", &[late_span(shop.truth.shown.unwrap())]);
+            let posted = Request::post("/v1/traces").header("content-type", "application/x-protobuf").body(late.into()).unwrap();
+            assert_eq!(block_on(ingest.handle(posted)).status(), 200);
+        }
+        [50_000, 60_000, end_ms].into_iter().filter(|after_ms| !is_over(*after_ms)).for_each(beat);
         let compile = Arc::new(|text: &str| Ok(rules(text)));
         for shard in stream.shards() {
             let records = stream.records(&shard.id, Sequence::ZERO, usize::MAX);
@@ -99,6 +116,9 @@ impl World {
             assert!(handled.close_error.is_none(), "{handled:?}");
         }
         block_on(Archiver::new(Arc::clone(&store), 1 << 20).run()).unwrap();
+        if is_swept {
+            block_on(sweep(&*store, i64::MAX)).unwrap();
+        }
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(STREAM)).unwrap();
         let disk = DiskStore::open(RealDisk, folder.path().to_owned()).unwrap();
@@ -119,9 +139,15 @@ impl World {
         runtime()?.block_on(scan(&folder, &rules(text), since_nanos, &|_| {}))
     }
 
-    fn ask(&self, sql: &str) -> Vec<Vec<String>> {
+    pub(super) fn ask(&self, sql: &str) -> Vec<Vec<String>> {
         let lake = crate::lake::open(self.folder.path()).unwrap();
         runtime().unwrap().block_on(crate::lake::texts(&lake, sql)).unwrap()
+    }
+
+    /// The files of staged batches.
+    pub(super) fn staged(&self) -> Vec<std::path::PathBuf> {
+        let folder = std::fs::read_dir(self.folder.path().join(keys::STAGED)).into_iter().flatten();
+        folder.map(|entry| entry.unwrap().path()).collect()
     }
 
     pub(super) fn count(&self, sql: &str) -> u64 {

@@ -235,15 +235,20 @@ impl<'a> Reader<'a> {
     fn allocate(&mut self, named: Vec<(String, Vec<Part>)>, rate: u64, shares: &BTreeMap<String, i64>, fills: bool) -> Body {
         let count = u64::try_from(named.len().max(1)).unwrap_or(1);
         let total = self.bucket(Bucket { rate, ..Bucket::default() });
-        let mut subs = Vec::new();
-        for (name, parts) in named {
-            let percent = shares.get(&name).and_then(|percent| u64::try_from(*percent).ok()).filter(|percent| *percent > 0);
+        let own = |name: &str| {
+            let percent = shares.get(name).and_then(|percent| u64::try_from(*percent).ok()).filter(|percent| *percent > 0);
             // Cut off to whole spans a second, as upstream.
             let whole = |percent: u64| u128::from(percent) * u128::from(rate) / 100;
-            let own = percent.map_or(rate / count, |percent| u64::try_from(whole(percent)).unwrap_or(u64::MAX));
-            let bucket = self.bucket(Bucket { rate: own, ..Bucket::default() });
+            percent.map_or(rate / count, |percent| u64::try_from(whole(percent)).unwrap_or(u64::MAX))
+        };
+        // Room in the total is what the others' luck with their own leaves: where allocations fit into it, it is not asked.
+        let is_overbooked = named.iter().map(|(name, _)| own(name)).fold(0, u64::saturating_add) > rate;
+        let mut subs = Vec::new();
+        for (name, parts) in named {
+            let bucket = self.bucket(Bucket { rate: own(&name), ..Bucket::default() });
             let mut unit = limits(parts.iter().map(|part| &part.condition));
-            unit.extend([bucket, total]);
+            unit.push(bucket);
+            unit.extend(is_overbooked.then_some(total));
             self.unit(unit);
             subs.push(Sub { name, parts, bucket });
         }
@@ -254,7 +259,7 @@ impl<'a> Reader<'a> {
             self.unit(unit);
         }
         self.units.dedup();
-        Body::Composite { subs, total, fill }
+        Body::Composite { subs, total, is_overbooked, fill }
     }
 
     pub(super) fn bucket(&mut self, bucket: Bucket) -> usize {

@@ -1,4 +1,4 @@
-use spanlake_model::TraceId;
+use spanlake_model::{BucketRange, TraceId};
 
 use super::super::super::{Admitted, Decision, Verdict, Vote};
 use super::super::super::{TraceFacts, TraceSize};
@@ -35,7 +35,7 @@ fn deciding(rules: &Rules, decision: &Decision) -> String {
 
 /// Decides a trace among others and explains each vote: `vote: explanation`.
 fn explained(rules: &Rules, facts: &TraceFacts, others: &[(TraceId, TraceFacts)]) -> Vec<String> {
-    let mut admission = rules.admission(0, 10_000, 1.0);
+    let mut admission = rules.admission(0, 10_000, BucketRange::ALL);
     for (id, facts) in others {
         admission.offer(id, &[*facts]);
     }
