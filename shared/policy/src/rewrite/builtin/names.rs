@@ -8,38 +8,53 @@ use super::{Hit, Rule};
 const NAME_BYTES_MAX: usize = 64;
 
 /// Ends of names, in lower case and without `.`, `_`, `-`, whose values are secrets.
-const SECRETS: [&[u8]; 30] = [
-    b"password",
-    b"passwd",
-    b"passphrase",
-    b"pwd",
-    b"secret",
-    b"token",
-    b"apikey",
-    b"accesskey",
-    b"secretkey",
-    b"privatekey",
-    b"signingkey",
-    b"encryptionkey",
-    b"accountkey",
-    b"accesskeyid",
-    b"authorization",
-    b"cookie",
-    b"credential",
-    b"credentials",
-    b"cardnumber",
-    b"ccnumber",
-    b"creditcard",
-    b"xamzsignature",
-    b"xgoogsignature",
-    b"sharedaccesssignature",
-    b"cvv",
-    b"cvc",
-    b"cvv2",
-    b"ssn",
-    b"jwt",
-    b"sig",
+const SECRETS: [(&[u8], Kind); 30] = [
+    (b"password", Kind::Plain),
+    (b"passwd", Kind::Plain),
+    (b"passphrase", Kind::Plain),
+    (b"pwd", Kind::Plain),
+    (b"secret", Kind::Weak),
+    (b"token", Kind::Token),
+    (b"apikey", Kind::Plain),
+    (b"accesskey", Kind::Plain),
+    (b"secretkey", Kind::Plain),
+    (b"privatekey", Kind::Plain),
+    (b"signingkey", Kind::Plain),
+    (b"encryptionkey", Kind::Plain),
+    (b"accountkey", Kind::Plain),
+    (b"accesskeyid", Kind::Plain),
+    (b"authorization", Kind::Header),
+    (b"cookie", Kind::Header),
+    (b"credential", Kind::Weak),
+    (b"credentials", Kind::Weak),
+    (b"cardnumber", Kind::Plain),
+    (b"ccnumber", Kind::Plain),
+    (b"creditcard", Kind::Plain),
+    (b"xamzsignature", Kind::Plain),
+    (b"xgoogsignature", Kind::Plain),
+    (b"sharedaccesssignature", Kind::Plain),
+    (b"cvv", Kind::Plain),
+    (b"cvc", Kind::Plain),
+    (b"cvv2", Kind::Plain),
+    (b"ssn", Kind::Plain),
+    (b"jwt", Kind::Plain),
+    (b"sig", Kind::Signature),
 ];
+
+/// What else is known of a secret's name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing.
+    Plain,
+    /// It is so often followed by prose that an unquoted `name: value` counts only if the value has a digit.
+    Weak,
+    /// The same; and some names that end so are harmless.
+    Token,
+    /// A header's, whose whole line is the secret.
+    Header,
+    /// A word of its own elsewhere: it counts only before a `=` and a long value, as in the URLs that Azure signs.
+    Signature,
+}
 
 /// What stands before `token` where the name is that of a place in a list, or of a count, and no secret.
 const HARMLESS: [&[u8]; 6] = [b"page", b"next", b"sync", b"continuation", b"input", b"output"];
@@ -47,9 +62,9 @@ const HARMLESS: [&[u8]; 6] = [b"page", b"next", b"sync", b"continuation", b"inpu
 /// From here on [`SECRETS`] are so short that they count only as whole words.
 const WHOLE_FROM: usize = 24;
 
-/// A word of its own elsewhere: it counts only before a `=` and a long value, as in the URLs that Azure signs.
+/// The name of [`Kind::Signature`].
 const SIGNATURE: &[u8] = b"sig";
-/// The shortest value behind [`SIGNATURE`].
+/// The shortest value behind it.
 const SIGNATURE_BYTES_MIN: usize = 32;
 
 /// Whether a name's value is a secret.
@@ -70,7 +85,7 @@ const fn ends() -> [[u32; 32]; 32] {
     let mut table = [[0; 32]; 32];
     let mut at = 0;
     while at < SECRETS.len() {
-        if let [.., third, before, last] = SECRETS[at] {
+        if let [.., third, before, last] = SECRETS[at].0 {
             table[letter(*last)][letter(*before)] |= 1 << letter(*third);
         }
         at += 1;
@@ -102,30 +117,43 @@ fn is_secret(name: &[u8]) -> bool {
 }
 
 /// The one of [`SECRETS`] that a name ends with.
-fn listed(name: &[u8]) -> Option<&'static [u8]> {
-    let last = name.last().map_or(0, |byte| letter(*byte));
-    let mut alike = BY_END.get(last).copied().unwrap_or(u32::MAX);
-    while let place = alike.trailing_zeros() as usize
-        && let Some(secret) = SECRETS.get(place)
+#[inline]
+fn listed(name: &[u8]) -> Option<(&'static [u8], Kind)> {
+    let [.., third, before, last] = name else { return None };
+    let mut places = alike(0, *last);
+    // Where a sign may stand between letters, only the last one is known to be in its place.
+    if !is_sign(*before) && !is_sign(*third) {
+        places &= alike(1, *before) & alike(2, *third);
+    }
+    while let place = places.trailing_zeros() as usize
+        && let Some((secret, kind)) = SECRETS.get(place)
     {
         if ends_with(name, secret) && (place < WHOLE_FROM || is_whole(name, secret)) {
-            return (*secret != b"token" || !is_harmless_token(name)).then_some(*secret);
+            return (*kind != Kind::Token || !is_harmless_token(name)).then_some((*secret, *kind));
         }
-        alike &= alike - 1;
+        places &= places - 1;
     }
     None
 }
 
-/// Which [`SECRETS`] end with a letter: a bit each.
-static BY_END: [u32; 32] = by_end();
+/// Which [`SECRETS`] have a letter at some place from their end: a bit each.
+#[inline]
+fn alike(place: usize, byte: u8) -> u32 {
+    BY_LETTER.get(place).and_then(|row| row.get(letter(byte))).copied().unwrap_or(u32::MAX)
+}
+
+/// See [`alike`].
+static BY_LETTER: [[u32; 32]; 3] = by_letter();
 
 #[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
-const fn by_end() -> [u32; 32] {
-    let mut table = [0; 32];
+const fn by_letter() -> [[u32; 32]; 3] {
+    let mut table = [[0; 32]; 3];
     let mut at = 0;
     while at < SECRETS.len() {
-        if let [.., last] = SECRETS[at] {
-            table[letter(*last)] |= 1 << at;
+        if let [.., third, before, last] = SECRETS[at].0 {
+            table[0][letter(*last)] |= 1 << at;
+            table[1][letter(*before)] |= 1 << at;
+            table[2][letter(*third)] |= 1 << at;
         }
         at += 1;
     }
@@ -135,7 +163,19 @@ const fn by_end() -> [u32; 32] {
 /// Whether a name ends so, whatever its case and the signs in it. `end` is in lower case.
 #[inline]
 fn ends_with(name: &[u8], end: &[u8]) -> bool {
-    name.ends_with(end) || ends_in(letters_back(name), end)
+    let mut left = end.iter().rev();
+    let Some(mut wanted) = left.next() else { return true };
+    for found in name.iter().rev() {
+        if found == wanted || *found | 0x20 == *wanted {
+            match left.next() {
+                Some(next) => wanted = next,
+                None => return true,
+            }
+        } else if !is_sign(*found) {
+            return false;
+        }
+    }
+    false
 }
 
 /// Whether a name that ends with `token` is one of the harmless ones.
@@ -167,6 +207,7 @@ struct Name<'t> {
     text: &'t [u8],
     /// The one of [`SECRETS`] that it ends with.
     secret: &'static [u8],
+    kind: Kind,
     /// Whether it is in quotes.
     quoted: bool,
 }
@@ -175,21 +216,17 @@ impl Name<'_> {
     /// Whether it is a header's, whose whole line is the secret.
     fn is_header(&self) -> bool {
         let tail = || self.text.len().checked_sub(self.secret.len()).and_then(|start| self.text.get(start..));
-        matches!(self.secret, b"cookie" | b"authorization") && tail().is_some_and(|tail| tail.eq_ignore_ascii_case(self.secret))
+        self.kind == Kind::Header && tail().is_some_and(|tail| tail.eq_ignore_ascii_case(self.secret))
     }
 
-    /// Whether it is so often followed by prose that an unquoted `name: value` counts only if the value has a digit.
+    /// Whether it is a weak name that stands alone.
     fn is_weak(&self) -> bool {
-        let is_listed = matches!(self.secret, b"token" | b"secret" | b"credential" | b"credentials");
-        is_listed
-            && match self.text.strip_suffix(self.secret) {
-                Some(before) => before.last().is_none_or(|byte| matches!(byte, b'.' | b'_' | b'-')),
-                None => last_word(self.text).eq_ignore_ascii_case(self.secret),
-            }
+        matches!(self.kind, Kind::Weak | Kind::Token)
+            && (self.text.len() == self.secret.len() || last_word(self.text).eq_ignore_ascii_case(self.secret))
     }
 
     fn is_signature(&self) -> bool {
-        self.secret == SIGNATURE
+        self.kind == Kind::Signature
     }
 }
 
@@ -228,7 +265,7 @@ fn secret_before(text: &[u8], mark: usize) -> Option<Name<'_>> {
     text.get(..end).filter(|before| ends_like_a_secret(before))?;
     let length = scan::run_back(text, end, NAME_BYTES_MAX, is_in_name);
     let name = text.get(end - length..end)?;
-    listed(name).map(|secret| Name { text: name, secret, quoted })
+    listed(name).map(|(secret, kind)| Name { text: name, secret, kind, quoted })
 }
 
 /// Notes the values of `name=value` and `name: value` where the name is a secret's.
@@ -373,7 +410,7 @@ mod tests {
 
     #[test]
     fn no_quick_look_misses_a_name_of_the_list() {
-        for (place, secret) in SECRETS.into_iter().enumerate() {
+        for (place, (secret, _)) in SECRETS.into_iter().enumerate() {
             assert!(is_secret(secret) && is_secret(&secret.to_ascii_uppercase()), "{secret:?}");
             for at in 0..secret.len() - 2 {
                 let (head, tail) = secret.split_at(at);
