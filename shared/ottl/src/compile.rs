@@ -4,11 +4,12 @@ use crate::enums;
 use crate::error::{DataError, LoadError};
 use crate::expression::{Call, Expression, MathOperatorKind, Test, given};
 use crate::frame::Context;
-use crate::function::{Args, Argument, Function, Given, Kind, Param, Run};
+use crate::function::{Argument, Function, Kind, Param, Run};
 use crate::functions::{self, camel};
 use crate::paths::{Place, PlaceKey, find};
 use crate::regex::PatternCache;
 use crate::syntax::{self, Boolean, Expression as Syntax, Key, Path};
+use crate::val::Val;
 
 /// The functions that a component offers: lists of them, all of which are looked through.
 pub type FunctionSet = &'static [&'static [Function]];
@@ -38,14 +39,14 @@ impl Compiler<'_> {
 
     pub(crate) fn expression(self, syntax: &Syntax) -> Result<Expression, LoadError> {
         Ok(match syntax {
-            Syntax::Nil => Expression::Scalar(crate::val::Val::NIL),
-            Syntax::Bool(value) => Expression::Scalar(crate::val::Val::bool(*value)),
-            Syntax::Int(value) => Expression::Scalar(crate::val::Val::int(*value)),
-            Syntax::Float(value) => Expression::Scalar(crate::val::Val::double(*value)),
+            Syntax::Nil => Expression::Scalar(Val::NIL),
+            Syntax::Bool(value) => Expression::Scalar(Val::bool(*value)),
+            Syntax::Int(value) => Expression::Scalar(Val::int(*value)),
+            Syntax::Float(value) => Expression::Scalar(Val::double(*value)),
             Syntax::Text(text) => Expression::Text(text.clone()),
             Syntax::Bytes(bytes) => Expression::Bytes(bytes.clone()),
             Syntax::Symbol(column, name) => match enums::value(self.context, name) {
-                Some(value) => Expression::Scalar(crate::val::Val::int(value)),
+                Some(value) => Expression::Scalar(Val::int(value)),
                 None => return Err(LoadError::at(*column, format!("`{name}` is no name of an enum here"))),
             },
             Syntax::List(items) => Expression::List(items.iter().map(|item| self.expression(item)).collect::<Result<_, _>>()?),
@@ -54,7 +55,7 @@ impl Compiler<'_> {
                 Expression::Map(entries.iter().map(entry).collect::<Result<_, LoadError>>()?)
             }
             Syntax::Path(path) => Expression::Place(self.place(path)?),
-            Syntax::Call(call) => Expression::Call(self.call(call)?),
+            Syntax::Call(call) => known(self.call(call)?),
             Syntax::Negate(inner) => Expression::Negate(Box::new(self.expression(inner)?)),
             Syntax::Math { left, operator, right } => {
                 let (left, right) = (self.expression(left)?, self.expression(right)?);
@@ -130,8 +131,13 @@ impl Compiler<'_> {
             check(&arguments).map_err(|message| LoadError::at(call.column, format!("{}: {message}", call.name)))?;
         }
         let keys = self.keys(&call.keys)?;
-        fold(function, &arguments).map_err(|message| LoadError::at(call.column, format!("{}: {message}", call.name)))?;
-        Ok(Call { function, arguments, keys })
+        let compiled = Call { function, arguments, keys };
+        if function.folds
+            && let Some(Err(error)) = compiled.literal()
+        {
+            return Err(LoadError::at(call.column, format!("{}: {error}", call.name)));
+        }
+        Ok(compiled)
     }
 
     fn function(self, name: &str) -> Option<&'static Function> {
@@ -216,6 +222,15 @@ impl Compiler<'_> {
     }
 }
 
+/// A call that comes to the same for all data is made at once. One that fails stays: it is an error of each item.
+fn known(call: Call) -> Expression {
+    match call.literal().and_then(Result::ok).map(Val::into_owned) {
+        // There may be many in a configuration, and all are held.
+        Some(value) if !matches!(&value, Val::Value(value) if !functions::is_small(value)) => Expression::Known(call, value),
+        _ => Expression::Call(call),
+    }
+}
+
 fn wrong_value(column: usize, name: &str, error: DataError) -> LoadError {
     LoadError::at(column, format!("`{name}`: {error}"))
 }
@@ -224,7 +239,7 @@ fn wrong_value(column: usize, name: &str, error: DataError) -> LoadError {
 fn literal_fits(expression: &Expression, kind: Kind) -> Result<(), DataError> {
     match expression {
         Expression::Scalar(value) if !value.is_nil() => given(value.clone(), kind).map(|_| ()),
-        Expression::Text(text) => given(crate::val::Val::text(text.as_str()), kind).map(|_| ()),
+        Expression::Text(text) => given(Val::text(text.as_str()), kind).map(|_| ()),
         _ => Ok(()),
     }
 }
@@ -240,22 +255,42 @@ fn can_be_argument(function: &Function) -> bool {
     first && matches!(function.run, Run::Convert(_)) && function.params.iter().skip(1).all(|param| param.optional)
 }
 
-/// Converts literal arguments at once, to refuse what can never be converted.
-fn fold(function: &'static Function, arguments: &[Argument]) -> Result<(), &'static str> {
-    let Run::Convert(run) = function.run else { return Ok(()) };
-    if !function.folds {
-        return Ok(());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::TRANSFORM;
+    use crate::regex::PatternCache;
+
+    fn value(text: &str) -> Argument {
+        let compiler = Compiler { context: Context::Span, functions: TRANSFORM, patterns: &PatternCache::default() };
+        let statement = syntax::statement(&format!("set(attributes[\"x\"], {text})")).unwrap();
+        compiler.call(&statement.editor).unwrap().arguments.pop().unwrap()
     }
-    let mut args = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        args.push(match argument {
-            Argument::Missing => Given::Missing,
-            Argument::Value(Expression::Scalar(value), kind) => given(value.clone(), *kind).map_err(|error| error.0)?,
-            Argument::Value(Expression::Text(text), kind) => {
-                given(crate::val::Val::text(text.as_str()), *kind).map_err(|error| error.0)?
-            }
-            _ => return Ok(()),
-        });
+
+    #[test]
+    fn what_follows_from_literals_alone_is_computed_when_the_statement_is_read() {
+        let literal = [
+            "Duration(\"1h\")",
+            "Hours(Duration(\"90m\"))",
+            "Concat([\"a\", 1, nil], \"-\")",
+            "ToUpperCase(\"abc\")",
+            "Sort([3, \"b\", 1.5])",
+            "Keys({\"a\": Int(\"1\")})",
+        ];
+        for text in literal {
+            assert!(matches!(value(text), Argument::Value(Expression::Known(..), _)), "{text}");
+        }
+        let Argument::Value(Expression::Known(_, hours), _) = value("Hours(Duration(\"90m\"))") else { panic!() };
+        assert_eq!(hours, Val::double(1.5));
     }
-    run(&mut Args(args)).map(|_| ()).map_err(|error| error.0)
+
+    #[test]
+    fn what_depends_on_data_or_time_or_fails_or_is_large_is_computed_where_it_runs() {
+        let large = format!("Concat([\"{}\"], \"\")", "x".repeat(1_000));
+        let others =
+            ["Now()", "ToUpperCase(name)", "Concat([\"a\", name], \"-\")", "Format(\"%900000d\", [1])", "ParseJSON(\"{\")"];
+        for text in others.into_iter().chain([large.as_str()]) {
+            assert!(matches!(value(text), Argument::Value(Expression::Call(..), _)), "{text}");
+        }
+    }
 }

@@ -9,14 +9,8 @@ use crate::frame::Frame;
 use crate::function::{Args, Argument, Function, Given, Kind, Run};
 use crate::functions;
 use crate::paths::{Place, access_hex as hex, step_keys};
-use crate::regex;
 use crate::syntax::{MathOperator, Operator};
 use crate::val::{Val, compare, compute, negate};
-
-/// The longest pattern that comes out of the data or is put together from it.
-const COMPUTED_PATTERN_BYTES_MAX: usize = 256;
-/// What compiling one costs a payload: some hundreds, then no more.
-const COMPUTED_PATTERN_WEIGHT: usize = 100_000;
 
 /// A value to be computed.
 #[derive(Debug)]
@@ -35,6 +29,8 @@ pub enum Expression {
     Place(Place),
     /// A converter's result.
     Call(Call),
+    /// The same, known when the statement was read, since all arguments are literals.
+    Known(Call, Val<'static>),
     /// A negative.
     Negate(Box<Expression>),
     /// Arithmetic.
@@ -88,6 +84,7 @@ impl Expression {
             }
             Self::Place(place) => place.get(frame),
             Self::Call(call) => call.eval(frame),
+            Self::Known(_, value) => Ok(value.view()),
             Self::Negate(value) => negate(&value.eval(frame)?),
             Self::Math(left, operator, right) => compute(&left.eval(frame)?, operator.0, &right.eval(frame)?),
         }
@@ -142,6 +139,24 @@ impl Test {
 }
 
 impl Expression {
+    /// A value that does not depend on any data.
+    pub(crate) fn literal(&self) -> Option<Val<'_>> {
+        Some(match self {
+            Self::Scalar(value) | Self::Known(_, value) => value.view(),
+            Self::Text(text) => Val::text(text.as_str()),
+            Self::Bytes(bytes) => Val::bytes(bytes.as_slice()),
+            Self::List(items) => Val::list(items.iter().map(|item| item.literal().map(Val::into_value)).collect::<Option<_>>()?),
+            Self::Map(entries) => {
+                let mut map = Map::default();
+                for (key, value) in entries {
+                    map.set(Cow::Borrowed(key), value.literal()?.into_value());
+                }
+                Val::map(map)
+            }
+            Self::Place(_) | Self::Call(_) | Self::Negate(_) | Self::Math(..) => return None,
+        })
+    }
+
     /// Adds the fields that it looks at.
     pub(crate) fn wants(&self, want: &mut Want) {
         match self {
@@ -154,14 +169,14 @@ impl Expression {
                 left.wants(want);
                 right.wants(want);
             }
-            Self::Scalar(_) | Self::Text(_) | Self::Bytes(_) => {}
+            Self::Scalar(_) | Self::Text(_) | Self::Bytes(_) | Self::Known(..) => {}
         }
     }
 
     /// Appends the names of the functions that it calls.
     pub(crate) fn names(&self, names: &mut Vec<&'static str>) {
         match self {
-            Self::Call(call) => call.names(names),
+            Self::Call(call) | Self::Known(call, _) => call.names(names),
             Self::List(items) => items.iter().for_each(|item| item.names(names)),
             Self::Map(entries) => entries.iter().for_each(|(_, value)| value.names(names)),
             Self::Negate(inner) => inner.names(names),
@@ -212,6 +227,22 @@ impl Call {
         }
     }
 
+    /// What a converter comes to whose arguments are all literals.
+    pub(crate) fn literal(&self) -> Option<Result<Val<'_>, DataError>> {
+        let Run::Convert(run) = self.function.run else { return None };
+        if self.function.grows || !self.keys.is_empty() {
+            return None;
+        }
+        let mut args = Vec::with_capacity(self.arguments.len());
+        for argument in &self.arguments {
+            match argument.literal()? {
+                Ok(given) => args.push(given),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(run(&mut Args(args)))
+    }
+
     /// Calls a converter.
     pub(crate) fn eval<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<Val<'a>, DataError> {
         let mut args = self.args(frame)?;
@@ -236,23 +267,13 @@ impl Call {
         let mut args = Vec::with_capacity(self.arguments.len());
         for argument in &self.arguments {
             args.push(match argument {
-                Argument::Missing => Given::Missing,
-                Argument::Value(expression, kind) => {
-                    let value = expression.eval(frame)?;
-                    if *kind == Kind::Pattern {
-                        frame.spend(COMPUTED_PATTERN_WEIGHT)?;
-                    }
-                    given(value, *kind)?
-                }
+                Argument::Value(expression, Kind::Pattern) => match expression.eval(frame)? {
+                    Val::Value(Value::String(text)) => Given::Computed(frame.pattern(&text)?),
+                    _ => return Err(NO_PATTERN),
+                },
+                Argument::Value(expression, kind) => given(expression.eval(frame)?, *kind)?,
                 Argument::Values(items) => Given::Vals(items.iter().map(|item| item.eval(frame)).collect::<Result<_, _>>()?),
-                Argument::Text(text) => Given::Text(text),
-                Argument::Int(value) => Given::Int(*value),
-                Argument::Float(value) => Given::Float(*value),
-                Argument::Bool(value) => Given::Bool(*value),
-                Argument::Texts(texts) => Given::Texts(texts),
-                Argument::Pattern(pattern) => Given::Pattern(Cow::Borrowed(pattern)),
-                Argument::Function(function) => Given::Function(function),
-                Argument::Target(place) => Given::Target(place),
+                fixed => fixed.literal().unwrap_or(Err(NO_PATTERN))?,
             });
         }
         Ok(Args(args))
@@ -273,9 +294,11 @@ pub fn call<'a>(function: &'static Function, value: Val<'a>) -> Result<Val<'a>, 
     }
 }
 
-/// A computed value as its parameter takes it.
+/// A pattern is computed from a text only.
+const NO_PATTERN: DataError = DataError("expected a pattern");
+
+/// A computed value as its parameter takes it, a pattern aside.
 pub(crate) fn given(value: Val<'_>, kind: Kind) -> Result<Given<'_>, DataError> {
-    let wrong = |what| Err(DataError(what));
     let plain = match &value {
         Val::Value(plain) => Some(plain),
         _ => None,
@@ -291,14 +314,7 @@ pub(crate) fn given(value: Val<'_>, kind: Kind) -> Result<Given<'_>, DataError> 
         Kind::Duration => matches!(value, Val::Duration(_)).then_some(()).ok_or(DataError("expected a duration")),
         Kind::StrLike => return Ok(Given::Val(text_like(value))),
         Kind::FloatLike => return float_like(value).map(Given::Val),
-        Kind::Pattern => {
-            let Some(Value::String(text)) = plain else { return wrong("expected a pattern") };
-            if text.len() > COMPUTED_PATTERN_BYTES_MAX {
-                return wrong("a computed pattern is too long");
-            }
-            let pattern = regex::compile(text).map_err(|_| DataError("not a regular expression"))?;
-            return Ok(Given::Pattern(Cow::Owned(pattern)));
-        }
+        Kind::Pattern => return Err(NO_PATTERN),
         _ => Ok(()),
     };
     fits.map(|()| Given::Val(value))

@@ -1,12 +1,13 @@
 //! What a function is: its name, its parameters, and what it does with arguments that have been read and checked.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use regex::Regex;
 use spanlake_otlp::tree::{Map, Value};
 
 use crate::error::DataError;
+use crate::expression::{Expression, given};
 use crate::frame::{Context, Frame};
 use crate::paths::Place;
 use crate::val::{Time, Val};
@@ -26,6 +27,8 @@ pub struct Function {
     pub check: Option<Check>,
     /// Literal arguments are converted when the statement is read, and an error there refuses it.
     pub folds: bool,
+    /// The result may be much larger than the arguments, so that it is made only when it is needed.
+    pub grows: bool,
 }
 
 /// A parameter.
@@ -121,19 +124,19 @@ impl Function {
     /// A converter.
     #[must_use]
     pub const fn converter(name: &'static str, params: &'static [Param], run: Convert) -> Self {
-        Self { name, params, contexts: &[], run: Run::Convert(run), check: None, folds: false }
+        Self { name, params, contexts: &[], run: Run::Convert(run), check: None, folds: false, grows: false }
     }
 
     /// A converter that looks at the item.
     #[must_use]
     pub const fn converter_in(name: &'static str, params: &'static [Param], run: ConvertIn) -> Self {
-        Self { name, params, contexts: &[], run: Run::ConvertIn(run), check: None, folds: false }
+        Self { name, params, contexts: &[], run: Run::ConvertIn(run), check: None, folds: false, grows: false }
     }
 
     /// An editor.
     #[must_use]
     pub const fn editor(name: &'static str, params: &'static [Param], run: Edit) -> Self {
-        Self { name, params, contexts: &[], run: Run::Edit(run), check: None, folds: false }
+        Self { name, params, contexts: &[], run: Run::Edit(run), check: None, folds: false, grows: false }
     }
 
     /// The function with a check of its literal arguments.
@@ -146,6 +149,12 @@ impl Function {
     #[must_use]
     pub const fn only_in(self, contexts: &'static [Context]) -> Self {
         Self { contexts, ..self }
+    }
+
+    /// The function, called only when its result is needed.
+    #[must_use]
+    pub const fn growing(self) -> Self {
+        Self { grows: true, ..self }
     }
 
     /// The function, converted at once where its arguments are literal.
@@ -175,9 +184,9 @@ pub enum Argument {
     /// Left out.
     Missing,
     /// An expression.
-    Value(crate::expression::Expression, Kind),
+    Value(Expression, Kind),
     /// A list of expressions.
-    Values(Vec<crate::expression::Expression>),
+    Values(Vec<Expression>),
     /// A literal text.
     Text(String),
     /// A literal whole number.
@@ -194,6 +203,27 @@ pub enum Argument {
     Function(&'static Function),
     /// A path that is written.
     Target(Place),
+}
+
+impl Argument {
+    /// What of it is there before any data; a value only if it is a literal.
+    pub(crate) fn literal(&self) -> Option<Result<Given<'_>, DataError>> {
+        Some(Ok(match self {
+            // A pattern takes from what a payload may spend.
+            Self::Value(_, Kind::Pattern) => return None,
+            Self::Value(expression, kind) => return expression.literal().map(|value| given(value, *kind)),
+            Self::Values(items) => Given::Vals(items.iter().map(Expression::literal).collect::<Option<_>>()?),
+            Self::Missing => Given::Missing,
+            Self::Text(text) => Given::Text(text),
+            Self::Int(value) => Given::Int(*value),
+            Self::Float(value) => Given::Float(*value),
+            Self::Bool(value) => Given::Bool(*value),
+            Self::Texts(texts) => Given::Texts(texts),
+            Self::Pattern(pattern) => Given::Pattern(pattern),
+            Self::Function(function) => Given::Function(function),
+            Self::Target(place) => Given::Target(place),
+        }))
+    }
 }
 
 /// An argument that a function gets.
@@ -216,7 +246,9 @@ pub enum Given<'a> {
     /// A literal list of texts.
     Texts(&'a [String]),
     /// A regular expression.
-    Pattern(Cow<'a, Regex>),
+    Pattern(&'a Regex),
+    /// A regular expression that was computed.
+    Computed(Arc<Regex>),
     /// A converter.
     Function(&'static Function),
     /// A path that is written.
@@ -351,6 +383,7 @@ impl<'a> Args<'a> {
     pub fn pattern(&self, at: usize) -> Result<&Regex, DataError> {
         match self.0.get(at) {
             Some(Given::Pattern(pattern)) => Ok(pattern),
+            Some(Given::Computed(pattern)) => Ok(pattern),
             _ => Err(NO_ARGUMENT),
         }
     }

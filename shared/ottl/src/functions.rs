@@ -36,6 +36,7 @@ mod xml;
 
 use crate::compile::FunctionSet;
 
+pub(crate) use bounds::is_small;
 pub(crate) use calendar::rfc3339;
 pub(crate) use case::camel;
 pub(crate) use replace::compile_glob;

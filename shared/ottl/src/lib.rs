@@ -20,7 +20,7 @@ mod val;
 pub use compile::FunctionSet;
 pub use error::{DataError, LoadError};
 pub use expression::{Expression, call};
-pub use frame::{Context, Frame};
+pub use frame::{Context, Frame, Spent};
 pub use function::{Args, Argument, Check, Convert, ConvertIn, Edit, Function, Given, Kind, Param, Run};
 pub use paths::Place;
 pub use statement::{Condition, Statement, infer};

@@ -84,6 +84,30 @@ impl<'a> Val<'a> {
         matches!(self, Self::Value(Value::Empty))
     }
 
+    /// The same value, borrowed from this one.
+    #[must_use]
+    pub fn view(&self) -> Val<'_> {
+        match self {
+            Self::Value(value) => Val::Value(value.view()),
+            Self::Time(time) => Val::Time(*time),
+            Self::Duration(nanos) => Val::Duration(*nanos),
+            Self::TraceId(id) => Val::TraceId(*id),
+            Self::SpanId(id) => Val::SpanId(*id),
+        }
+    }
+
+    /// The same value, borrowed from nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Val<'static> {
+        match self {
+            Self::Value(value) => Val::Value(value.into_owned()),
+            Self::Time(time) => Val::Time(time),
+            Self::Duration(nanos) => Val::Duration(nanos),
+            Self::TraceId(id) => Val::TraceId(id),
+            Self::SpanId(id) => Val::SpanId(id),
+        }
+    }
+
     /// What an attribute holds that is set to this. Times, durations and ids can't be stored: the attribute is there and
     /// empty, as in the Collector.
     #[must_use]

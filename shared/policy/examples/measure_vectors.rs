@@ -1,9 +1,10 @@
 //! Measures what rules cost: nanoseconds an item, for every configuration of the vectors over its own input, by processor and by
 //! policy, with the built-in masking behind it. An item is a span, a log record or a metric.
 //!
-//! `cargo run --release -p spanlake-policy --example measure_vectors [NAME]`
+//! `cargo run --release -p spanlake-policy --example measure_vectors [NAME] [--traces FILE]`
 //!
-//! With a name only configurations whose name holds it are measured, each in a line of its own.
+//! With a name only configurations whose name holds it are measured, each in a line of its own. With a file, the trace request
+//! (plain protobuf) that it holds takes the place of the inputs of all configurations for traces; there are no others then.
 #![expect(clippy::print_stdout, reason = "its purpose is to print")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the time; the crate itself does not")]
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is wrong")]
@@ -39,10 +40,20 @@ struct Case {
 }
 
 fn main() {
-    let wanted = std::env::args().nth(1);
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let option = arguments.iter().position(|argument| argument == "--traces");
+    let file = option.map(|at| arguments.drain(at..=at + 1).next_back().unwrap());
+    let wanted = arguments.pop();
     let mut cases = processors();
     cases.extend(policies());
     cases.extend(whole_files());
+    if let Some(file) = file {
+        let request = repeated(&std::fs::read(file).unwrap());
+        cases.retain(|case| case.signal == Signal::Traces);
+        for case in &mut cases {
+            case.request.clone_from(&request);
+        }
+    }
     let mut groups: BTreeMap<&str, Vec<(f64, &str)>> = BTreeMap::new();
     println!("| rules | configurations | median, ns an item | slowest | which |\n|---|---|---|---|---|");
     for case in &cases {

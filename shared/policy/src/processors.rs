@@ -19,7 +19,7 @@ use std::fmt;
 use spanlake_model::Signal;
 use spanlake_otlp::schema::METRIC_DATA;
 use spanlake_otlp::tree::{Node, Payload, Want};
-use spanlake_ottl::DataError;
+use spanlake_ottl::{DataError, Spent};
 
 /// What happens when a statement or condition can't be executed on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,7 +37,7 @@ pub(crate) struct Tally {
     /// What `Now()` is: the payload's arrival, in nanoseconds since 1970.
     pub(crate) now_nanos: i64,
     /// What statements have made so far, see `Frame::spend`.
-    pub(crate) spent: usize,
+    pub(crate) spent: Spent,
     /// How many values each rule has changed, by the rule's number.
     pub(crate) masked: Vec<u64>,
 }

@@ -33,6 +33,39 @@ impl Value<'_> {
             _ => None,
         }
     }
+
+    /// The same value, borrowed from this one.
+    #[must_use]
+    pub fn view(&self) -> Value<'_> {
+        match self {
+            Self::Empty => Value::Empty,
+            Self::String(text) => Value::String(Cow::Borrowed(text)),
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Int(value) => Value::Int(*value),
+            Self::Double(value) => Value::Double(*value),
+            Self::Bytes(bytes) => Value::Bytes(Cow::Borrowed(bytes)),
+            Self::List(items) => Value::List(items.iter().map(Self::view).collect()),
+            Self::Map(map) => Value::Map(Map(map.0.iter().map(|(key, value)| (Cow::Borrowed(&**key), value.view())).collect())),
+        }
+    }
+
+    /// The same value, borrowed from nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Empty => Value::Empty,
+            Self::String(text) => Value::String(Cow::Owned(text.into_owned())),
+            Self::Bool(value) => Value::Bool(value),
+            Self::Int(value) => Value::Int(value),
+            Self::Double(value) => Value::Double(value),
+            Self::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.into_owned())),
+            Self::List(items) => Value::List(items.into_iter().map(Self::into_owned).collect()),
+            Self::Map(map) => {
+                let owned = |(key, value): (Cow<'_, str>, Self)| (Cow::Owned(key.into_owned()), value.into_owned());
+                Value::Map(Map(map.0.into_iter().map(owned).collect()))
+            }
+        }
+    }
 }
 
 /// So many attributes are compared each with each: it takes less than sorting.

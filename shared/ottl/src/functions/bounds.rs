@@ -8,6 +8,9 @@ use crate::error::DataError;
 pub(super) const BYTES_MAX: usize = 1 << 20;
 /// The longest list and the largest map that a function makes.
 pub(super) const ITEMS_MAX: usize = 10_000;
+/// What is kept with a statement for its literals.
+const SMALL_BYTES: usize = 256;
+const SMALL_ITEMS: usize = 16;
 /// How deep values may nest, as when telemetry comes in: 1 is a plain value.
 pub(super) const DEPTH_MAX: usize = 32;
 
@@ -28,6 +31,11 @@ pub(super) const fn items(count: usize) -> Result<(), DataError> {
 pub(super) fn value(value: &Value<'_>, above: usize) -> Result<(), DataError> {
     let mut left = (BYTES_MAX, ITEMS_MAX);
     measure(value, above + 1, &mut left).ok_or(TOO_LARGE)
+}
+
+/// Whether a value takes no more than some bytes.
+pub(crate) fn is_small(value: &Value<'_>) -> bool {
+    measure(value, 1, &mut (SMALL_BYTES, SMALL_ITEMS)).is_some()
 }
 
 /// Takes a value's bytes and elements from what is left.

@@ -17,7 +17,7 @@ const TARGET: Param = Param::new("target", Kind::Str);
 pub(super) const ALL: &[Function] = &[
     Function::converter("Concat", &[Param::new("vals", Kind::Values), Param::new("delimiter", Kind::Str)], concat),
     Function::converter("ConvertCase", &[TARGET, Param::new("to_case", Kind::Text)], convert_case).checked(check_case),
-    Function::converter("Format", &[Param::new("format", Kind::Str), Param::new("vals", Kind::Values)], sprintf),
+    Function::converter("Format", &[Param::new("format", Kind::Str), Param::new("vals", Kind::Values)], sprintf).growing(),
     Function::converter("HasPrefix", &[TARGET, Param::new("prefix", Kind::Str)], has_prefix),
     Function::converter("HasSuffix", &[TARGET, Param::new("suffix", Kind::Str)], has_suffix),
     Function::converter("IsMatch", &[Param::new("target", Kind::StrLike), Param::new("pattern", Kind::Pattern)], is_match),

@@ -10,7 +10,7 @@ use spanlake_otlp::schema::{RESOURCE, SCOPE, SPAN};
 use spanlake_otlp::tree::{Map, Node, Slot, Value};
 use spanlake_ottl::functions::GOLDEN;
 use spanlake_ottl::regex::PatternCache;
-use spanlake_ottl::{Context, Frame, Statement};
+use spanlake_ottl::{Context, Frame, Spent, Statement};
 
 const NAME: u32 = 5;
 const ATTRIBUTES: u32 = 9;
@@ -86,7 +86,7 @@ fn run(statement: &Statement, row: &Json) -> Outcome {
         cache: &mut Map::default(),
         added: &mut Vec::new(),
 
-        spent: &mut 0,
+        spent: &mut Spent::default(),
         now_nanos: 0,
     };
     let result = statement.run(&mut frame);

@@ -9,7 +9,7 @@ use spanlake_otlp::schema::{LOG_RECORD, METRIC, NUMBER_DATA_POINT, RESOURCE, SCO
 use spanlake_otlp::tree::{Map, Node, Slot, Value};
 use spanlake_ottl::functions::{FILTER, TRANSFORM};
 use spanlake_ottl::regex::PatternCache;
-use spanlake_ottl::{Args, Argument, Condition, Context, DataError, Frame, Function, Given, Run, Statement, Time, Val};
+use spanlake_ottl::{Args, Argument, Condition, Context, DataError, Frame, Function, Given, Run, Spent, Statement, Time, Val};
 
 const CONTEXTS: [Context; 8] = [
     Context::Resource,
@@ -154,7 +154,7 @@ fn given<'a>(any: &'a Any, places: &'a [Statement]) -> Given<'a> {
         Any::Float(value) => Given::Float(*value),
         Any::Bool(value) => Given::Bool(*value),
         Any::Texts(texts) => Given::Texts(texts),
-        Any::Pattern(at) => Given::Pattern(Cow::Owned(PATTERNS[at % PATTERNS.len()].clone())),
+        Any::Pattern(at) => Given::Pattern(&PATTERNS[at % PATTERNS.len()]),
         Any::Function(at) => Given::Function(functions().nth(at % functions().count()).unwrap()),
         Any::Target(at) => Given::Target(places[at % places.len()].target().unwrap()),
     }
@@ -192,7 +192,7 @@ fn in_frames<'a>(value: &Value<'a>, mut run: impl FnMut(&mut Frame<'_, 'a>)) {
             cache: &mut map(),
             added: &mut Vec::new(),
 
-            spent: &mut 0,
+            spent: &mut Spent::default(),
             now_nanos: i64::MAX,
         });
     }
@@ -345,7 +345,7 @@ proptest! {
                     Kind::Texts => Given::Texts(&texts),
                     Kind::Values => Given::Vals(values.iter().cloned().map(Val::Value).collect()),
                     Kind::Pattern | Kind::Glob => {
-                        Given::Pattern(Cow::Owned(PATTERNS[place % PATTERNS.len()].clone()))
+                        Given::Pattern(&PATTERNS[place % PATTERNS.len()])
                     }
                     Kind::Function => Given::Missing,
                     Kind::Any => Given::Val(Val::Value(values[at % values.len()].clone())),

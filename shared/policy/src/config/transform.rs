@@ -8,7 +8,7 @@ use super::reader::{Fields, Findings, string};
 use super::yaml::{Node, Tree};
 use crate::lints::Lint;
 use crate::processors::ErrorMode;
-use crate::processors::transform::{Group, Transform};
+use crate::processors::transform::{Group, Line, Transform};
 
 /// The contexts of a signal's statements.
 pub(super) const fn contexts(signal: Signal) -> &'static [Context] {
@@ -147,7 +147,7 @@ impl Reader<'_> {
         let mut compiled = Vec::with_capacity(statements.len());
         for (line, text) in statements {
             match Statement::new(text, context, TRANSFORM, &self.findings.patterns) {
-                Ok(statement) => compiled.push(statement),
+                Ok(statement) => compiled.push(Line::new(statement)),
                 Err(error) => self.findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
             }
             lint(*line, path, text, self.findings);

@@ -1,7 +1,7 @@
 //! What `tail_sampling` needs to know of a span, taken from its tree.
 
 use spanlake_otlp::tree::{Map, Node, Payload, Slot, Value};
-use spanlake_ottl::{Context, DataError, Frame};
+use spanlake_ottl::{Context, DataError, Frame, Spent};
 
 use super::visit::{Fate, visit};
 use crate::rules::{OttlLeaf, Rules, Scalar};
@@ -28,7 +28,7 @@ pub(super) fn take<'a>(rules: &'a Rules, payload: &mut Payload<'a>, now_nanos: i
     if rules.leaves.ottl.is_empty() {
         return;
     }
-    let (mut origins, mut spent) = (origins.into_iter(), 0);
+    let (mut origins, mut spent) = (origins.into_iter(), Spent::default());
     // What fails is a fact: looking itself never does.
     let _infallible = visit(payload, Context::Span, (now_nanos, &mut spent), None, |frame| {
         let bits = rules.leaves.ottl.iter().fold(0, |bits, leaf| bits | leaf.bits(frame));

@@ -30,7 +30,7 @@ pub(crate) struct Drops {
 
 impl Process for Filter {
     fn process<'a>(&'a self, payload: &mut Payload<'a>, tally: &mut Tally) -> Result<(), DataError> {
-        let (now_nanos, mut spent) = (tally.now_nanos, tally.spent);
+        let (now_nanos, mut spent) = (tally.now_nanos, std::mem::take(&mut tally.spent));
         if let Some(selection) = &self.oldest[payload.signal] {
             let (signal, context) = (payload.signal, item_context(payload.signal));
             visit(payload, context, (now_nanos, &mut spent), None, |frame| {

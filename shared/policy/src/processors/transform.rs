@@ -31,9 +31,24 @@ pub(crate) struct Group {
     pub(crate) error_mode: ErrorMode,
     /// One of them must hold; none always holds.
     pub(crate) conditions: Vec<Condition>,
-    pub(crate) statements: Vec<Statement>,
+    pub(crate) statements: Vec<Line>,
     /// `cache` is one for all groups of this context that share it, and for all items.
     pub(crate) shared_cache: bool,
+}
+
+/// A statement of a group.
+#[derive(Debug)]
+pub(crate) struct Line {
+    statement: Statement,
+    /// Whether it is there to take something away.
+    redacts: bool,
+}
+
+impl Line {
+    pub(crate) fn new(statement: Statement) -> Self {
+        let redacts = redacts(&statement);
+        Self { statement, redacts }
+    }
 }
 
 impl Process for Transform {
@@ -43,7 +58,7 @@ impl Process for Transform {
             if group.shared_cache && !shared.iter().any(|(context, _)| *context == group.context) {
                 shared.push((group.context, Map::default()));
             }
-            let mut spent = tally.spent;
+            let mut spent = std::mem::take(&mut tally.spent);
             let own = shared.iter_mut().find(|(context, _)| group.shared_cache && *context == group.context);
             let cache = own.map(|(_, map)| map);
             visit(payload, group.context, (tally.now_nanos, &mut spent), cache, |frame| self.group(group, frame, tally))?;
@@ -57,13 +72,13 @@ impl Process for Transform {
     }
 
     fn redacts(&self, signal: Signal) -> bool {
-        self.groups[signal].iter().flat_map(|group| &group.statements).any(redacts)
+        self.groups[signal].iter().flat_map(|group| &group.statements).any(|line| line.redacts)
     }
 
     fn wants(&self, signal: Signal) -> Want {
         let groups = self.groups[signal].iter();
         let each = groups.flat_map(|group| {
-            let statements = group.statements.iter().map(Statement::wants);
+            let statements = group.statements.iter().map(|line| line.statement.wants());
             statements.chain(group.conditions.iter().map(Condition::wants)).chain([group.context.wants()])
         });
         each.fold(Want::default(), Want::and)
@@ -83,19 +98,19 @@ impl Transform {
                 if group.error_mode == ErrorMode::Propagate {
                     return Err(error);
                 }
-                let masked = group.statements.iter().all(|statement| self.mask(statement, frame, tally));
+                let masked = group.statements.iter().all(|line| self.mask(line, frame, tally));
                 return Ok(if masked { Fate::Keep } else { Fate::Drop });
             }
         }
-        for statement in &group.statements {
-            match statement.run(frame) {
-                Ok(true) if redacts(statement) => tally.mask(self.rule),
+        for line in &group.statements {
+            match line.statement.run(frame) {
+                Ok(true) if line.redacts => tally.mask(self.rule),
                 Ok(_) => {}
                 Err(error) => {
                     if group.error_mode == ErrorMode::Propagate {
                         return Err(error);
                     }
-                    if !self.mask(statement, frame, tally) {
+                    if !self.mask(line, frame, tally) {
                         return Ok(Fate::Drop);
                     }
                 }
@@ -105,8 +120,8 @@ impl Transform {
     }
 
     /// Masks what a statement was to redact; false if that can't be done.
-    fn mask<'a>(&'a self, statement: &'a Statement, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> bool {
-        if !self.fail_closed || !redacts(statement) {
+    fn mask<'a>(&'a self, Line { statement, redacts }: &'a Line, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> bool {
+        if !self.fail_closed || !redacts {
             return true;
         }
         tally.mask(self.rule);
@@ -154,7 +169,7 @@ const HIDING_KEYS: [&str; 4] = ["delete_matching_keys", "keep_keys", "keep_match
 const HASHES: [&str; 9] = ["SHA1", "SHA256", "SHA512", "MD5", "FNV", "Murmur3Hash", "Murmur3Hash128", "XXH3", "XXH128"];
 
 /// Whether a statement is there to take something away.
-pub(crate) fn redacts(statement: &Statement) -> bool {
+fn redacts(statement: &Statement) -> bool {
     let editor = statement.editor();
     let sets_mask = || editor == "set" && statement.literal().is_some_and(is_mask);
     REDACTING.contains(&editor) || sets_mask() || statement.functions().iter().any(|name| HASHES.contains(name))

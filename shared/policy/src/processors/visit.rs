@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use spanlake_otlp::schema::{EVENT, EXEMPLAR, METRIC_DATA, SPAN};
 use spanlake_otlp::tree::{Map, Node, Payload, Slot};
-use spanlake_ottl::{Context, DataError, Frame};
+use spanlake_ottl::{Context, DataError, Frame, Spent};
 
 /// `Span.events`.
 const EVENTS: u32 = 11;
@@ -29,7 +29,7 @@ pub(crate) enum Fate {
 pub(crate) fn visit<'a>(
     payload: &mut Payload<'a>,
     context: Context,
-    (now_nanos, spent): (i64, &mut usize),
+    (now_nanos, spent): (i64, &mut Spent),
     cache: Option<&mut Map<'a>>,
     mut look: impl FnMut(&mut Frame<'_, 'a>) -> Result<Fate, DataError>,
 ) -> Result<(), DataError> {
@@ -103,7 +103,7 @@ impl Spare<'_> {
 struct Visitor<'v, 'a> {
     context: Context,
     now_nanos: i64,
-    spent: &'v mut usize,
+    spent: &'v mut Spent,
     cache: Option<&'v mut Map<'a>>,
     look: &'v mut dyn FnMut(&mut Frame<'_, 'a>) -> Result<Fate, DataError>,
     none: Spare<'a>,
