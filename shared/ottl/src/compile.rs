@@ -133,6 +133,7 @@ impl Compiler<'_> {
         let keys = self.keys(&call.keys)?;
         let compiled = Call { function, arguments, keys };
         if function.folds
+            && compiled.arguments.iter().all(is_plain)
             && let Some(Err(error)) = compiled.literal()
         {
             return Err(LoadError::at(call.column, format!("{}: {error}", call.name)));
@@ -222,6 +223,11 @@ impl Compiler<'_> {
     }
 }
 
+/// Whether an argument is left out, or itself a literal: what comes out of a function is data to the Collector.
+const fn is_plain(argument: &Argument) -> bool {
+    matches!(argument, Argument::Missing | Argument::Value(Expression::Scalar(_) | Expression::Text(_), _))
+}
+
 /// A call that comes to the same for all data is made at once. One that fails stays: it is an error of each item.
 fn known(call: Call) -> Expression {
     match call.literal().and_then(Result::ok).map(Val::into_owned) {
@@ -287,8 +293,15 @@ mod tests {
     #[test]
     fn what_depends_on_data_or_time_or_fails_or_is_large_is_computed_where_it_runs() {
         let large = format!("Concat([\"{}\"], \"\")", "x".repeat(1_000));
-        let others =
-            ["Now()", "ToUpperCase(name)", "Concat([\"a\", name], \"-\")", "Format(\"%900000d\", [1])", "ParseJSON(\"{\")"];
+        let others = [
+            "Now()",
+            "ToUpperCase(name)",
+            "Concat([\"a\", name], \"-\")",
+            "Format(\"%900000d\", [1])",
+            "ParseJSON(\"{\")",
+            // Only what is written as a literal is an error when it is read.
+            "Int(ToUpperCase(\"x\"))",
+        ];
         for text in others.into_iter().chain([large.as_str()]) {
             assert!(matches!(value(text), Argument::Value(Expression::Call(..), _)), "{text}");
         }

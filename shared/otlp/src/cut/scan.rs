@@ -19,6 +19,8 @@ struct Scan<'a, 's> {
 }
 
 /// Fills the scratch's resources, scopes and items.
+// Its instructions are counted by its name, which inlining would take away.
+#[inline(never)]
 pub(super) fn scan(request: &Request<'_>, limits: &Limits, scratch: &mut Scratch) -> Result<Rejected, CutError> {
     if u32::try_from(request.body.len()).is_err() {
         return Err(LimitPassed { what: "bytes", limit: u64::from(u32::MAX) }.into());
