@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
+use spanlake_model::Signal;
 use spanlake_pipeline::Verdict;
 use spanlake_pipeline::archive::partition_of;
 use spanlake_pipeline::inspect::RecordedDecision;
+use spanlake_pipeline::ledger::BY_PROCESSOR;
 use tokio::runtime::Runtime;
 
 use super::marked::{Expected, Marked};
@@ -114,6 +116,16 @@ fn by_sql(runtime: &Runtime, folder: &Folder, marked: &Marked, since: &str, time
             finish_line();
             let lacks: Vec<&str> =
                 expected.iter().zip(&answers).filter(|(_, rows)| rows.is_empty()).map(|(of, _)| of.what).collect();
+            let droppers = runtime.block_on(droppers(folder, &lacks))?;
+            if lacks.iter().all(|what| droppers.iter().any(|(dropped, _)| dropped == what)) {
+                say(&format!(
+                    "skipped by SQL: the lake has no {} of this run, and rules here drop such items: {}. Whether they did, or the way \
+                     to the lake is broken, cannot be told by them",
+                    lacks.join(", "),
+                    droppers.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>().join(", ")
+                ));
+                return Ok(Outcome::NotChecked);
+            }
             say(&format!(
                 "WRONG   by SQL: after {} s the lake has no {} of this run. `spanlake status` shows where they are; a longer \
                  decision wait needs a longer --timeout",
@@ -125,6 +137,18 @@ fn by_sql(runtime: &Runtime, folder: &Folder, marked: &Marked, since: &str, time
         progress(&format!("waiting until the marked items are decided and archived, {} s", begun.elapsed().as_secs()));
         std::thread::sleep(POLL);
     }
+}
+
+/// The processors that have dropped items of these kinds so far, each with the kind.
+async fn droppers(folder: &Folder, kinds: &[&'static str]) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let ledger = folder.overview().await?.ledger;
+    let mut droppers = Vec::new();
+    for what in kinds {
+        let accounts = Signal::ALL.into_iter().filter(|signal| signal.items() == *what).map(|signal| ledger.account(signal));
+        let reasons = accounts.flat_map(|account| account.dropped.keys().filter(|reason| reason.starts_with(BY_PROCESSOR)));
+        droppers.extend(reasons.map(|reason| (*what, reason.clone())));
+    }
+    Ok(droppers)
 }
 
 fn compare(expected: &[Expected], answers: &[Vec<Vec<String>>], not_kept: Option<&RecordedDecision>) -> Outcome {
