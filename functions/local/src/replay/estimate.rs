@@ -1,6 +1,8 @@
 //! What the new rules would keep of everything that was decided, as the weights of what is left say it. It never says more than was
 //! decided. Staged traces need no weights: they are all there.
 
+use spanlake_pipeline::Verdict;
+
 use super::scan::Findings;
 use super::tally::{Basis, Kept, Sum};
 
@@ -61,11 +63,20 @@ impl Findings {
         })
     }
 
+    /// Of them those that no policy kept, for which the weights of others stand: nothing stands for what a policy dropped.
+    pub(super) fn left_out(&self) -> Sum {
+        let left_out = self.gone.iter().filter(|((verdict, _), _)| verdict == Verdict::SampledOut.name());
+        left_out.fold(Sum::default(), |mut sum, (_, gone)| {
+            sum.add(gone.traces, gone.spans);
+            sum
+        })
+    }
+
     /// What weights say of all that rows of the lake stand for. With [`Findings::is_limited`] they do not say what the new rules
     /// would keep.
     pub(super) fn estimate_of_rows(&self) -> Estimate {
         let rows = self.tally.judged.get(&Basis::Rows).copied().unwrap_or_default();
-        self.tally.estimate.within(rows, self.gone())
+        self.tally.estimate.within(rows, self.left_out())
     }
 
     /// The same with the staged traces.

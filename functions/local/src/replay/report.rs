@@ -258,7 +258,8 @@ fn write_day(out: &mut String, findings: &Findings) -> fmt::Result {
         writeln!(out, "  {name:<44} {:>10.digits$} {:>10.digits$} {:>9}", now / unit, then / unit, percent(now, then))
     };
     for signal in Signal::ALL {
-        line(&format!("{}, thousands", signal.items()), 1e3, volume.items[signal], 1)?;
+        let lacks = if signal == Signal::Logs && findings.logs_sampled_out > 0 { " (then: at least)" } else { "" };
+        line(&format!("{}, thousands{lacks}", signal.items()), 1e3, volume.items[signal], 1)?;
     }
     if let Some(files) = volume.files {
         line("their files, MB", 1e6, files.bytes, 1)?;
@@ -332,7 +333,7 @@ fn write_not_run(out: &mut String, findings: &Findings) -> fmt::Result {
         writeln!(
             out,
             "- {} log records were sampled out with their traces since the folder began. Their bodies are gone: whether these rules \
-             would keep them cannot be told, and no number here has them.",
+             would keep them cannot be told: what logs and their files come to \"then\" is the least that it can be.",
             findings.logs_sampled_out
         )?;
     }

@@ -270,7 +270,7 @@ fn warnings_of_a_file_that_can_be_used_are_told() {
     let warned = spanlake_policy::load("spanlake: {fail_closed: false}\n", &|_| None);
     assert!(warned.rules.is_some());
     let said = super::said(&warned, "new.yaml").unwrap();
-    assert!(said.contains("[fail-open]") && said.contains("1 warnings"), "{said}");
+    assert!(said.contains("[fail-open]") && said.contains("1 warning,"), "{said}");
     assert_eq!(super::said(&spanlake_policy::load(DEFAULT_CONFIG, &|_| None), "new.yaml"), None);
 }
 
