@@ -1,5 +1,6 @@
 //! `spanlake check`: reads a Collector configuration and prints the findings.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -37,7 +38,7 @@ fn answer(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     loaded.findings.retain(|finding| !wanted.allows(finding));
     let is_denied = loaded.findings.iter().any(|finding| wanted.denies(finding));
     match args.format {
-        ReportFormat::Text => print(&render(&loaded, &name)),
+        ReportFormat::Text => print(&(render(&loaded, &name) + &wanted.text(&loaded))),
         ReportFormat::Json => print(&format!("{:#}\n", object(&loaded, &name, &wanted))),
     }
     Ok(if is_denied { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -83,6 +84,13 @@ impl<'a> Wanted<'a> {
 
     fn allows(&self, finding: &Finding) -> bool {
         self.allowed.contains(&finding.kind)
+    }
+
+    /// Which of what is no error is denied, as text.
+    fn text(&self, loaded: &Loaded) -> String {
+        let denied = loaded.findings.iter().filter(|finding| finding.severity > Severity::Error && self.denies(finding));
+        let kinds: BTreeSet<&str> = denied.map(|finding| finding.kind).collect();
+        if kinds.is_empty() { String::new() } else { format!("\nDenied by --deny: {}.\n", Vec::from_iter(kinds).join(", ")) }
     }
 
     fn denies(&self, finding: &Finding) -> bool {
@@ -146,6 +154,9 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_and_an_error_cannot_be_asked_for() {
+        let (loaded, deny) = (load(MASKS_NOTHING, &|_| None), texts(&["warnings"]));
+        assert!(Wanted::new(&deny, &[]).unwrap().text(&loaded).contains("by --deny: fail-open."));
+        assert_eq!(Wanted::new(&[], &[]).unwrap().text(&loaded), "");
         for (deny, allow) in [(&["warning"][..], &[][..]), (&[], &["no-such-kind"]), (&[], &["unknown-key"])] {
             assert!(Wanted::new(&texts(deny), &texts(allow)).is_err(), "{deny:?} {allow:?}");
         }

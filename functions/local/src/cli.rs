@@ -368,8 +368,8 @@ pub(crate) struct KeepAllArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code 0: the file can be used, and nothing in it is denied. 1: it cannot, or something is denied. 2: nothing could\n\
-    be read.\n\n\
+    after_help = "Exit code 0: the file can be used, and nothing in it is denied. 1: it cannot, or something is denied. 2: it could\n\
+    not be read.\n\n\
     Examples:\n  spanlake check collector.yaml\n  spanlake check collector.yaml --deny warnings --allow decision-wait-short\n  \
     spanlake check - --format json < collector.yaml\n  spanlake check --explain shadowed-policy"
 )]

@@ -43,6 +43,9 @@ use crate::processors::Process;
 use crate::rewrite::BUILTIN_RULES;
 use crate::rules::Rules;
 
+/// The longest configuration, in bytes.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+
 /// The configuration that holds where none is given.
 pub const DEFAULT_CONFIG: &str = include_str!("config/default.yaml");
 
@@ -94,7 +97,7 @@ fn read(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &mut Finding
             return None;
         }
     };
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+    if tree.is_null() {
         let advice = "if this is meant, write `processors: {}`; the built-in default holds only where no file is given";
         findings.find(
             Lint::EmptyFile,

@@ -114,7 +114,9 @@ fn keyed(
 ) -> Mask {
     let (line, path) = (fields.line_of("hmac_key"), fields.path_of("hmac_key"));
     let fault = match key {
-        None | Some("") => format!("hmac_key must not be empty where hash_function is {name}"),
+        None | Some("") => {
+            format!("hmac_key must not be empty where hash_function is {name}: if a variable stands there, is it set?")
+        }
         Some(key) if key.len() < bytes_min => {
             format!("hmac_key must have at least {bytes_min} bytes for {name}; it has {}", key.len())
         }

@@ -7,7 +7,7 @@ use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
 use crate::lints::Lint;
 
 /// The largest text that is read, and the most that all values may take once aliases and variables stand for what they mean.
-pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
+pub(super) const TEXT_BYTES_MAX: usize = super::CONFIG_BYTES_MAX;
 /// The most nodes, those of repeated aliases included. Some of what is asked of a file compares each with each.
 const NODES_MAX: usize = 20_000;
 /// The longest key: paths are put together from them, and each finding has one.

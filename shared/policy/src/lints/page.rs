@@ -8,8 +8,8 @@ const HEAD: &str = "# What `spanlake check` finds
 
 Generated from `shared/policy/src/lints`: change it there, and run `UPDATE_GOLDEN=1 cargo test -p spanlake-policy --test lints`.
 
-Every finding has a kind, whose name never changes, a line, the reason, and a remedy. `spanlake check --list` prints this table,
-`spanlake check --explain KIND` one row of it. How to use the command, also in CI, is in
+Every finding has a kind, whose name never changes, a line, the reason, and a remedy. `spanlake check --list` names them all,
+`spanlake check --explain KIND` says of one what stands here. How to use the command, also in CI, is in
 [configuration](guides/configuration.md#check-a-file).
 
 An **error** means that the file cannot be used. A **warning**: it can, but something looks wrong, and `--deny warnings` makes it

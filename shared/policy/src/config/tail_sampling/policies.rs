@@ -37,6 +37,18 @@ enum Within {
     Composite,
 }
 
+impl Within {
+    /// Its name, and what it takes.
+    const fn allows(self) -> &'static str {
+        match self {
+            Self::And => "`and`, which takes basic policies and `not`",
+            Self::Drop => "`drop`, which takes basic policies and `not`",
+            Self::Not => "`not`, which takes one basic policy",
+            Self::Composite => "`composite`, which takes basic policies and `and`",
+        }
+    }
+}
+
 impl<'a> Reader<'a> {
     pub(super) fn new(latency_inclusive: bool, findings: &'a mut Findings) -> Self {
         let (leaves, salts) = (Leaves::default(), BTreeMap::new());
@@ -129,13 +141,9 @@ impl<'a> Reader<'a> {
             "not" if matches!(within, Within::And | Within::Drop) => self.not(&mut fields).map(|part| vec![part]),
             "and" if within == Within::Composite => Some(self.parts(&mut fields, Within::And)),
             "and" | "drop" | "not" | "composite" => {
-                self.findings.refuse(
-                    Lint::UnknownComponent,
-                    line,
-                    path,
-                    format!("unknown sampling policy type `{kind}` within another policy"),
-                );
-                None
+                let message = format!("`{kind}` can't stand within {}: the Collector knows no such type there", within.allows());
+                self.findings.refuse(Lint::UnknownComponent, line, path, message);
+                return None;
             }
             _ => self.condition(&mut fields, kind, line).map(|(_, condition)| vec![Part::plain(condition)]),
         };
