@@ -193,8 +193,10 @@ class Spanlake:
     # --- what the system says of the process ---
 
     def peak_bytes(self):
+        """Without the pages of the program's own file, which the system takes back when it likes."""
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii", errors="replace")
-        return int(re.search(r"VmHWM:\s+(\d+) kB", text).group(1)) << 10
+        peak, of_files = (int(re.search(rf"{name}:\s+(\d+) kB", text).group(1)) << 10 for name in ("VmHWM", "RssFile"))
+        return peak - of_files
 
     def forget_peak(self):
         pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")

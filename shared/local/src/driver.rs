@@ -89,9 +89,9 @@ struct Troubles {
     trimming: Trouble,
 }
 
-/// How many batches are in hand at once, of all shards: while one is written, the next is staged. More would take memory, and no
-/// less time, since all shards are grouped by one thread.
-const BATCHES_AT_ONCE: usize = 2;
+/// How many batches are in hand at once, of all shards: more would take memory, and little less time, since all shards are grouped
+/// by one thread.
+const BATCHES_AT_ONCE: usize = 1;
 
 /// Between two tries of what failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);

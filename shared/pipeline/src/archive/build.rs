@@ -20,11 +20,8 @@ use crate::red::{RedCell, RedKey};
 use crate::sealed::{GroupHead, Sealed, SealedItem};
 use crate::staged::StagedContext;
 
-/// The inputs of a file group, in memory.
-struct Inputs {
-    sealed: Vec<Sealed>,
-    decided: Vec<(DecidedIndex, Vec<Decided>, Explained)>,
-}
+/// The decisions of one close, in memory.
+type DecidedRows = (DecidedIndex, Vec<Decided>, Explained);
 
 /// The files of a file group.
 pub(super) struct Files {
@@ -42,47 +39,55 @@ pub(super) async fn files<S: ObjectStore>(
     group: &FileGroup,
     figures: &mut Figures,
 ) -> Result<Files, ArchiveError> {
-    let inputs = read(store, group).await?;
-    inputs.sealed.iter().flat_map(|sealed| &sealed.red).for_each(|(key, cell)| figures.add(key, cell));
     let plan_number = plan.number.to_string();
     let pairs = [("spanlake.plan", plan_number.as_str())];
+    let meta = FileMeta { pairs: &pairs };
+    let table_error = |source| ArchiveError::Table { plan: plan.number, source };
     let mut poisoned = 0;
-    let files = tables(&inputs, &FileMeta { pairs: &pairs }, &mut poisoned);
-    let files = files.map_err(|source| ArchiveError::Table { plan: plan.number, source })?;
+    let sealed = read_sealed(store, group).await?;
+    sealed.iter().flat_map(|sealed| &sealed.red).for_each(|(key, cell)| figures.add(key, cell));
+    let mut files = tables(&sealed, &meta, &mut poisoned).map_err(table_error)?;
+    // Before decisions are read: both at once would take twice the memory, and neither needs the other.
+    drop(sealed);
+    files.push(decisions(&read_decided(store, group).await?, &meta).map_err(table_error)?);
     let rows = files.into_iter().filter(|file| file.rows > 0);
     let files = rows.map(|file| (plan.file_key(file.table, number), Bytes::from(file.bytes))).collect();
     Ok(Files { files, poisoned })
 }
 
-async fn read<S: ObjectStore>(store: &S, group: &FileGroup) -> Result<Inputs, ArchiveError> {
-    let mut inputs = Inputs { sealed: Vec::new(), decided: Vec::new() };
+async fn read_sealed<S: ObjectStore>(store: &S, group: &FileGroup) -> Result<Vec<Sealed>, ArchiveError> {
+    let mut all = Vec::new();
     for input in &group.inputs {
         let object = get_whole(store, &input.key).await?;
-        inputs.sealed.push(Sealed::read(&object).map_err(|damaged| damaged.of_plan(&input.key))?);
-        if let Some(key) = &input.decisions {
-            let object = get_whole(store, key).await?;
-            let damaged = |damaged: Damaged| damaged.of_plan(key);
-            let index = DecidedIndex::read(&object).map_err(damaged)?;
-            let (rows, explained) = index.all_explained(&object).map_err(damaged)?;
-            inputs.decided.push((index, rows, explained));
-        }
+        all.push(Sealed::read(&object).map_err(|damaged| damaged.of_plan(&input.key))?);
     }
-    Ok(inputs)
+    Ok(all)
+}
+
+async fn read_decided<S: ObjectStore>(store: &S, group: &FileGroup) -> Result<Vec<DecidedRows>, ArchiveError> {
+    let mut all = Vec::new();
+    for key in group.inputs.iter().filter_map(|input| input.decisions.as_ref()) {
+        let object = get_whole(store, key).await?;
+        let damaged = |damaged: Damaged| damaged.of_plan(key);
+        let index = DecidedIndex::read(&object).map_err(damaged)?;
+        let (rows, explained) = index.all_explained(&object).map_err(damaged)?;
+        all.push((index, rows, explained));
+    }
+    Ok(all)
 }
 
 type Tables = Result<Vec<TableFile>, spanlake_table::TableError>;
 
-fn tables(inputs: &Inputs, meta: &FileMeta<'_>, poisoned: &mut u64) -> Tables {
+fn tables(all: &[Sealed], meta: &FileMeta<'_>, poisoned: &mut u64) -> Tables {
     let mut files = Vec::new();
     for signal in Signal::ALL {
-        let (contexts, items) = items(inputs, signal);
+        let (contexts, items) = items(all, signal);
         files.extend(without_poison(items, poisoned, |items| write_items(signal, &contexts, items, meta))?.files);
     }
-    files.push(without_poison(traces(inputs), poisoned, |rows| write_traces(rows, meta))?);
-    let (red, edges) = (summed(inputs, |sealed| &sealed.red), summed(inputs, |sealed| &sealed.edges));
+    files.push(without_poison(traces(all), poisoned, |rows| write_traces(rows, meta))?);
+    let (red, edges) = (summed(all, |sealed| &sealed.red), summed(all, |sealed| &sealed.edges));
     files.push(write_red(&red.iter().map(red_row).collect::<Vec<_>>(), meta)?);
     files.push(write_edges(&edges.iter().map(edge_row).collect::<Vec<_>>(), meta)?);
-    files.push(decisions(inputs, meta)?);
     Ok(files)
 }
 
@@ -110,10 +115,10 @@ fn context_of(context: &StagedContext) -> Context<'_> {
 }
 
 /// All items of a signal, with the contexts of all inputs in one list.
-fn items(inputs: &Inputs, signal: Signal) -> (Vec<Context<'_>>, Vec<Item<'_>>) {
+fn items(all: &[Sealed], signal: Signal) -> (Vec<Context<'_>>, Vec<Item<'_>>) {
     let mut contexts = Vec::new();
     let mut items = Vec::new();
-    for sealed in &inputs.sealed {
+    for sealed in all {
         let base = u32::try_from(contexts.len()).unwrap_or(u32::MAX);
         contexts.extend(contexts_of(sealed));
         collect(sealed, signal, |GroupHead { policy, weight, is_late, .. }, group| {
@@ -137,9 +142,9 @@ fn collect<'a>(sealed: &'a Sealed, signal: Signal, each: impl FnMut(GroupHead<'a
     drop(sealed.groups(signal, each));
 }
 
-fn traces(inputs: &Inputs) -> Vec<TraceRow<'_>> {
+fn traces(all: &[Sealed]) -> Vec<TraceRow<'_>> {
     let mut rows = Vec::new();
-    for sealed in &inputs.sealed {
+    for sealed in all {
         let named = sealed.contexts.iter().map(|context| catch_unwind(|| service_name(&context.resource)).ok().flatten());
         let services: Vec<_> = named.collect();
         collect(sealed, Signal::Traces, |head, items| {
@@ -171,10 +176,10 @@ fn trace_id_of<'a>(items: &[SealedItem<'a>]) -> &'a [u8] {
 }
 
 /// Figures of the same key over all inputs, summed: a plan has one row of a key.
-fn summed(inputs: &Inputs, table: impl Fn(&Sealed) -> &Vec<(RedKey, RedCell)>) -> Vec<(RedKey, RedCell, i64)> {
+fn summed(all: &[Sealed], table: impl Fn(&Sealed) -> &Vec<(RedKey, RedCell)>) -> Vec<(RedKey, RedCell, i64)> {
     type Name<'a> = (i64, &'a str, &'a str, &'a str, u8, u8);
     let mut rows: BTreeMap<Name<'_>, (RedKey, RedCell, i64)> = BTreeMap::new();
-    for sealed in &inputs.sealed {
+    for sealed in all {
         for (key, cell) in table(sealed) {
             let name = (key.minute, key.service.as_str(), key.environment.as_str(), key.operation.as_str(), key.kind, key.status);
             let entry = rows.entry(name);
@@ -218,10 +223,10 @@ fn edge_row((key, cell, window): &(RedKey, RedCell, i64)) -> EdgeRow<'_> {
     }
 }
 
-fn decisions(inputs: &Inputs, meta: &FileMeta<'_>) -> Result<TableFile, spanlake_table::TableError> {
-    let votes: Vec<Vec<Vec<(&str, &str)>>> = inputs.decided.iter().map(|(index, ..)| votes_of(index)).collect();
+fn decisions(all: &[DecidedRows], meta: &FileMeta<'_>) -> Result<TableFile, spanlake_table::TableError> {
+    let votes: Vec<Vec<Vec<(&str, &str)>>> = all.iter().map(|(index, ..)| votes_of(index)).collect();
     let (mut rows, mut explained_by) = (Vec::new(), Vec::new());
-    for ((index, decided, explained), votes) in inputs.decided.iter().zip(&votes) {
+    for ((index, decided, explained), votes) in all.iter().zip(&votes) {
         for (place, row) in decided.iter().enumerate() {
             let number = row.reason as usize;
             let (Some(reason), Some(votes)) = (index.reasons.get(number), votes.get(number)) else { continue };
