@@ -23,6 +23,10 @@ const FIELDS: usize = 12;
 /// How long a field is at least, mostly: short messages may be many, and get no room that they don't need.
 const FIELD_BYTES: usize = 8;
 
+/// For how many attributes there is room at first, at most, and how long one mostly is.
+const ATTRIBUTES: usize = 16;
+const ATTRIBUTE_BYTES: usize = 48;
+
 impl<'a> Node<'a> {
     /// Reads a message. Unknown fields, and values of another wire type than their field's, are left out.
     ///
@@ -47,7 +51,7 @@ impl<'a> Node<'a> {
                 self.put_raw(bytes, from, fields.position() - field.raw.len());
                 from = fields.position();
                 if let Some(known) = self.schema().field(field.number) {
-                    self.take(known, field.value, 0)?;
+                    self.take(known, field.value, bytes.len() - from, 0)?;
                 }
             }
         }
@@ -70,20 +74,25 @@ impl<'a> Node<'a> {
         let mut fields = Reader::new(bytes);
         while let Some(field) = fields.next()? {
             if let Some(known) = self.schema().field(field.number) {
-                self.take(known, field.value, depth)?;
+                self.take(known, field.value, bytes.len() - fields.position(), depth)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn take(&mut self, field: &'static Field, wire: Wire<'a>, depth: u32) -> Result<(), WireError> {
+    /// Takes a field, behind which so many bytes of the message are left.
+    fn take(&mut self, field: &'static Field, wire: Wire<'a>, left: usize, depth: u32) -> Result<(), WireError> {
         let number = field.number;
         match (field.kind, wire) {
             (Kind::Message(inner), Wire::Len(bytes)) if std::ptr::eq(inner, &raw const KEY_VALUE) => {
                 let pair = key_value(bytes, depth + 1)?;
                 match self.grown(number) {
                     Some(Slot::Map(map)) => map.0.push(pair),
-                    _ => self.slots.push((number, Slot::Map(Map(vec![pair])))),
+                    _ => {
+                        let mut pairs = Vec::with_capacity(1 + ATTRIBUTES.min(left / ATTRIBUTE_BYTES));
+                        pairs.push(pair);
+                        self.slots.push((number, Slot::Map(Map(pairs))));
+                    }
                 }
             }
             (Kind::Message(inner), Wire::Len(bytes)) if std::ptr::eq(inner, &raw const ANY_VALUE) => {

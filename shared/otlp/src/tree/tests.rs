@@ -88,7 +88,7 @@ fn a_map_is_written_as_json_with_sorted_keys() {
 
 #[test]
 fn of_several_attributes_of_one_key_the_last_stays_however_many_there_are() {
-    for others in [0, 100] {
+    for others in [0, 50, 100] {
         let pair = |key: &str, value| (key.to_owned().into(), Value::Int(value));
         let inner = Map(vec![pair("k", 1), pair("k", 2)]);
         let mut map = Map(vec![pair("a", 1), ("m".into(), Value::List(vec![Value::Map(inner)])), pair("a", 2), pair("b", 3)]);

@@ -68,8 +68,18 @@ impl Value<'_> {
     }
 }
 
-/// So many attributes are compared each with each: it takes less than sorting.
-const FEW: usize = 24;
+/// Of so many attributes those that look alike are compared each with each: it takes less than sorting.
+const FEW: usize = 64;
+
+/// The same for the same key, and seldom for others: keys mostly differ in their lengths or their ends.
+fn mark(key: &[u8]) -> u8 {
+    let end = match key.last_chunk::<8>() {
+        Some(end) => u64::from_le_bytes(*end),
+        None => key.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+    };
+    let [.., mark] = (end ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+    mark
+}
 
 /// Attributes in their order. Of several of one key the first counts, as in the Collector.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -113,22 +123,31 @@ impl<'a> Map<'a> {
     /// Of several attributes of one key, at any depth, the last stays.
     pub(super) fn dedupe(&mut self) {
         self.0.iter_mut().for_each(|(_, value)| value.dedupe());
-        let doubles = if self.0.len() <= FEW { self.few_doubles() } else { self.many_doubles() };
-        if doubles.iter().any(|double| *double) {
+        if self.0.len() <= FEW && self.are_single() {
+            return;
+        }
+        let doubles = self.doubles();
+        if doubles.contains(&true) {
             let mut doubles = doubles.into_iter();
             self.0.retain(|_| !doubles.next().unwrap_or(false));
         }
     }
 
-    /// Which attributes a later one of their key follows, compared each with each.
-    fn few_doubles(&self) -> Vec<bool> {
-        let follows =
-            |(at, (key, _)): (usize, &(Cow<'_, str>, Value<'_>))| self.0.iter().skip(at + 1).any(|(later, _)| later == key);
-        if self.0.iter().enumerate().any(follows) { self.many_doubles() } else { Vec::new() }
+    /// Whether no key is there twice. A key is compared with those before it only where one of them has the same mark.
+    fn are_single(&self) -> bool {
+        let mut seen = [0u64; 4];
+        self.0.iter().enumerate().all(|(at, (key, _))| {
+            let mark = mark(key.as_bytes());
+            let Some(word) = seen.get_mut(usize::from(mark >> 6)) else { return false };
+            let bit = 1 << (mark & 63);
+            let is_new = *word & bit == 0;
+            *word |= bit;
+            is_new || self.0.iter().take(at).all(|(earlier, _)| earlier != key)
+        })
     }
 
-    /// The same in the time that sorting takes.
-    fn many_doubles(&self) -> Vec<bool> {
+    /// Which attributes a later one of their key follows, in the time that sorting takes.
+    fn doubles(&self) -> Vec<bool> {
         let mut order: Vec<usize> = (0..self.0.len()).collect();
         let key = |at: &usize| self.0.get(*at).map(|(key, _)| key.as_ref());
         order.sort_by(|one, two| key(one).cmp(&key(two)).then(one.cmp(two)));

@@ -86,6 +86,8 @@ impl Rules {
         }
         scratch.add_masked(self, &run.tally.masked);
         let mut processed = run.processed;
+        // What grows step by step is copied at each of them.
+        processed.payload.reserve(bytes.len() + bytes.len() / 8);
         let bytes_max = bytes.len().saturating_mul(GROWTH_MAX).saturating_add(GROWN_BYTES_MAX);
         let mut left_out = payload.encode_within(bytes_max, &mut processed.payload).into_iter().peekable();
         for item in payload.groups.iter().flat_map(|group| &group.scopes).flat_map(|scope| &scope.items) {
