@@ -86,13 +86,12 @@ impl<'a> Node<'a> {
         match (field.kind, wire) {
             (Kind::Message(inner), Wire::Len(bytes)) if std::ptr::eq(inner, &raw const KEY_VALUE) => {
                 let pair = key_value(bytes, depth + 1)?;
-                match self.grown(number) {
-                    Some(Slot::Map(map)) => map.0.push(pair),
-                    _ => {
-                        let mut pairs = Vec::with_capacity(1 + ATTRIBUTES.min(left / ATTRIBUTE_BYTES));
-                        pairs.push(pair);
-                        self.slots.push((number, Slot::Map(Map(pairs))));
-                    }
+                if let Some(Slot::Map(map)) = self.grown(number) {
+                    map.0.push(pair);
+                } else {
+                    let mut pairs = Vec::with_capacity(1 + ATTRIBUTES.min(left / ATTRIBUTE_BYTES));
+                    pairs.push(pair);
+                    self.slots.push((number, Slot::Map(Map(pairs))));
                 }
             }
             (Kind::Message(inner), Wire::Len(bytes)) if std::ptr::eq(inner, &raw const ANY_VALUE) => {

@@ -76,35 +76,18 @@ fn is_signature(name: &[u8]) -> bool {
     name.last().is_some_and(|last| letter(*last) == letter(b'g')) && last_word(name).eq_ignore_ascii_case(SIGNATURE)
 }
 
-/// Which letters stand third from the end of a secret's name, by its last and its last but one: a bit each, by
-/// [`letter`].
-static ENDS: [[u32; 32]; 32] = ends();
-
-#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
-const fn ends() -> [[u32; 32]; 32] {
-    let mut table = [[0; 32]; 32];
-    let mut at = 0;
-    while at < SECRETS.len() {
-        if let [.., third, before, last] = SECRETS[at].0 {
-            table[letter(*last)][letter(*before)] |= 1 << letter(*third);
-        }
-        at += 1;
-    }
-    table
-}
-
-/// The same for a letter in both cases. Other bytes may share it.
+/// The same number for a letter in both cases. Other bytes may share it.
 const fn letter(byte: u8) -> usize {
     (byte & 0x1f) as usize
 }
 
-/// Quick way out, never false for a secret's name: whether a text ends with the last three letters of one.
+/// Which [`SECRETS`] a text may end with, by its last three letters: a bit each. None of those that it ends with is missing.
 #[inline]
-fn ends_like_a_secret(text: &[u8]) -> bool {
-    let [.., third, before, last] = text else { return false };
-    let thirds = ENDS.get(letter(*last)).and_then(|row| row.get(letter(*before))).copied().unwrap_or(0);
+fn candidates(text: &[u8]) -> u32 {
+    let [.., third, before, last] = text else { return 0 };
     // Between the words of a name there may be a sign; the last two letters stand together.
-    thirds != 0 && (thirds >> letter(*third) & 1 == 1 || is_sign(*third))
+    let places = alike(0, *last) & alike(1, *before);
+    if is_sign(*third) { places } else { places & alike(2, *third) }
 }
 
 /// What may stand within a name and says nothing.
@@ -113,18 +96,12 @@ const fn is_sign(byte: u8) -> bool {
 }
 
 fn is_secret(name: &[u8]) -> bool {
-    ends_like_a_secret(name) && listed(name).is_some()
+    listed(name, candidates(name)).is_some()
 }
 
-/// The one of [`SECRETS`] that a name ends with.
+/// The one of the [`candidates`] that a name ends with.
 #[inline]
-fn listed(name: &[u8]) -> Option<(&'static [u8], Kind)> {
-    let [.., third, before, last] = name else { return None };
-    let mut places = alike(0, *last);
-    // Where a sign may stand between letters, only the last one is known to be in its place.
-    if !is_sign(*before) && !is_sign(*third) {
-        places &= alike(1, *before) & alike(2, *third);
-    }
+fn listed(name: &[u8], mut places: u32) -> Option<(&'static [u8], Kind)> {
     while let place = places.trailing_zeros() as usize
         && let Some((secret, kind)) = SECRETS.get(place)
     {
@@ -262,10 +239,13 @@ fn secret_before(text: &[u8], mark: usize) -> Option<Name<'_>> {
         }
     }
     steps::add(mark - end + 1);
-    text.get(..end).filter(|before| ends_like_a_secret(before))?;
+    let places = candidates(text.get(..end)?);
+    if places == 0 {
+        return None;
+    }
     let length = scan::run_back(text, end, NAME_BYTES_MAX, is_in_name);
     let name = text.get(end - length..end)?;
-    listed(name).map(|(secret, kind)| Name { text: name, secret, kind, quoted })
+    listed(name, places).map(|(secret, kind)| Name { text: name, secret, kind, quoted })
 }
 
 /// Notes the values of `name=value` and `name: value` where the name is a secret's.
@@ -341,9 +321,8 @@ fn value_after(text: &[u8], mark: usize, name: &Name<'_>, stretch: &mut Stretch)
     if colon && (rest.starts_with(b"//") || name.is_signature()) {
         return None;
     }
-    let escapes = rest.iter().take(GAP_BYTES_MAX).take_while(|byte| **byte == b'\\').count();
     let is_header = name.is_header();
-    if let Some(quote) = rest.get(..=escapes).filter(|quote| matches!(quote.last(), Some(b'"' | b'\''))) {
+    if let Some(quote) = quote_at(rest) {
         let inner = start + quote.len();
         let end = quote_end(text, inner, quote);
         return text.get(inner..end).filter(|value| !value.is_empty() && !is_mask(value)).map(|_| (inner, end));
@@ -367,6 +346,16 @@ fn value_after(text: &[u8], mark: usize, name: &Name<'_>, stretch: &mut Stretch)
         || mask_length(value) == value.len();
     let short = name.is_signature() && value.len() < SIGNATURE_BYTES_MIN;
     (!harmless && !short).then_some((start, end))
+}
+
+/// The quote that a text begins with, with the backslashes before it.
+#[inline]
+fn quote_at(text: &[u8]) -> Option<&[u8]> {
+    if !matches!(text.first()?, b'\\' | b'"' | b'\'') {
+        return None;
+    }
+    let escapes = text.iter().take(GAP_BYTES_MAX).take_while(|byte| **byte == b'\\').count();
+    text.get(..=escapes).filter(|quote| matches!(quote.last(), Some(b'"' | b'\'')))
 }
 
 /// How long a JSON list or object is that the text begins with; all of the text if it does not end.
