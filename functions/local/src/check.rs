@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use spanlake_policy::{Finding, Loaded, Severity, explain, lints, load, render};
+use spanlake_policy::{Finding, Loaded, Severity, explain, lints, load, render_with};
 
 use crate::cli::{CheckArgs, ReportFormat};
 use crate::configuration::read;
-use crate::terminal::{fail, print};
+use crate::terminal::{colours, fail, print};
 
 /// The exit code where nothing could be read, or the question is wrong.
 const NOT_READ: u8 = 2;
@@ -38,10 +38,21 @@ fn answer(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     loaded.findings.retain(|finding| !wanted.allows(finding));
     let is_denied = loaded.findings.iter().any(|finding| wanted.denies(finding));
     match args.format {
-        ReportFormat::Text => print(&(render(&loaded, &name) + &wanted.text(&loaded))),
+        ReportFormat::Text => {
+            let word = if colours() { in_colour } else { Severity::name };
+            print(&(render_with(&loaded, &name, word) + &wanted.text(&loaded)));
+        }
         ReportFormat::Json => print(&format!("{:#}\n", object(&loaded, &name, &wanted))),
     }
     Ok(if is_denied { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+const fn in_colour(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "\x1b[31merror\x1b[0m",
+        Severity::Warning => "\x1b[33mwarning\x1b[0m",
+        Severity::Note => "\x1b[36mnote\x1b[0m",
+    }
 }
 
 fn list() -> String {
@@ -150,6 +161,13 @@ mod tests {
         assert_eq!(asked(MASKS_NOTHING, &["warnings"], &["fail-open"]), (vec!["unredacted-signal"], false));
         assert_eq!(asked(MASKS_NOTHING, &["notes"], &["fail-open"]), (vec!["unredacted-signal"], true));
         assert_eq!(asked("spanlake: {window: 7s}\n", &[], &["unredacted-signal"]), (vec!["invalid-value"], true));
+    }
+
+    #[test]
+    fn colours_change_no_word() {
+        for severity in [Severity::Error, Severity::Warning, Severity::Note] {
+            assert!(in_colour(severity).contains(&format!("m{}\x1b[0m", severity.name())));
+        }
     }
 
     #[test]

@@ -398,7 +398,7 @@ pub(crate) struct CheckArgs {
 pub(crate) enum ReportFormat {
     /// A line for each finding with its remedy below, then what is used
     Text,
-    /// One object: file, usable, denied, counts, findings
+    /// One object: file, usable, denied, `rules_version`, counts, findings
     Json,
 }
 

@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub(crate) use expand::Environment;
 pub(crate) use overlay::read_overlay;
 use reader::{Fields, Findings};
-pub use report::render;
+pub use report::{render, render_with};
 #[cfg(test)]
 pub(crate) use single::read_oldest;
 pub(crate) use single::read_processor;

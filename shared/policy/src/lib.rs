@@ -13,7 +13,7 @@ mod sampling;
 #[doc(hidden)]
 pub mod testing;
 
-pub use config::{CONFIG_BYTES_MAX, DEFAULT_CONFIG, Loaded, load, render};
+pub use config::{CONFIG_BYTES_MAX, DEFAULT_CONFIG, Loaded, load, render, render_with};
 pub use finding::{Finding, Severity};
 pub use lints::{explain, lints, lints_page};
 pub use logs::LogRule;

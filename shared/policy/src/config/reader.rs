@@ -155,6 +155,10 @@ impl<'a> Fields<'a> {
             Some(Tree { node: Node::List(items), .. }) => {
                 items.iter().filter_map(|item| string(item, &path, findings).map(|text| (item.line, text))).collect()
             }
+            Some(tree @ Tree { node: Node::Map(_), .. }) => {
+                findings.wrong_type(tree, &path, "a list of texts");
+                Vec::new()
+            }
             Some(tree) => {
                 let text = string(tree, &path, findings).unwrap_or_default();
                 text.split(',').filter(|text| !text.is_empty()).map(|text| (tree.line, text)).collect()
@@ -283,8 +287,12 @@ pub(crate) fn string<'a>(tree: &'a Tree, path: &str, findings: &mut Findings) ->
         Node::Scalar(Scalar { text, .. }) if !tree.is_null() && as_bool(text).is_none() && as_number(text).is_none() => {
             Some(text)
         }
-        _ => {
+        Node::Scalar(_) => {
             findings.wrong_type(tree, path, "a text (put it in quotes)");
+            None
+        }
+        Node::Map(_) | Node::List(_) => {
+            findings.wrong_type(tree, path, "a text");
             None
         }
     }

@@ -9,9 +9,15 @@ use crate::finding::Severity;
 /// The findings as text, a line each (`config.yaml:33: warning: ...`), then what is used and in which order.
 #[must_use]
 pub fn render(loaded: &Loaded, file_name: &str) -> String {
+    render_with(loaded, file_name, Severity::name)
+}
+
+/// The same, with the severities as `word` writes them: in colours, for a terminal.
+#[must_use]
+pub fn render_with<'a>(loaded: &Loaded, file_name: &str, word: impl Fn(Severity) -> &'a str) -> String {
     let mut out = String::new();
     // Writing to a String does not fail.
-    let _infallible = write(loaded, file_name, &mut out);
+    let _infallible = write(loaded, file_name, word, &mut out);
     out
 }
 
@@ -38,13 +44,13 @@ const fn is_direction(letter: char) -> bool {
     matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-fn write(loaded: &Loaded, file_name: &str, out: &mut String) -> fmt::Result {
+fn write<'a>(loaded: &Loaded, file_name: &str, word: impl Fn(Severity) -> &'a str, out: &mut String) -> fmt::Result {
     for finding in &loaded.findings {
         write!(out, "{}:", printable(file_name))?;
         if let Some(line) = finding.line {
             write!(out, "{line}:")?;
         }
-        write!(out, " {}: ", finding.severity)?;
+        write!(out, " {}: ", word(finding.severity))?;
         if !finding.path.is_empty() {
             write!(out, "{}: ", printable(&finding.path))?;
         }

@@ -20,7 +20,7 @@ pub(super) const ROWS: [Row; 24] = [
         Lint::IdleProcessor,
         "idle-processor",
         "A processor is listed in a pipeline for whose signal it has nothing to do, such as a `transform` without log_statements in the logs pipeline.",
-        "give it statements for this signal, or take it out of the pipeline",
+        "take it out of the pipeline, or, if it has statements, give it some for this signal",
     ),
     warning(
         Lint::UnsetVariable,
