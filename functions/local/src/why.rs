@@ -127,7 +127,11 @@ impl Decision {
             None => writeln!(out, "  deciding    {}", self.policy)?,
         }
         if self.verdict == Verdict::Kept.name() {
-            writeln!(out, "  weight      {} (it stands for so many traces)", self.weight)?;
+            writeln!(
+                out,
+                "  weight      {} (it stands for so many traces that came here; head samplers count on top of it)",
+                self.weight
+            )?;
             if !self.is_complete {
                 writeln!(out, "  incomplete  it passed the caps of a trace; the rest was dropped and counted")?;
             }
