@@ -126,9 +126,13 @@ impl Compiler<'_> {
             let (name, context) = (&call.name, self.context.name());
             return Err(LoadError::at(call.column, format!("there is no function `{name}` in the context {context}")));
         }
-        let arguments = self.arguments(call, function)?;
+        let mut arguments = self.arguments(call, function)?;
+        let refused = |message: String| LoadError::at(call.column, format!("{}: {message}", call.name));
         if let Some(check) = function.check {
-            check(&arguments).map_err(|message| LoadError::at(call.column, format!("{}: {message}", call.name)))?;
+            check(&arguments).map_err(refused)?;
+        }
+        if let Some(prepare) = function.prepare {
+            arguments = prepare(arguments, self.patterns).map_err(refused)?;
         }
         let keys = self.keys(&call.keys)?;
         let compiled = Call { function, arguments, keys };

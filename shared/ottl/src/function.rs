@@ -10,6 +10,7 @@ use crate::error::DataError;
 use crate::expression::{Expression, given};
 use crate::frame::{Context, Frame};
 use crate::paths::Place;
+use crate::regex::PatternCache;
 use crate::val::{Time, Val};
 
 /// A function of OTTL.
@@ -25,6 +26,8 @@ pub struct Function {
     pub run: Run,
     /// What is to be checked of literal arguments when a statement is read.
     pub check: Option<Check>,
+    /// What is made of the arguments when a statement is read: what it runs with is no longer what its parameters say.
+    pub prepare: Option<Prepare>,
     /// Literal arguments are converted when the statement is read, and an error there refuses it.
     pub folds: bool,
     /// The result may be much larger than the arguments, so that it is made only when it is needed.
@@ -92,6 +95,8 @@ pub enum Kind {
 
 /// What is checked when a statement is read; the text says what is wrong.
 pub type Check = fn(&[Argument]) -> Result<(), String>;
+/// What makes the arguments that a function runs with; the text says what is wrong.
+pub type Prepare = fn(Vec<Argument>, &PatternCache) -> Result<Vec<Argument>, String>;
 /// What a converter does.
 pub type Convert = for<'a> fn(&mut Args<'a>) -> Result<Val<'a>, DataError>;
 /// What a converter does that looks at the item.
@@ -124,25 +129,31 @@ impl Function {
     /// A converter.
     #[must_use]
     pub const fn converter(name: &'static str, params: &'static [Param], run: Convert) -> Self {
-        Self { name, params, contexts: &[], run: Run::Convert(run), check: None, folds: false, grows: false }
+        Self { name, params, contexts: &[], run: Run::Convert(run), check: None, prepare: None, folds: false, grows: false }
     }
 
     /// A converter that looks at the item.
     #[must_use]
     pub const fn converter_in(name: &'static str, params: &'static [Param], run: ConvertIn) -> Self {
-        Self { name, params, contexts: &[], run: Run::ConvertIn(run), check: None, folds: false, grows: false }
+        Self { name, params, contexts: &[], run: Run::ConvertIn(run), check: None, prepare: None, folds: false, grows: false }
     }
 
     /// An editor.
     #[must_use]
     pub const fn editor(name: &'static str, params: &'static [Param], run: Edit) -> Self {
-        Self { name, params, contexts: &[], run: Run::Edit(run), check: None, folds: false, grows: false }
+        Self { name, params, contexts: &[], run: Run::Edit(run), check: None, prepare: None, folds: false, grows: false }
     }
 
     /// The function with a check of its literal arguments.
     #[must_use]
     pub const fn checked(self, check: Check) -> Self {
         Self { check: Some(check), ..self }
+    }
+
+    /// The function with arguments that are made when a statement is read.
+    #[must_use]
+    pub const fn prepared(self, prepare: Prepare) -> Self {
+        Self { prepare: Some(prepare), ..self }
     }
 
     /// The function in these contexts only.

@@ -17,6 +17,7 @@ mod filter;
 mod flatten;
 mod format;
 mod glob;
+mod grok;
 mod hashes;
 mod json;
 mod keyed;
@@ -48,12 +49,11 @@ use xml::ALL as XML;
 pub(crate) const REFUSED: &[(&str, &str)] = &[
     ("ConvertAttributesToElementsXML", "of the functions of XML only those that read, and `RemoveXML`, are"),
     ("ConvertTextToElementsXML", "of the functions of XML only those that read, and `RemoveXML`, are"),
-    ("ExtractGrokPatterns", "it needs a library of patterns; `ExtractPatterns` takes the regular expression itself"),
     ("InsertXML", "of the functions of XML only those that read, and `RemoveXML`, are"),
     ("ProfileID", "there are no profiles"),
     ("UUID", "the same data must give the same result; a hash of what identifies the item does"),
     ("UUIDv7", "the same data must give the same result; a hash of what identifies the item does"),
-    ("UserAgent", "it needs a database of all browsers"),
+    ("UserAgent", "its 600 regular expressions take milliseconds for a text; a query can tell browsers apart by the text itself"),
     ("convert_exponential_histogram_to_histogram", "it invents counts of buckets"),
     ("merge_histogram_buckets", "only whole metrics are aggregated"),
 ];
@@ -63,6 +63,7 @@ macro_rules! functions {
         &[
             collections::ALL,
             encodings::ALL,
+            grok::ALL,
             hashes::ALL,
             net::ALL,
             parsing::ALL,

@@ -21,7 +21,7 @@ pub use compile::FunctionSet;
 pub use error::{DataError, LoadError};
 pub use expression::{Expression, call};
 pub use frame::{Context, Frame, Spent};
-pub use function::{Args, Argument, Check, Convert, ConvertIn, Edit, Function, Given, Kind, Param, Run};
+pub use function::{Args, Argument, Check, Convert, ConvertIn, Edit, Function, Given, Kind, Param, Prepare, Run};
 pub use paths::Place;
 pub use statement::{Condition, Statement, infer};
 pub use val::{Time, Val};

@@ -26,7 +26,7 @@ const LISTS: [(&str, &str, Context); 6] = [
     ("traces", "resource", Context::Resource),
 ];
 
-const TEXTS: [&str; 20] = [
+const TEXTS: [&str; 21] = [
     "",
     "a",
     "k",
@@ -47,12 +47,29 @@ const TEXTS: [&str; 20] = [
     "sum",
     "x,y",
     "k=v k2=\"v w\"",
+    "A=%{WORD:w}(?:b|%{NUMBER:n:int})?",
 ];
 const PATTERNS: [&str; 8] = ["a", "", "(a+)(?P<n>.)?", "^.*$", "[^a]", "\\\\d+", "(?i)A|b", "k"];
 
 /// What functions know by name.
-const WORDS: [&str; 12] =
-    ["sum", "max", "delta", "cumulative", "upsert", "insert", "upper", "snake", "value", "key", "1.37.0", "combined"];
+const WORDS: [&str; 16] = [
+    "sum",
+    "max",
+    "delta",
+    "cumulative",
+    "upsert",
+    "insert",
+    "upper",
+    "snake",
+    "value",
+    "key",
+    "1.37.0",
+    "combined",
+    "%{A:k}",
+    "%{WORD:k} %{NUMBER:n:int}",
+    "%{COMBINEDAPACHELOG}|%{GREEDYDATA:x}",
+    "%{SYSLOGLINE} %{",
+];
 
 /// A `processors` section, the processor's name, and the names of functions that stand in it.
 pub fn processor(draw: &mut Draw<'_>) -> (String, &'static str, Vec<&'static str>) {

@@ -36,12 +36,17 @@ fn to_bool<'a>(args: &mut Args<'a>) -> Result<Val<'a>, DataError> {
         Val::Value(Value::Bool(value)) => Ok(Val::bool(value)),
         Val::Value(Value::Int(value)) => Ok(Val::bool(value != 0)),
         Val::Value(Value::Double(value)) => Ok(Val::bool(value != 0.0)),
-        Val::Value(Value::String(text)) => match text.as_ref() {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Val::bool(true)),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Val::bool(false)),
-            _ => Err(DataError("not a truth value")),
-        },
+        Val::Value(Value::String(text)) => parse_bool(&text).map(Val::bool),
         _ => Err(DataError("this type can't become a truth value")),
+    }
+}
+
+/// Source: Go's `strconv.ParseBool`.
+pub(super) fn parse_bool(text: &str) -> Result<bool, DataError> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(DataError("not a truth value")),
     }
 }
 

@@ -40,10 +40,18 @@ impl PatternCache {
     /// # Errors
     /// A text that says what is wrong: Go's refusals, or a limit on one pattern or on all of them.
     pub fn compile(&self, pattern: &str) -> Result<Regex, String> {
+        self.compile_long(pattern, TEXT_BYTES_MAX)
+    }
+
+    /// The same for a pattern that was put together from others, whose length somebody else has bounded.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn compile_long(&self, pattern: &str, bytes_max: usize) -> Result<Regex, String> {
         if let Some(known) = self.known.borrow().get(pattern) {
             return known.clone();
         }
-        let compiled = self.compile_anew(pattern);
+        let compiled = self.compile_anew(pattern, bytes_max);
         self.known.borrow_mut().insert(pattern.to_owned(), compiled.clone());
         compiled
     }
@@ -68,9 +76,9 @@ impl PatternCache {
         self.compiled.get()
     }
 
-    fn compile_anew(&self, pattern: &str) -> Result<Regex, String> {
-        if pattern.len() > TEXT_BYTES_MAX {
-            return Err(format!("the pattern has {} bytes, and may have {TEXT_BYTES_MAX}", pattern.len()));
+    fn compile_anew(&self, pattern: &str, bytes_max: usize) -> Result<Regex, String> {
+        if pattern.len() > bytes_max {
+            return Err(format!("the pattern has {} bytes, and may have {bytes_max}", pattern.len()));
         }
         self.within_room(&translate(pattern)?, &SIZES_BYTES, SIZE_MAX_BYTES)
     }
