@@ -215,7 +215,7 @@ async fn a_clean_stop_leaves_nothing_unmasked_on_the_stream_and_loses_nothing() 
             process.beat().await;
         }
         assert_eq!(segments(&disk), 1);
-        process.stop().await;
+        Box::pin(process.stop()).await;
         assert_eq!(segments(&disk), 0);
         disk = disk.crash(round);
         assert_eq!(segments(&disk), 0, "a power cut brings nothing back");

@@ -5,6 +5,7 @@ use std::io::Read;
 
 use spanlake_model::{Signal, TraceId};
 use spanlake_pipeline::inspect::sealed_items;
+use spanlake_pipeline::ledger::Ledger;
 use spanlake_pipeline::ports::ObjectStore;
 use spanlake_testkit::{SpanSpec, logs_request};
 
@@ -105,6 +106,37 @@ fn a_redacting_statement_that_fails_masks_unless_it_is_told_not_to() {
         scene.settle(20_000);
         assert_eq!((scene.kept(trace), stored(&scene, "account 12345678")), (1, is_stored), "{own}");
     }
+}
+
+#[test]
+fn what_cannot_be_executed_is_counted_by_processor_line_and_reason_however_requests_are_cut() {
+    let processors = "  transform/ids:
+    trace_statements:
+      - context: span
+        conditions: ['Int(attributes[\"n\"]) > 0', 'true']
+        statements:
+          - set(attributes[\"i\"], ParseJSON(attributes[\"n\"]))
+          - set(attributes[\"fine\"], true)
+  filter/n:
+    traces: {span: ['Len(attributes[\"none\"]) == 7']}
+";
+    let ledgers = [1, 4].map(|batch| {
+        let scene = scene(1, "transform/ids, filter/n", processors);
+        for spans in [1, 2, 3, 4].map(|span| with(fine(trace_in(0, ALL, 1), span), "n", "x")).chunks(batch) {
+            scene.send(spans);
+        }
+        scene.settle(20_000);
+        assert_eq!(scene.kept(trace_in(0, ALL, 1)), 4);
+        scene.ledger()
+    });
+    let failed = |ledger: &Ledger| ledger.failed.iter().map(|(what, times)| format!("{what} {times}")).collect::<Vec<_>>();
+    assert_eq!(failed(&ledgers[0]), failed(&ledgers[1]));
+    let expected = [
+        "filter/n, line 10: this type has no length 4",
+        "transform/ids, line 5: not a whole number 4",
+        "transform/ids, line 7: not a JSON object or array 4",
+    ];
+    assert_eq!(failed(&ledgers[0]), expected);
 }
 
 #[test]

@@ -91,6 +91,9 @@ fn ledger(out: &mut String, place: &Place, overview: &Overview) -> std::fmt::Res
     for (rule, values) in &overview.ledger.masked {
         writeln!(out, "  masked by {rule}: {values}")?;
     }
+    for (what, times) in &overview.ledger.failed {
+        writeln!(out, "  could not be executed in {what}: {times}")?;
+    }
     if overview.quarantined > 0 {
         let (records, flags) = (overview.quarantined, place.flags());
         writeln!(out, "  records in quarantine: {records} (`spanlake quarantine {flags}` lists them)")?;

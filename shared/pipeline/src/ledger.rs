@@ -116,7 +116,16 @@ pub struct Ledger {
     /// Values masked, by rule.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub masked: BTreeMap<String, u64>,
+    /// How often statements and conditions of processors could not be executed: `transform/x, line 14: not a text`. The line is that
+    /// of the configuration of the time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, u64>,
 }
+
+/// How many different failures are told apart.
+const FAILURES_MAX: usize = 200;
+/// Where the others are counted.
+const OTHER_FAILURES: &str = "others";
 
 impl Ledger {
     /// The account of a signal.
@@ -148,6 +157,17 @@ impl Ledger {
             let masked = self.masked.entry(rule.clone()).or_default();
             *masked = masked.saturating_add(*values);
         }
+        for (what, times) in &other.failed {
+            self.fail(what, *times);
+        }
+    }
+
+    /// Counts what could not be executed.
+    pub fn fail(&mut self, what: &str, times: u64) {
+        let told_apart = self.failed.keys().filter(|known| *known != OTHER_FAILURES).count();
+        let is_told = self.failed.contains_key(what) || told_apart < FAILURES_MAX;
+        let known = self.failed.entry(if is_told { what } else { OTHER_FAILURES }.to_owned()).or_default();
+        *known = known.saturating_add(times);
     }
 
     /// The ledger of a whole stream, of its shards' ledgers. A child's must have been read before its parents'.
@@ -182,5 +202,16 @@ mod tests {
         let sum = Ledger::of_shards([&ledger, &ledger].into_iter());
         assert_eq!((sum.traces.kept, sum.traces.pending, sum.quarantined_records), (u64::MAX, u64::MAX, u64::MAX));
         assert_eq!(sum.traces.dropped_total(), u64::MAX);
+    }
+
+    #[test]
+    fn ever_new_failures_do_not_make_a_ledger_grow_and_none_is_lost() {
+        let mut ledger = Ledger::default();
+        for line in 0..1_000 {
+            ledger.fail(&format!("transform, line {line}: not a text"), 2);
+        }
+        let sum = Ledger::of_shards([&ledger, &ledger].into_iter());
+        assert_eq!(sum.failed.len(), FAILURES_MAX + 1);
+        assert_eq!((sum.failed["transform, line 7: not a text"], sum.failed.values().sum::<u64>()), (4, 4_000));
     }
 }

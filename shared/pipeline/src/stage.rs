@@ -89,8 +89,7 @@ pub(crate) fn plan_batch(
     (book, settings): (&RulesBook, &GroupSettings),
     workspace: &mut Workspace,
 ) -> Result<BatchPlan, PlanError> {
-    // What an attempt that failed has counted is no part of this one.
-    drop(workspace.scratch.take_masked());
+    workspace.forget_counts();
     let mut stager = Stager::new(manifest.clone(), known.clone(), (book, settings), workspace);
     // Room that grows by doubling would take twice of it.
     let payload_bytes: usize = records.iter().map(|record| payload_bytes(record)).sum();
@@ -492,6 +491,9 @@ impl<'a> Stager<'a> {
     fn count_masked(&mut self) {
         for (rule, values) in self.workspace.scratch.take_masked() {
             *self.manifest.ledger.masked.entry(rule).or_default() += values;
+        }
+        for (what, times) in self.workspace.scratch.take_failed() {
+            self.manifest.ledger.fail(&what, times);
         }
     }
 

@@ -14,12 +14,13 @@ pub(crate) mod run;
 pub(crate) mod transform;
 mod visit;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use spanlake_model::Signal;
 use spanlake_otlp::schema::METRIC_DATA;
 use spanlake_otlp::tree::{Node, Payload, Want};
-use spanlake_ottl::{DataError, Spent};
+use spanlake_ottl::{Condition, DataError, Spent};
 
 /// What happens when a statement or condition can't be executed on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +41,9 @@ pub(crate) struct Tally {
     pub(crate) spent: Spent,
     /// How many values each rule has changed, by the rule's number.
     pub(crate) masked: Vec<u64>,
+    /// How often statements and conditions of the processor at work could not be executed, by their line in the configuration
+    /// and the reason.
+    pub(crate) failed: BTreeMap<(u32, &'static str), u64>,
 }
 
 impl Tally {
@@ -52,6 +56,19 @@ impl Tally {
             *count = count.saturating_add(1);
         }
     }
+
+    /// Counts a statement or condition that could not be executed.
+    pub(crate) fn fail(&mut self, line: u32, DataError(reason): DataError) {
+        let count = self.failed.entry((line, reason)).or_default();
+        *count = count.saturating_add(1);
+    }
+}
+
+/// A condition with its line in the configuration.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) line: u32,
+    pub(crate) condition: Condition,
 }
 
 /// A processor as it is configured.

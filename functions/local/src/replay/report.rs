@@ -9,7 +9,7 @@ use spanlake_policy::{BY_PROCESSOR, Rules};
 
 use super::cost::{FORMULA, volume};
 use super::scan::{Findings, Text};
-use super::tally::{Basis, Counted, Fate, Move, Ruling, Service, Sum, Taken, Unknown};
+use super::tally::{Basis, Counted, Fate, Move, Ruling, Service, Sum, Taken, Tally, Unknown};
 use crate::why::timestamp_text;
 
 /// Rows of a table; the JSON has all of them.
@@ -60,6 +60,7 @@ fn write(out: &mut String, findings: &Findings, rules: &Rules, name: &str) -> fm
     if masked.is_empty() && ran.is_empty() {
         writeln!(out, "Masked beside what is masked already: nothing.\n")?;
     }
+    write_rules(out, "Statements and conditions that cannot be executed on an item, times", &tally.failed(), in_service)?;
     write_volume(out, findings, rules)?;
     write_limits(out, findings)
 }
@@ -358,12 +359,20 @@ fn write_not_run(out: &mut String, findings: &Findings) -> fmt::Result {
     Ok(())
 }
 
+fn range(counted: Counted) -> Value {
+    json!({ "likely": counted.likely, "at_least": counted.least, "at_most": counted.most })
+}
+
+fn failed(tally: &Tally) -> Vec<Value> {
+    let failed = tally.failed().into_iter();
+    failed.map(|((what, service), counts)| json!({ "what": what, "service": service, "times": range(counts) })).collect()
+}
+
 /// The report as JSON.
 pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
     let (tally, estimate, of_rows) = (&findings.tally, findings.estimate(), findings.estimate_of_rows());
     let is_estimated = !findings.is_limited;
     let sum = |sum: &Sum| json!({ "traces": sum.traces, "spans": sum.spans });
-    let range = |counted: Counted| json!({ "likely": counted.likely, "at_least": counted.least, "at_most": counted.most });
     // Where all is cut to what was decided, each service is.
     let part = if tally.estimate.spans > 0.0 { of_rows.spans / tally.estimate.spans } else { 1.0 };
     #[expect(clippy::cast_precision_loss, reason = "estimates")]
@@ -418,7 +427,7 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         "uncertain": { "sum": sum(&tally.uncertain.sum), "examples": tally.uncertain.examples },
         "not_kept": gone.collect::<Vec<_>>(), "masked": masked.collect::<Vec<_>>(),
         "redacting_statements": ran.collect::<Vec<_>>(),
-        "filtered": filtered.collect::<Vec<_>>(),
+        "filtered": filtered.collect::<Vec<_>>(), "failed": failed(tally),
         "estimate": {
             "left_out_by_chance": { "traces": estimate.left_out_traces, "spans": estimate.left_out_spans },
             "new": is_estimated.then(|| json!({ "traces": estimate.traces, "spans": estimate.spans })),

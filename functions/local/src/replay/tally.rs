@@ -260,6 +260,7 @@ pub(super) struct Tally {
     masked: [Masked; READINGS.len()],
     /// By reading: items that processors take away.
     filtered: [BTreeMap<Taken, u64>; READINGS.len()],
+    failed: [BTreeMap<(String, String), u64>; READINGS.len()],
 }
 
 impl Tally {
@@ -388,6 +389,10 @@ impl Tally {
         for (taken, count) in &now.dropped {
             *filtered.entry(taken.clone()).or_default() += count;
         }
+        let Some(failed) = self.failed.get_mut(reading) else { return };
+        for (key, times) in &now.failed {
+            *failed.entry(key.clone()).or_default() += times;
+        }
     }
 
     /// Values that the new rules mask and those before do not, by rule and service.
@@ -413,10 +418,19 @@ impl Tally {
 
     /// Items that processors take away.
     pub(super) fn filtered(&self) -> BTreeMap<Taken, Counted> {
-        let keys: BTreeSet<&Taken> = self.filtered.iter().flat_map(BTreeMap::keys).collect();
-        let of = |key: &Taken| Counted::of(self.filtered.iter().map(|filtered| filtered.get(key).copied().unwrap_or_default()));
-        keys.into_iter().map(|key| (key.clone(), of(key))).collect()
+        by_reading(&self.filtered)
     }
+
+    /// How often statements and conditions of the new rules cannot be executed, by themselves and service.
+    pub(super) fn failed(&self) -> BTreeMap<(String, String), Counted> {
+        by_reading(&self.failed)
+    }
+}
+
+fn by_reading<K: Ord + Clone>(readings: &[BTreeMap<K, u64>]) -> BTreeMap<K, Counted> {
+    let keys: BTreeSet<&K> = readings.iter().flat_map(BTreeMap::keys).collect();
+    let of = |key: &K| Counted::of(readings.iter().map(|counts| counts.get(key).copied().unwrap_or_default()));
+    keys.into_iter().map(|key| (key.clone(), of(key))).collect()
 }
 
 fn is_transform(rule: &str) -> bool {
@@ -449,6 +463,8 @@ pub(super) struct Counts {
     masked: BTreeMap<(String, String), u64>,
     /// Items that were dropped.
     dropped: BTreeMap<Taken, u64>,
+    /// Statements and conditions that could not be executed, by themselves and service.
+    failed: BTreeMap<(String, String), u64>,
 }
 
 impl Counts {
@@ -456,6 +472,9 @@ impl Counts {
     pub(super) fn add(&mut self, signal: Signal, service: &str, staged: &Staged) {
         for (rule, count) in &staged.masked {
             *self.masked.entry((rule.clone(), service.to_owned())).or_default() += count;
+        }
+        for (what, times) in &staged.failed {
+            *self.failed.entry((what.clone(), service.to_owned())).or_default() += times;
         }
         for (reason, count) in &staged.dropped {
             let taken = Taken { reason: reason.clone(), signal, service: service.to_owned() };

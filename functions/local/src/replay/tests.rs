@@ -347,6 +347,20 @@ fn runs_of_statements_are_not_called_masked_values() {
 }
 
 #[test]
+fn what_the_new_rules_could_not_execute_is_told_by_line_and_service() {
+    let world = World::new(RULES);
+    let statement = "set(span.attributes[\"n\"], ParseJSON(span.name))";
+    let rules = config(SAME_POLICIES, &format!("  transform/n: {{error_mode: ignore, trace_statements: ['{statement}']}}\n"));
+    let findings = world.replay(&rules);
+    let failed = findings.tally.failed();
+    let told: u64 = failed.values().map(|counted| counted.likely).sum();
+    assert_eq!(told, world.count("SELECT count(*) FROM spans"), "{failed:?}");
+    assert!(failed.keys().all(|(what, _)| what.starts_with("transform/n, line ")), "{failed:?}");
+    let text = super::report::text(&findings, &world::rules(&rules), "rules.yaml");
+    assert!(text.contains("Statements and conditions that cannot be executed on an item, times:"), "{text}");
+}
+
+#[test]
 fn without_tail_sampling_all_are_kept_and_that_is_said_and_a_short_basis_too() {
     let world = World::new(RULES);
     let rules = "receivers: {otlp: {protocols: {http: }}}\nexporters: {debug: }\nservice: {pipelines: {traces: {receivers: [otlp], \

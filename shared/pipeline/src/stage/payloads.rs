@@ -19,6 +19,13 @@ pub(crate) struct Workspace {
     pub(super) payloads: Vec<u8>,
 }
 
+impl Workspace {
+    /// What an attempt that failed has counted is no part of the next one.
+    pub(super) fn forget_counts(&mut self) {
+        drop((self.scratch.take_masked(), self.scratch.take_failed(), self.previous.take_failed()));
+    }
+}
+
 /// Bytes of payloads and rows that one batch takes at most, unless its first record alone has more.
 pub(crate) const BATCH_BYTES_MAX: usize = 16 << 20;
 

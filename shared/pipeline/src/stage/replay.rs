@@ -54,6 +54,8 @@ pub struct Staged {
     pub dropped: BTreeMap<String, u64>,
     /// Values that were masked, by rule.
     pub masked: BTreeMap<String, u64>,
+    /// Statements and conditions that could not be executed, and how often.
+    pub failed: BTreeMap<String, u64>,
     contexts: Vec<StagedContext>,
 }
 
@@ -92,7 +94,7 @@ impl Replay {
         let items = one_part(signal, count, messages, payload.arrival_nanos);
         let mut manifest = Manifest::new("replay", BucketRange::ALL);
         manifest.clock = payload.arrival_nanos;
-        drop(self.workspace.scratch.take_masked());
+        self.workspace.forget_counts();
         let mut stager = Stager::new(manifest, Known::default(), (&self.book, &self.settings), &mut self.workspace);
         let force = InForce {
             rules: Arc::clone(&self.rules),
@@ -120,6 +122,7 @@ impl Replay {
             left: left.collect(),
             dropped: std::mem::take(&mut stager.manifest.ledger.account_mut(signal).dropped),
             masked: std::mem::take(&mut stager.manifest.ledger.masked),
+            failed: std::mem::take(&mut stager.manifest.ledger.failed),
             contexts: std::mem::take(&mut stager.batch.contexts),
         })
     }

@@ -9,9 +9,9 @@ use super::reader::{Fields, Findings, string};
 use super::transform::{context, contexts, error_mode};
 use super::yaml::{Node, Tree};
 use crate::lints::Lint;
-use crate::processors::ErrorMode;
 use crate::processors::filter::{Drops, Filter};
 use crate::processors::matching::Selection;
+use crate::processors::{ErrorMode, Gate};
 
 /// The keys of a signal: the flat list, the section, and the section's lists by context.
 struct Keys {
@@ -140,7 +140,7 @@ fn drops(context: Context, error_mode: ErrorMode, texts: &[(u32, &str)], path: &
     let mut conditions = Vec::with_capacity(texts.len());
     for (line, text) in texts {
         match Condition::new(text, context, FILTER, &findings.patterns) {
-            Ok(condition) => conditions.push(condition),
+            Ok(condition) => conditions.push(Gate { line: *line, condition }),
             Err(error) => findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
         }
     }

@@ -7,8 +7,8 @@ use spanlake_ottl::{Condition, Context, Statement, infer};
 use super::reader::{Fields, Findings, string};
 use super::yaml::{Node, Tree};
 use crate::lints::Lint;
-use crate::processors::ErrorMode;
 use crate::processors::transform::{Group, Line, Transform};
+use crate::processors::{ErrorMode, Gate};
 
 /// The contexts of a signal's statements.
 pub(super) const fn contexts(signal: Signal) -> &'static [Context] {
@@ -147,7 +147,7 @@ impl Reader<'_> {
         let mut compiled = Vec::with_capacity(statements.len());
         for (line, text) in statements {
             match Statement::new(text, context, TRANSFORM, &self.findings.patterns) {
-                Ok(statement) => compiled.push(Line::new(statement)),
+                Ok(statement) => compiled.push(Line::new(*line, statement)),
                 Err(error) => self.findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
             }
             lint(*line, path, text, self.findings);
@@ -155,7 +155,7 @@ impl Reader<'_> {
         let mut gates = Vec::with_capacity(conditions.len());
         for (line, text) in conditions {
             match Condition::new(text, context, TRANSFORM, &self.findings.patterns) {
-                Ok(condition) => gates.push(condition),
+                Ok(condition) => gates.push(Gate { line: *line, condition }),
                 Err(error) => self.findings.refuse(Lint::InvalidStatement, *line, path, format!("{error} in `{text}`")),
             }
         }

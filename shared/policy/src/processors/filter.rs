@@ -5,11 +5,11 @@
 
 use spanlake_model::{PerSignal, Signal};
 use spanlake_otlp::tree::{Payload, Want};
-use spanlake_ottl::{Condition, Context, DataError, Frame};
+use spanlake_ottl::{Context, DataError, Frame};
 
 use super::matching::{Item, Selection};
 use super::visit::{Fate, visit};
-use super::{ErrorMode, Process, Tally};
+use super::{ErrorMode, Gate, Process, Tally};
 
 /// A `filter` processor.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(crate) struct Filter {
 pub(crate) struct Drops {
     pub(crate) context: Context,
     pub(crate) error_mode: ErrorMode,
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) conditions: Vec<Gate>,
 }
 
 impl Process for Filter {
@@ -39,7 +39,7 @@ impl Process for Filter {
             })?;
         }
         for drops in &self.rules[payload.signal] {
-            visit(payload, drops.context, (now_nanos, &mut spent), None, |frame| drops.fate(frame))?;
+            visit(payload, drops.context, (now_nanos, &mut spent), None, |frame| drops.fate(frame, tally))?;
         }
         tally.spent = spent;
         Ok(())
@@ -50,7 +50,8 @@ impl Process for Filter {
             return Want::ALL;
         }
         let each = self.rules[signal].iter();
-        let each = each.flat_map(|drops| drops.conditions.iter().map(Condition::wants).chain([drops.context.wants()]));
+        let each =
+            each.flat_map(|drops| drops.conditions.iter().map(|gate| gate.condition.wants()).chain([drops.context.wants()]));
         each.fold(Want::default(), Want::and)
     }
 
@@ -71,12 +72,13 @@ const fn item_context(signal: Signal) -> Context {
 
 impl Drops {
     /// A condition that fails does not hold, and the next one is asked.
-    fn fate<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<Fate, DataError> {
-        for condition in &self.conditions {
+    fn fate<'a>(&'a self, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> Result<Fate, DataError> {
+        for Gate { line, condition } in &self.conditions {
             match condition.holds(frame) {
                 Ok(true) => return Ok(Fate::Drop),
                 Ok(false) => {}
                 Err(error) => {
+                    tally.fail(*line, error);
                     if self.error_mode == ErrorMode::Propagate {
                         return Err(error);
                     }

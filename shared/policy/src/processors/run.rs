@@ -85,6 +85,7 @@ impl Rules {
             }
         }
         scratch.add_masked(self, &run.tally.masked);
+        scratch.add_failed(run.failed);
         let mut processed = run.processed;
         // What grows step by step is copied at each of them.
         processed.payload.reserve(bytes.len() + bytes.len() / 8);
@@ -141,6 +142,8 @@ struct Run {
     tally: Tally,
     /// By place of origin, in the ledger's unit.
     counts: Vec<u64>,
+    /// What could not be executed, and how often.
+    failed: Vec<(String, u64)>,
     processed: Processed,
 }
 
@@ -148,7 +151,7 @@ impl Run {
     fn new(payload: &Payload<'_>, now_nanos: i64) -> Self {
         let counts = counts(payload, payload.items());
         let processed = Processed { facts: vec![None; payload.items()], ..Processed::default() };
-        Self { tally: Tally { now_nanos, ..Tally::default() }, counts, processed }
+        Self { tally: Tally { now_nanos, ..Tally::default() }, counts, failed: Vec::new(), processed }
     }
 
     fn sample<'a>(&mut self, rules: &'a Rules, payload: &mut Payload<'a>) {
@@ -159,6 +162,10 @@ impl Run {
         if step.processor.process(payload, &mut self.tally).is_err() {
             // Behind the stream there is no sender left who could be told.
             payload.groups.clear();
+        }
+        for ((line, reason), times) in std::mem::take(&mut self.tally.failed) {
+            let processor = step.reason.strip_prefix(BY_PROCESSOR).unwrap_or(&step.reason);
+            self.failed.push((format!("{processor}, line {line}: {reason}"), times));
         }
         let now = counts(payload, self.counts.len());
         for (origin, (before, after)) in self.counts.iter().zip(&now).enumerate() {

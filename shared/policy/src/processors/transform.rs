@@ -8,10 +8,10 @@
 
 use spanlake_model::{PerSignal, Signal};
 use spanlake_otlp::tree::{Map, Payload, Want};
-use spanlake_ottl::{Condition, Context, DataError, Frame, Statement};
+use spanlake_ottl::{Context, DataError, Frame, Statement};
 
 use super::visit::{Fate, visit};
-use super::{ErrorMode, Process, Tally};
+use super::{ErrorMode, Gate, Process, Tally};
 use crate::rewrite::MASK;
 
 /// A `transform` processor.
@@ -30,7 +30,7 @@ pub(crate) struct Group {
     pub(crate) context: Context,
     pub(crate) error_mode: ErrorMode,
     /// One of them must hold; none always holds.
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) conditions: Vec<Gate>,
     pub(crate) statements: Vec<Line>,
     /// `cache` is one for all groups of this context that share it, and for all items.
     pub(crate) shared_cache: bool,
@@ -39,15 +39,17 @@ pub(crate) struct Group {
 /// A statement of a group.
 #[derive(Debug)]
 pub(crate) struct Line {
+    /// In the configuration.
+    number: u32,
     statement: Statement,
     /// Whether it is there to take something away.
     redacts: bool,
 }
 
 impl Line {
-    pub(crate) fn new(statement: Statement) -> Self {
+    pub(crate) fn new(number: u32, statement: Statement) -> Self {
         let redacts = redacts(&statement);
-        Self { statement, redacts }
+        Self { number, statement, redacts }
     }
 }
 
@@ -79,7 +81,7 @@ impl Process for Transform {
         let groups = self.groups[signal].iter();
         let each = groups.flat_map(|group| {
             let statements = group.statements.iter().map(|line| line.statement.wants());
-            statements.chain(group.conditions.iter().map(Condition::wants)).chain([group.context.wants()])
+            statements.chain(group.conditions.iter().map(|gate| gate.condition.wants())).chain([group.context.wants()])
         });
         each.fold(Want::default(), Want::and)
     }
@@ -91,7 +93,7 @@ impl Process for Transform {
 
 impl Transform {
     fn group<'a>(&'a self, group: &'a Group, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> Result<Fate, DataError> {
-        match group.applies(frame) {
+        match group.applies(frame, tally) {
             Ok(true) => {}
             Ok(false) => return Ok(Fate::Keep),
             Err(error) => {
@@ -107,6 +109,7 @@ impl Transform {
                 Ok(true) if line.redacts => tally.mask(self.rule),
                 Ok(_) => {}
                 Err(error) => {
+                    tally.fail(line.number, error);
                     if group.error_mode == ErrorMode::Propagate {
                         return Err(error);
                     }
@@ -120,7 +123,7 @@ impl Transform {
     }
 
     /// Masks what a statement was to redact; false if that can't be done.
-    fn mask<'a>(&'a self, Line { statement, redacts }: &'a Line, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> bool {
+    fn mask<'a>(&'a self, Line { statement, redacts, .. }: &'a Line, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> bool {
         if !self.fail_closed || !redacts {
             return true;
         }
@@ -134,13 +137,16 @@ impl Transform {
 }
 
 impl Group {
-    fn applies<'a>(&'a self, frame: &mut Frame<'_, 'a>) -> Result<bool, DataError> {
+    fn applies<'a>(&'a self, frame: &mut Frame<'_, 'a>, tally: &mut Tally) -> Result<bool, DataError> {
         let mut failed = None;
-        for condition in &self.conditions {
+        for Gate { line, condition } in &self.conditions {
             match condition.holds(frame) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    tally.fail(*line, error);
+                    failed = Some(error);
+                }
             }
         }
         failed.map_or(Ok(self.conditions.is_empty()), Err)

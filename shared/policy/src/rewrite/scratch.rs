@@ -1,5 +1,6 @@
-//! What is reused from item to item, and the counts of what was masked.
+//! What is reused from item to item, and the counts of what was masked and of what could not be executed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::clean::CleanPairs;
@@ -17,6 +18,7 @@ pub struct Scratch {
     pub(super) hits: Vec<super::builtin::Hit>,
     names: Option<Arc<[String]>>,
     counts: Vec<u64>,
+    failed: BTreeMap<String, u64>,
     /// How often something was counted.
     pub(super) counted: u64,
 }
@@ -39,6 +41,20 @@ impl Scratch {
         let taken = self.masked().map(|(name, count)| (name.to_owned(), count)).collect();
         self.counts.fill(0);
         taken
+    }
+
+    /// How often each statement and condition of a processor could not be executed since this was last asked:
+    /// `transform/x, line 14: not a text`.
+    pub fn take_failed(&mut self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.failed)
+    }
+
+    /// Adds what could not be executed.
+    pub(crate) fn add_failed(&mut self, failed: Vec<(String, u64)>) {
+        for (what, times) in failed {
+            let known = self.failed.entry(what).or_default();
+            *known = known.saturating_add(times);
+        }
     }
 
     /// Adds counts by rule.
