@@ -116,8 +116,8 @@ pub struct Ledger {
     /// Values masked, by rule.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub masked: BTreeMap<String, u64>,
-    /// How often statements and conditions of processors could not be executed: `transform/x, line 14: not a text`. The line is that
-    /// of the configuration of the time.
+    /// How often statements and conditions of processors could not be executed: `transform/x, line 14: expected a text`; those of rules
+    /// before are one number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<String, u64>,
 }
@@ -125,7 +125,9 @@ pub struct Ledger {
 /// How many different failures are told apart.
 const FAILURES_MAX: usize = 200;
 /// Where the others are counted.
-const OTHER_FAILURES: &str = "others";
+const OTHER_FAILURES: &str = "other places";
+/// Where those are counted that happened under rules before.
+const EARLIER_FAILURES: &str = "rules before";
 
 impl Ledger {
     /// The account of a signal.
@@ -162,9 +164,18 @@ impl Ledger {
         }
     }
 
+    /// Counts what could not be executed so far as of rules before.
+    pub fn fold_failures(&mut self) {
+        let times = self.failed.values().fold(0_u64, |sum, times| sum.saturating_add(*times));
+        self.failed.clear();
+        if times > 0 {
+            self.failed.insert(EARLIER_FAILURES.to_owned(), times);
+        }
+    }
+
     /// Counts what could not be executed.
     pub fn fail(&mut self, what: &str, times: u64) {
-        let told_apart = self.failed.keys().filter(|known| *known != OTHER_FAILURES).count();
+        let told_apart = self.failed.keys().filter(|known| ![OTHER_FAILURES, EARLIER_FAILURES].contains(&known.as_str())).count();
         let is_told = self.failed.contains_key(what) || told_apart < FAILURES_MAX;
         let known = self.failed.entry(if is_told { what } else { OTHER_FAILURES }.to_owned()).or_default();
         *known = known.saturating_add(times);
@@ -213,5 +224,8 @@ mod tests {
         let sum = Ledger::of_shards([&ledger, &ledger].into_iter());
         assert_eq!(sum.failed.len(), FAILURES_MAX + 1);
         assert_eq!((sum.failed["transform, line 7: not a text"], sum.failed.values().sum::<u64>()), (4, 4_000));
+        ledger.fold_failures();
+        ledger.fail("transform, line 9: not a text", 1);
+        assert_eq!(ledger.failed.values().copied().collect::<Vec<_>>(), [2_000, 1]);
     }
 }

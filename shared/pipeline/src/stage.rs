@@ -203,6 +203,8 @@ impl<'a> Stager<'a> {
         }
         let older = std::mem::replace(&mut rules.current, version.to_owned());
         rules.since = clock;
+        // Their lines would be taken for those of the newer rules.
+        self.manifest.ledger.fold_failures();
         // Nothing is undecided where no span ever came: most shards get their first heartbeat before anything else.
         let is_new = self.manifest.parents.is_empty() && self.manifest.ledger.traces.committed == 0;
         rules.previous = (!is_new).then_some(Previous { version: older, until: clock });
@@ -387,7 +389,7 @@ impl<'a> Stager<'a> {
             *index
         } else {
             // What the record's items have come to is no part of the context's count.
-            self.count_masked();
+            self.note_counts();
             let masked = force.rules.context(signal, raw, &mut self.workspace.scratch);
             let counts = self.workspace.scratch.take_masked();
             let previous = force.previous.as_ref().map(|rules| rules.context(signal, raw, &mut self.workspace.previous));
@@ -485,10 +487,10 @@ impl<'a> Stager<'a> {
             self.manifest.ledger.account_mut(row.signal).pending += u64::from(row.count);
             self.pending += u64::from(row.count);
         }
-        self.count_masked();
+        self.note_counts();
     }
 
-    fn count_masked(&mut self) {
+    fn note_counts(&mut self) {
         for (rule, values) in self.workspace.scratch.take_masked() {
             *self.manifest.ledger.masked.entry(rule).or_default() += values;
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use spanlake_otlp::tree::Value;
 
 use super::keyed::Keyed;
-use super::types::parse_bool;
+use super::types::{parse_bool, parse_double};
 use crate::error::DataError;
 use crate::function::{Args, Argument, Function, Kind, Param};
 use crate::regex::PatternCache;
@@ -34,6 +34,8 @@ pub(super) const ALL: &[Function] = &[Function::converter(
 
 /// The longest text that is read: where groups begin and end takes many times as long as whether a pattern matches.
 const TEXT_BYTES_MAX: usize = 32 << 10;
+/// The same times the groups of the expression, as its time grows with them.
+const GROUP_BYTES_MAX: usize = 512 << 10;
 /// How much text of the call's own patterns may come together, see [`PatternCache`].
 const OWN_BYTES_MAX: usize = 4 << 10;
 /// How long the whole expression may become.
@@ -50,6 +52,7 @@ fn prepare(arguments: Vec<Argument>, patterns: &PatternCache) -> Result<Vec<Argu
     let Ok([target, Argument::Text(pattern), named_only, definitions]) = <[Argument; 4]>::try_from(arguments) else {
         return Err("the pattern must be a text in quotes".to_owned());
     };
+    patterns.has_room()?;
     let mut expansion = Expansion { named_only: matches!(named_only, Argument::Bool(true)), ..Expansion::default() };
     if let Argument::Texts(texts) = &definitions {
         for text in texts {
@@ -73,13 +76,13 @@ fn prepare(arguments: Vec<Argument>, patterns: &PatternCache) -> Result<Vec<Argu
     if expansion.named_only && keys.iter().all(String::is_empty) {
         return Err("the pattern has no `%{NAME:key}`, so that nothing would be taken".to_owned());
     }
-    let types = keys.iter().map(|key| expansion.types.get(key).copied().unwrap_or("string").to_owned()).collect();
+    let types = keys.iter().map(|key| expansion.types.get(key).map_or("string", |(_, kind)| *kind).to_owned()).collect();
     Ok(vec![target, Argument::Pattern(regex), Argument::Texts(keys), Argument::Texts(types)])
 }
 
 /// A key as it is written in a pattern: the reference carries dots through Go's names of groups as `___`.
 fn key_of(written: &str) -> String {
-    written.replace("___", ".")
+    written.replace('.', "___").replace("___", ".")
 }
 
 /// Patterns that are put into one another.
@@ -90,7 +93,8 @@ struct Expansion<'d> {
     out: String,
     /// By the numbers in the names of the groups.
     keys: Vec<String>,
-    types: BTreeMap<String, &'static str>,
+    /// By key, with how deep it was said: what is said deeper counts, and of two as deep the later.
+    types: BTreeMap<String, (usize, &'static str)>,
     own_bytes: usize,
 }
 
@@ -140,7 +144,10 @@ impl Expansion<'_> {
         if let Some(kind) = kind {
             let known = TYPES.iter().find(|(_, names)| names.contains(&kind));
             let (first, _) = known.ok_or_else(|| format!("`{kind}` is no type: int, long, float, double, bool, string"))?;
-            self.types.insert(key.clone(), first);
+            let said = self.types.entry(key.clone()).or_insert((depth, first));
+            if said.0 <= depth {
+                *said = (depth, first);
+            }
         }
         if self.named_only && written.is_none() {
             self.append("(?:")?;
@@ -183,11 +190,12 @@ fn unknown(name: &str) -> String {
 /// Without a match the map is empty. A group without a text is passed over; of several with one key the last counts.
 fn extract<'a>(args: &mut Args<'a>) -> Result<Val<'a>, DataError> {
     let text = args.string(0)?;
-    if text.len() > TEXT_BYTES_MAX {
+    let regex = args.pattern(1)?;
+    if text.len() > TEXT_BYTES_MAX || text.len() * regex.captures_len() > GROUP_BYTES_MAX {
         return Err(DataError("too long to be read by patterns with names"));
     }
     let mut map = Keyed::default();
-    let Some(captures) = args.pattern(1)?.captures(text) else { return Ok(Val::map(map.into_map())) };
+    let Some(captures) = regex.captures(text) else { return Ok(Val::map(map.into_map())) };
     for (group, (key, kind)) in captures.iter().zip(args.texts(2).iter().zip(args.texts(3))) {
         match group.map(|group| group.as_str()) {
             Some(found) if !key.is_empty() && !found.is_empty() => map.set(Cow::Owned(key.clone()), typed(found, kind)?)?,
@@ -200,7 +208,7 @@ fn extract<'a>(args: &mut Args<'a>) -> Result<Val<'a>, DataError> {
 fn typed(text: &str, kind: &str) -> Result<Value<'static>, DataError> {
     match kind {
         "int" => text.parse().map(Value::Int).map_err(|_| DataError("not a whole number")),
-        "double" => text.parse().map(Value::Double).map_err(|_| DataError("not a number")),
+        "double" => parse_double(text).map(Value::Double),
         "bool" => parse_bool(text).map(Value::Bool),
         _ => Ok(Value::String(Cow::Owned(text.to_owned()))),
     }

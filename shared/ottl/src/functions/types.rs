@@ -41,6 +41,13 @@ fn to_bool<'a>(args: &mut Args<'a>) -> Result<Val<'a>, DataError> {
     }
 }
 
+/// What is too large for a number is none, as in Go's `strconv.ParseFloat`.
+pub(super) fn parse_double(text: &str) -> Result<f64, DataError> {
+    let number: f64 = text.parse().map_err(|_| DataError("not a number"))?;
+    let is_beyond = number.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit());
+    if is_beyond { Err(DataError("not a number")) } else { Ok(number) }
+}
+
 /// Source: Go's `strconv.ParseBool`.
 pub(super) fn parse_bool(text: &str) -> Result<bool, DataError> {
     match text {

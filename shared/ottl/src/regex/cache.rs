@@ -12,7 +12,18 @@ const TEXT_BYTES_MAX: usize = 4 << 10;
 /// How large all compiled programs may become together.
 const TOTAL_MAX_BYTES: usize = 128 << 20;
 /// What a program is counted as: the first of these that it fits into, since nobody tells its size. Most take the first.
-const SIZES_BYTES: [usize; 3] = [64 << 10, 512 << 10, SIZE_MAX_BYTES];
+const SIZES_BYTES: [usize; 4] = [64 << 10, 512 << 10, 1 << 20, SIZE_MAX_BYTES];
+/// What a pattern that is longer than usual takes beside its program, for each of its bytes.
+const LONG_BYTES: usize = 4;
+/// The most groups of one pattern.
+const GROUPS_MAX: usize = 200;
+/// So many groups are no matter.
+const GROUPS_FREE: usize = 8;
+/// A search for groups notes where each begins and ends, for each state of the program. The most that one program's size times its
+/// groups may be, of which it takes about a quarter; and of all programs together.
+const NOTES_MAX_BYTES: usize = 64 << 20;
+const NOTES_TOTAL_MAX_BYTES: usize = 256 << 20;
+const NO_ROOM: &str = "all patterns together need too much memory";
 /// The same for several patterns as one.
 const JOINED_SIZES_BYTES: [usize; 4] = [64 << 10, 512 << 10, SIZE_MAX_BYTES, 32 << 20];
 /// What of a joined program is unfolded where it runs.
@@ -24,13 +35,15 @@ pub struct PatternCache {
     known: RefCell<BTreeMap<String, Result<Regex, String>>>,
     joined: RefCell<BTreeMap<String, Option<Regex>>>,
     left_bytes: Cell<usize>,
+    left_notes_bytes: Cell<usize>,
     compiled: Cell<usize>,
 }
 
 impl Default for PatternCache {
     fn default() -> Self {
         let (known, joined) = (RefCell::default(), RefCell::default());
-        Self { known, joined, left_bytes: Cell::new(TOTAL_MAX_BYTES), compiled: Cell::new(0) }
+        let (left_bytes, left_notes_bytes) = (Cell::new(TOTAL_MAX_BYTES), Cell::new(NOTES_TOTAL_MAX_BYTES));
+        Self { known, joined, left_bytes, left_notes_bytes, compiled: Cell::new(0) }
     }
 }
 
@@ -51,9 +64,19 @@ impl PatternCache {
         if let Some(known) = self.known.borrow().get(pattern) {
             return known.clone();
         }
+        // It is not remembered either: what is refused so has no bound.
+        self.has_room()?;
         let compiled = self.compile_anew(pattern, bytes_max);
         self.known.borrow_mut().insert(pattern.to_owned(), compiled.clone());
         compiled
+    }
+
+    /// Whether there is room for any other pattern.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn has_room(&self) -> Result<(), String> {
+        if self.left_bytes.get() < SIZES_BYTES[0] { Err(NO_ROOM.to_owned()) } else { Ok(()) }
     }
 
     /// One pattern that matches where any of several does. `None` where there is no room for it: they are asked one by one.
@@ -80,7 +103,22 @@ impl PatternCache {
         if pattern.len() > bytes_max {
             return Err(format!("the pattern has {} bytes, and may have {bytes_max}", pattern.len()));
         }
-        self.within_room(&translate(pattern)?, &SIZES_BYTES, SIZE_MAX_BYTES)
+        if pattern.len() > TEXT_BYTES_MAX {
+            let left_bytes = self.left_bytes.get().checked_sub(pattern.len() * LONG_BYTES);
+            self.left_bytes.set(left_bytes.ok_or(NO_ROOM)?);
+        }
+        let translated = translate(pattern)?;
+        let before_bytes = self.left_bytes.get();
+        let regex = self.within_room(&translated, &SIZES_BYTES, SIZE_MAX_BYTES)?;
+        let (groups, size_bytes) = (regex.captures_len(), before_bytes - self.left_bytes.get());
+        if groups > GROUPS_FREE {
+            let notes_bytes = groups * size_bytes;
+            if groups > GROUPS_MAX || notes_bytes > NOTES_MAX_BYTES {
+                return Err(format!("{groups} groups are too many for its size: write (?:...) around what is not taken"));
+            }
+            self.left_notes_bytes.set(self.left_notes_bytes.get().checked_sub(notes_bytes).ok_or(NO_ROOM)?);
+        }
+        Ok(regex)
     }
 
     /// What is refused takes from the room as well: trying it took as long.
@@ -95,7 +133,7 @@ impl PatternCache {
                 compiled => return compiled.map_err(|error| describe(&error)),
             }
         }
-        Err("all patterns together need too much memory".to_owned())
+        Err(NO_ROOM.to_owned())
     }
 }
 
@@ -124,5 +162,17 @@ mod tests {
         assert!(cache.compile("a1").is_ok());
         let first: Vec<Regex> = (0..3).map(|at| cache.compile(&format!("a{at}")).unwrap()).collect();
         assert!(cache.join(&first).is_none() && cache.join(&first[..1]).is_some());
+        assert!(cache.known.borrow().len() < 2_100 && cache.has_room().is_err(), "what has no room is not remembered");
+    }
+
+    #[test]
+    fn groups_take_room_by_their_number_and_the_size_of_the_program() {
+        let refused = |pattern: &str| PatternCache::default().compile(pattern).is_err_and(|error| error.contains("too many"));
+        assert!(!refused(&"(a)".repeat(GROUPS_MAX - 1)) && refused(&"(a)".repeat(GROUPS_MAX)));
+        let large = format!("{}{}", "(b)".repeat(30), "[a-z]{1000}".repeat(30));
+        assert!(refused(&large) && !refused(&large.replace('(', "(?:")));
+        let cache = PatternCache::default();
+        let many = (0..200).filter(|at| cache.compile(&format!("{at}{}", "(a)".repeat(100))).is_ok()).count();
+        assert_eq!(many, NOTES_TOTAL_MAX_BYTES / (101 * SIZES_BYTES[0]));
     }
 }

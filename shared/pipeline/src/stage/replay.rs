@@ -109,7 +109,7 @@ impl Replay {
             return Ok(Staged { dropped: BTreeMap::from([("poison".to_owned(), count)]), ..Staged::default() });
         };
         outcome?;
-        stager.count_masked();
+        stager.note_counts();
         let left = stager.batch.rows.iter();
         let left = left.map(|row| Left {
             facts: facts_of(row, row.span.bits),

@@ -44,7 +44,7 @@ impl Scratch {
     }
 
     /// How often each statement and condition of a processor could not be executed since this was last asked:
-    /// `transform/x, line 14: not a text`.
+    /// `transform/x, line 14: expected a text`.
     pub fn take_failed(&mut self) -> BTreeMap<String, u64> {
         std::mem::take(&mut self.failed)
     }

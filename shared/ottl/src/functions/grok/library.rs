@@ -1,8 +1,8 @@
 //! The patterns that `ExtractGrokPatterns` knows by name.
 //!
 //! Names, what they match and the keys within the lines of logs are those of `elastic/go-grok` v0.3.1, which the Collector
-//! uses: its basic patterns, and those of syslog, of Apache's logs and of Java's. What Logstash looks around for is left out
-//! there too, since Go's patterns can't look around.
+//! uses: its basic patterns, and those of syslog, of Apache's logs and of Java's stack traces, but for PAM's sessions. What
+//! Logstash looks around for is left out there too, since Go's patterns can't look around.
 
 use std::borrow::Cow;
 

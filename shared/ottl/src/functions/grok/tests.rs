@@ -89,6 +89,8 @@ fn what_can_never_work_is_refused_when_the_statement_is_read() {
         (extracted("%{WORD:a}(", "x"), "unclosed group"),
         (call("%{F0}", "x", false, fanned), "bytes"),
         (extracted(&"%{IPV6:a}".repeat(60), "x"), "more than 65536 bytes"),
+        (extracted(&"%{DATA:a}".repeat(250), "x"), "251 groups are too many"),
+        (call(&format!("{}x", "%{DATESTAMP_OTHER}|".repeat(19)), "x", false, Vec::new()), "groups are too many for its size"),
         (Err(own("A=%{A}")), "or to themselves"),
         (Err(own("A")), "must be a name, `=` and a pattern"),
         (Err(own("A:B=x")), "has a `:`"),
@@ -105,4 +107,6 @@ fn a_long_text_is_an_error_and_not_a_long_time() {
     let text = "a".repeat(TEXT_BYTES_MAX);
     assert_eq!(extracted("%{GREEDYDATA:all}", &text).unwrap()["all"].as_str().map(str::len), Some(TEXT_BYTES_MAX));
     assert!(extracted("%{GREEDYDATA:all}", &format!("{text}a")).unwrap_err().contains("too long"));
+    let many = format!("{}%{{GREEDYDATA:all}}", "(a)".repeat(100));
+    assert!(extracted(&many, &text).unwrap_err().contains("too long") && extracted(&many, &text[..5_000]).is_ok());
 }
