@@ -9,7 +9,7 @@ use spanlake_policy::{BY_PROCESSOR, Rules};
 
 use super::cost::{FORMULA, volume};
 use super::scan::{Findings, Text};
-use super::tally::{Basis, Counted, Fate, Move, Ruling, Service, Sum, Taken, Tally, Unknown};
+use super::tally::{Basis, Counted, Fate, Move, Ruling, Service, Sum, Taken, Unknown};
 use crate::why::timestamp_text;
 
 /// Rows of a table; the JSON has all of them.
@@ -363,9 +363,9 @@ fn range(counted: Counted) -> Value {
     json!({ "likely": counted.likely, "at_least": counted.least, "at_most": counted.most })
 }
 
-fn failed(tally: &Tally) -> Vec<Value> {
-    let failed = tally.failed().into_iter();
-    failed.map(|((what, service), counts)| json!({ "what": what, "service": service, "times": range(counts) })).collect()
+/// Rows of counts by something and service; `what` and `unit` are the keys of that and of the count.
+fn by_service(counts: BTreeMap<(String, String), Counted>, what: &str, unit: &str) -> Vec<Value> {
+    counts.into_iter().map(|((of, service), counted)| json!({ what: of, "service": service, unit: range(counted) })).collect()
 }
 
 /// The report as JSON.
@@ -401,10 +401,6 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         .map(|(why, Move { sum: of, examples })| json!({ "reason": why.name(), "sum": sum(of), "examples": examples }));
     let gone =
         findings.gone.iter().map(|((verdict, policy), of)| json!({ "verdict": verdict, "policy": policy, "sum": sum(of) }));
-    let masked = tally.masked().into_iter();
-    let masked = masked.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "values": range(counts) }));
-    let ran = tally.statements().into_iter();
-    let ran = ran.map(|((rule, service), counts)| json!({ "rule": rule, "service": service, "runs": range(counts) }));
     let filtered = tally.filtered().into_iter().map(|(taken, counts)| {
         json!({ "reason": taken.reason, "signal": taken.signal.name(), "service": taken.service, "items": range(counts) })
     });
@@ -425,9 +421,9 @@ pub(super) fn to_json(findings: &Findings, rules: &Rules, name: &str) -> Value {
         "services": services.collect::<Vec<_>>(), "policies": policies.collect::<Vec<_>>(), "changes": moves.collect::<Vec<_>>(),
         "unknown": unknown.collect::<Vec<_>>(),
         "uncertain": { "sum": sum(&tally.uncertain.sum), "examples": tally.uncertain.examples },
-        "not_kept": gone.collect::<Vec<_>>(), "masked": masked.collect::<Vec<_>>(),
-        "redacting_statements": ran.collect::<Vec<_>>(),
-        "filtered": filtered.collect::<Vec<_>>(), "failed": failed(tally),
+        "not_kept": gone.collect::<Vec<_>>(), "masked": by_service(tally.masked(), "rule", "values"),
+        "redacting_statements": by_service(tally.statements(), "rule", "runs"),
+        "filtered": filtered.collect::<Vec<_>>(), "failed": by_service(tally.failed(), "what", "times"),
         "estimate": {
             "left_out_by_chance": { "traces": estimate.left_out_traces, "spans": estimate.left_out_spans },
             "new": is_estimated.then(|| json!({ "traces": estimate.traces, "spans": estimate.spans })),

@@ -260,6 +260,7 @@ pub(super) struct Tally {
     masked: [Masked; READINGS.len()],
     /// By reading: items that processors take away.
     filtered: [BTreeMap<Taken, u64>; READINGS.len()],
+    /// By reading: how often statements and conditions cannot be executed, by themselves and service.
     failed: [BTreeMap<(String, String), u64>; READINGS.len()],
 }
 
